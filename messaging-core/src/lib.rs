@@ -2,7 +2,9 @@
 
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub mod delivery;
 pub mod domain;
+pub mod gateway;
 pub mod memory;
 mod named;
 pub mod ports;

@@ -14,8 +14,8 @@ pub enum RateKey {
     Admission(SessionId),
     /// Messages sent through a session.
     Sending(SessionId),
-    /// Webhooks about a session.
-    Webhook(SessionId),
+    /// Webhooks from one source, by a number that stands for it.
+    WebhookSource(u64),
     /// Requests of a tenant.
     Tenant(TenantId),
 }
