@@ -6,7 +6,7 @@ use crate::domain::content::ContentKind;
 use crate::domain::failure::FailureCode;
 use crate::domain::message::{Direction, Priority};
 use crate::domain::session::SessionStatus;
-use crate::domain::status::Status;
+use crate::domain::status::{Status, StatusEvent};
 use crate::named::named_enum;
 use crate::ports::queue::HeldBy;
 use crate::ports::webhook_verifier::SignatureError;
@@ -87,6 +87,13 @@ pub enum Observation {
         since_accepted: Duration,
         /// Why, where it failed.
         failure: Option<FailureCode>,
+    },
+    /// A webhook told what became of a message.
+    Receipt {
+        /// What.
+        event: StatusEvent,
+        /// How long since the message was accepted.
+        since_accepted: Duration,
     },
     /// A session was held back.
     Held {
