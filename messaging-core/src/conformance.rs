@@ -1,0 +1,16 @@
+//! How every adapter of a port must behave, as named tests, and what one needs to write tests
+//! beside them.
+//!
+//! Each suite is a list of behaviors ([`for_each_message_store_behavior!`](crate::for_each_message_store_behavior)
+//! and its kin) that an adapter's tests run one by one.
+
+pub mod build;
+pub mod clock;
+pub mod entropy;
+pub mod inbox_store;
+pub mod message_store;
+pub mod queue;
+pub mod rate_limiter;
+pub mod session_store;
+pub mod tenant_store;
+pub mod transport;

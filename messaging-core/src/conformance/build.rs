@@ -1,0 +1,148 @@
+//! Complete values with defaults, for tests to change one thing of.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::domain::address::Address;
+use crate::domain::batch::Batch;
+use crate::domain::content::Content;
+use crate::domain::id::{BatchId, InboxId, MessageId, SessionId, TenantId, uuid_v7};
+use crate::domain::inbox::InboxEntry;
+use crate::domain::message::{Direction, Message, Priority};
+use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionStatus};
+use crate::domain::status::Status;
+use crate::domain::tenant::Tenant;
+use crate::domain::timestamp::Timestamp;
+
+/// `millis` after the instant at which tests begin, 2026-01-01T00:00:00Z.
+pub fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(1_767_225_600_000).plus(Duration::from_millis(millis))
+}
+
+/// The `n`th id; ids sort by `n`.
+fn nth(n: u64) -> Uuid {
+    uuid_v7(at(n), n)
+}
+
+/// The `n`th tenant's id.
+pub fn tenant_id(n: u64) -> TenantId {
+    TenantId(nth(n))
+}
+
+/// The `n`th session's id.
+pub fn session_id(n: u64) -> SessionId {
+    SessionId(nth(n))
+}
+
+/// The `n`th message's id.
+pub fn message_id(n: u64) -> MessageId {
+    MessageId(nth(n))
+}
+
+/// The `n`th bulk request's id.
+pub fn batch_id(n: u64) -> BatchId {
+    BatchId(nth(n))
+}
+
+/// The `n`th kept webhook's id.
+pub fn inbox_id(n: u64) -> InboxId {
+    InboxId(nth(n))
+}
+
+/// The `n`th person's address.
+pub fn address(n: u64) -> Address {
+    Address::from_stored(&format!("+55119{n:08}"))
+}
+
+/// The `n`th tenant.
+pub fn tenant(n: u64) -> Tenant {
+    Tenant { id: tenant_id(n), name: format!("tenant-{n}"), created_at: at(n) }
+}
+
+/// The `n`th session, of tenant 1, working.
+pub fn session(n: u64) -> Session {
+    Session {
+        id: session_id(n),
+        tenant: tenant_id(1),
+        name: format!("session-{n}"),
+        place: ProviderSession { server: "default".into(), name: format!("waha-{n}") },
+        adopted: false,
+        status: SessionStatus::Working,
+        status_at: at(0),
+        own_address: Some(address(9_000_000 + n)),
+        on_rate_limit: OnRateLimit::Reject,
+        created_at: at(n),
+        updated_at: at(n),
+    }
+}
+
+/// The `n`th message: a queued text from tenant 1 through session 1 to person 1.
+pub fn message(n: u64) -> Message {
+    Message {
+        id: message_id(n),
+        tenant: tenant_id(1),
+        session: session_id(1),
+        batch: None,
+        direction: Direction::Outbound,
+        from: Some(address(9_000_001)),
+        to: Some(address(1)),
+        content: Content::text(format!("text {n}")),
+        priority: Priority::Normal,
+        metadata: None,
+        status: Status::Queued,
+        attempts: 0,
+        generation: 0,
+        held_by_batch: false,
+        due_at: at(n),
+        failure: None,
+        provider_message_id: None,
+        created_at: at(n),
+        updated_at: at(n),
+        sent_at: None,
+        delivered_at: None,
+        read_at: None,
+        failed_at: None,
+    }
+}
+
+/// The `n`th message: a text that person 1 sent to session 1 of tenant 1.
+pub fn inbound(n: u64) -> Message {
+    Message {
+        direction: Direction::Inbound,
+        from: Some(address(1)),
+        to: Some(address(9_000_001)),
+        status: Status::Received,
+        provider_message_id: Some(crate::domain::id::ProviderMessageId(format!("3A{n:018X}"))),
+        ..message(n)
+    }
+}
+
+/// The `n`th bulk request, of tenant 1 through session 1, two messages at a time.
+pub fn batch(n: u64) -> Batch {
+    Batch {
+        id: batch_id(n),
+        tenant: tenant_id(1),
+        session: session_id(1),
+        batch_size: 2,
+        accepted: 5,
+        rejected: 0,
+        created_at: at(n),
+        cancelled_at: None,
+    }
+}
+
+/// The `n`th kept webhook, about session 1 of tenant 1.
+pub fn inbox_entry(n: u64) -> InboxEntry {
+    InboxEntry {
+        id: inbox_id(n),
+        tenant: tenant_id(1),
+        session: session_id(1),
+        event: "message.any".into(),
+        key: format!("evt_{n}"),
+        payload: format!("{{\"n\":{n}}}").into_bytes(),
+        received_at: at(n),
+        attempts: 0,
+        due_at: at(n),
+    }
+}

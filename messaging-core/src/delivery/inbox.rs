@@ -1,0 +1,272 @@
+//! Applying webhooks that were kept.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::delivery::{PAUSE_AFTER_FAULT, rest};
+use crate::domain::failure::{Failure, FailureCode};
+use crate::domain::id::{InboxId, MessageId};
+use crate::domain::inbox::{
+    Applied, InboxEffect, InboxEntry, InboxVerdict, ProviderEvent, ProviderMessage,
+};
+use crate::domain::message::{Direction, Message, MessageRef, Priority, StatusChange};
+use crate::domain::retry::RetryPolicy;
+use crate::domain::status::{Status, StatusEvent};
+use crate::gateway::Gateway;
+use crate::gateway::error::GatewayError;
+use crate::gateway::send::accepted;
+use crate::ports::observer::{InboxResult, Observation};
+
+/// How many webhooks are applied together.
+const PORTION: u32 = 256;
+
+/// How long the message an ack belongs to may take to become known: the ack may be here before
+/// the answer of the send that it belongs to. Most that never find theirs are of messages sent from
+/// the telephone itself.
+const MATCH_WITHIN: Duration = Duration::from_secs(600);
+
+/// How long to wait for it, by the number of looks.
+const MATCH_AGAIN: RetryPolicy = RetryPolicy {
+    base: Duration::from_millis(250),
+    factor: 2.0,
+    cap: Duration::from_secs(60),
+    max_attempts: u32::MAX,
+};
+
+/// How often a webhook is tried that the store refuses, before somebody must look.
+const MAX_TRIES: u32 = 10;
+
+/// The longest time between two looks for webhooks that another process kept.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Gives kept webhooks their effect.
+pub struct InboxProcessor {
+    gateway: Gateway,
+}
+
+impl InboxProcessor {
+    /// A processor for this gateway's webhooks.
+    pub fn new(gateway: Gateway) -> Self {
+        Self { gateway }
+    }
+
+    /// Applies one portion of what is due, and tells how many it looked at.
+    ///
+    /// # Errors
+    /// [`GatewayError::Unavailable`] where the store does not answer; nothing is lost by it.
+    pub async fn run_once(&self) -> Result<usize, GatewayError> {
+        let ports = self.gateway.ports();
+        let entries = ports.inbox.due(ports.clock.now(), PORTION).await?;
+        let mut effects = Vec::with_capacity(entries.len());
+        let mut verdicts = Vec::new();
+        for entry in &entries {
+            match ports.decoder.decode(&entry.payload) {
+                Ok(event) => effects.push((entry, self.effect(entry, event))),
+                Err(error) => {
+                    tracing::warn!(
+                        inbox.id = %entry.id, event = %entry.event, %error,
+                        "webhook {} cannot be read", entry.id
+                    );
+                    verdicts.push((entry.id, InboxVerdict::Dead));
+                    self.observe(InboxResult::Dead, entry);
+                }
+            }
+        }
+        let calls: Vec<(InboxId, InboxEffect)> =
+            effects.iter().map(|(entry, effect)| (entry.id, effect.clone())).collect();
+        match ports.inbox.apply(&calls).await {
+            Ok(applied) => {
+                for ((entry, effect), applied) in effects.iter().zip(applied) {
+                    verdicts.extend(self.follow(entry, effect, applied).await?);
+                }
+            }
+            // One of them may be what the store refuses; the others must not wait for it.
+            Err(_) => {
+                for (entry, effect) in &effects {
+                    verdicts.extend(self.apply_alone(entry, effect).await?);
+                }
+            }
+        }
+        if !verdicts.is_empty() {
+            ports.inbox.defer(&verdicts).await?;
+        }
+        Ok(entries.len())
+    }
+
+    async fn apply_alone(
+        &self,
+        entry: &InboxEntry,
+        effect: &InboxEffect,
+    ) -> Result<Option<(InboxId, InboxVerdict)>, GatewayError> {
+        let ports = self.gateway.ports();
+        match ports.inbox.apply(&[(entry.id, effect.clone())]).await {
+            Ok(mut applied) => match applied.pop() {
+                Some(applied) => self.follow(entry, effect, applied).await,
+                None => Ok(None),
+            },
+            Err(error) => match GatewayError::from(error) {
+                unavailable @ GatewayError::Unavailable(_) => Err(unavailable),
+                error if entry.attempts + 1 >= MAX_TRIES => {
+                    tracing::error!(inbox.id = %entry.id, %error, "webhook {} is left", entry.id);
+                    self.observe(InboxResult::Dead, entry);
+                    Ok(Some((entry.id, InboxVerdict::Dead)))
+                }
+                _ => Ok(Some((entry.id, self.again(entry)))),
+            },
+        }
+    }
+
+    /// What an event means for what is stored.
+    fn effect(&self, entry: &InboxEntry, event: ProviderEvent) -> InboxEffect {
+        let by_provider = |id| MessageRef::Provider(entry.session, id);
+        match event {
+            ProviderEvent::Message(message) if message.from_me => {
+                // The echo of a send of ours, or something sent from the telephone itself.
+                let message = by_provider(message.id);
+                let at = entry.received_at;
+                InboxEffect::Change(StatusChange::new(message, StatusEvent::Accept, at))
+            }
+            ProviderEvent::Message(message) => {
+                InboxEffect::Receive(Box::new(self.inbound(entry, message)))
+            }
+            ProviderEvent::Receipt { id, event } => {
+                let mut change = StatusChange::new(by_provider(id), event, entry.received_at);
+                if event == StatusEvent::Bounce {
+                    change.failure = Some(Failure::new(FailureCode::DeliveryError));
+                }
+                InboxEffect::Change(change)
+            }
+            ProviderEvent::Session { status, at, own_address } => {
+                // A provider whose clock is ahead must not outrun what we ask of it later.
+                let at = at.unwrap_or(entry.received_at).min(entry.received_at);
+                InboxEffect::Session { status, at, own_address }
+            }
+            ProviderEvent::Error => {
+                self.gateway.observe(Observation::ProviderReportedError);
+                InboxEffect::Nothing
+            }
+            ProviderEvent::Other => InboxEffect::Nothing,
+        }
+    }
+
+    fn inbound(&self, entry: &InboxEntry, message: ProviderMessage) -> Message {
+        let (at, id) = self.gateway.inner.ids.draw();
+        Message {
+            id: MessageId(id),
+            tenant: entry.tenant,
+            session: entry.session,
+            batch: None,
+            direction: Direction::Inbound,
+            from: Some(message.peer),
+            to: message.own,
+            content: message.content,
+            priority: Priority::Normal,
+            metadata: None,
+            status: Status::Received,
+            attempts: 0,
+            generation: 0,
+            held_by_batch: false,
+            due_at: at,
+            failure: None,
+            provider_message_id: Some(message.id),
+            created_at: at,
+            updated_at: at,
+            sent_at: message.at,
+            delivered_at: None,
+            read_at: None,
+            failed_at: None,
+        }
+    }
+
+    /// What follows from an effect that was, or was not, applied.
+    async fn follow(
+        &self,
+        entry: &InboxEntry,
+        effect: &InboxEffect,
+        applied: Applied,
+    ) -> Result<Option<(InboxId, InboxVerdict)>, GatewayError> {
+        let result = match (&applied, effect) {
+            (Applied::Done(_), InboxEffect::Nothing) => InboxResult::Ignored,
+            (Applied::Done(_), _) => InboxResult::Applied,
+            (Applied::Known, _) => InboxResult::Known,
+            (Applied::Unmatched, _) => {
+                let now = self.gateway.ports().clock.now();
+                let waits = now.since(entry.received_at) < MATCH_WITHIN;
+                let (result, verdict) = if waits {
+                    (InboxResult::Deferred, self.again(entry))
+                } else {
+                    (InboxResult::Unmatched, InboxVerdict::Unmatched)
+                };
+                self.observe(result, entry);
+                return Ok(Some((entry.id, verdict)));
+            }
+        };
+        self.observe(result, entry);
+        match (applied, effect) {
+            (Applied::Done(Some(message)), InboxEffect::Receive(_)) => {
+                tracing::info!(
+                    message.id = %message.id, session.id = %message.session,
+                    "message {} was received", message.id
+                );
+                self.gateway.observe(accepted(&message));
+            }
+            (Applied::Done(Some(message)), InboxEffect::Change(change)) => {
+                tracing::info!(
+                    message.id = %message.id, message.status = %message.status,
+                    "message {} is {}", message.id, message.status
+                );
+                self.gateway.observe(Observation::Receipt {
+                    event: change.event,
+                    since_accepted: message.updated_at.since(message.created_at),
+                });
+            }
+            (Applied::Done(_), InboxEffect::Session { .. }) => {
+                let session = self.gateway.ports().sessions.find_any(entry.session).await?;
+                if let Some(session) = session {
+                    self.gateway.follow_status(&session).await;
+                }
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn again(&self, entry: &InboxEntry) -> InboxVerdict {
+        let wait = MATCH_AGAIN.wait(entry.attempts + 1, 1.0);
+        InboxVerdict::RetryAt(self.gateway.ports().clock.now().plus(wait))
+    }
+
+    fn observe(&self, result: InboxResult, entry: &InboxEntry) {
+        let since_received = self.gateway.ports().clock.now().since(entry.received_at);
+        self.gateway.observe(Observation::Inbox { result, since_received });
+    }
+
+    pub(super) async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let wait = match self.run_once().await {
+                Ok(looked_at) if looked_at > 0 => continue,
+                Ok(_) => self.until_due().await,
+                Err(error) => {
+                    tracing::error!(%error, "webhooks wait to be applied");
+                    self.gateway.observe(Observation::Fault { what: "store" });
+                    rest(PAUSE_AFTER_FAULT, &stop).await;
+                    continue;
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.gateway.inner.inbox_bell.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn until_due(&self) -> Duration {
+        let ports = self.gateway.ports();
+        match ports.inbox.next_due().await {
+            Ok(Some(due)) => due.since(ports.clock.now()).min(LOOK_EVERY),
+            Ok(None) | Err(_) => LOOK_EVERY,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Telling the queue of messages that it may not know.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::delivery::rest;
+use crate::domain::id::{BatchId, MessageId};
+use crate::gateway::Gateway;
+use crate::gateway::error::GatewayError;
+use crate::ports::observer::Observation;
+
+/// How many messages, or bulk requests, are looked at together.
+const PAGE: u32 = 1000;
+
+/// How many pages one pass looks at, so that a large backlog does not keep a store busy.
+const PAGES_A_PASS: usize = 20;
+
+/// Pushes what is to be sent to the queue, again and again: after a crash, after a queue has
+/// forgotten, after a push that failed. What the queue knows already it leaves as it is.
+pub struct Recovery {
+    gateway: Gateway,
+    message: Option<MessageId>,
+    batch: Option<BatchId>,
+}
+
+/// What one pass did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// How many messages the queue was told of.
+    pub told: usize,
+    /// How many messages were let in from bulk requests.
+    pub released: usize,
+    /// Whether the end was reached; the next pass begins anew.
+    pub complete: bool,
+}
+
+impl Recovery {
+    /// A recovery for this gateway's queue.
+    pub fn new(gateway: Gateway) -> Self {
+        Self { gateway, message: None, batch: None }
+    }
+
+    /// Goes through the next part of what is to be sent.
+    ///
+    /// # Errors
+    /// [`GatewayError::Unavailable`] where the store or the queue does not answer; the next pass
+    /// goes on where this one stood.
+    pub async fn run_once(&mut self) -> Result<Recovered, GatewayError> {
+        let mut recovered = Recovered::default();
+        let messages_end = self.tell_of_messages(&mut recovered).await?;
+        let batches_end = self.refill_batches(&mut recovered).await?;
+        recovered.complete = messages_end && batches_end;
+        Ok(recovered)
+    }
+
+    async fn tell_of_messages(&mut self, recovered: &mut Recovered) -> Result<bool, GatewayError> {
+        let ports = self.gateway.ports();
+        for _ in 0..PAGES_A_PASS {
+            let items = ports.messages.pending(self.message, PAGE).await?;
+            let told = ports.queue.push(&items).await;
+            told.map_err(|error| GatewayError::Unavailable(Box::new(error)))?;
+            recovered.told += items.len();
+            self.message = items.last().map(|item| item.message);
+            if items.len() < PAGE as usize {
+                self.message = None;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn refill_batches(&mut self, recovered: &mut Recovered) -> Result<bool, GatewayError> {
+        for _ in 0..PAGES_A_PASS {
+            let batches = self.gateway.ports().messages.batches_holding(self.batch, PAGE).await?;
+            for batch in &batches {
+                recovered.released += self.gateway.refill_bulk(*batch).await?;
+            }
+            self.batch = batches.last().copied();
+            if batches.len() < PAGE as usize {
+                self.batch = None;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) async fn run(mut self, every: Duration, stop: CancellationToken) {
+        loop {
+            match self.run_once().await {
+                // What is left of the first round is what a restart waits for.
+                Ok(Recovered { complete: false, .. }) if !stop.is_cancelled() => continue,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, "recovery will try again");
+                    self.gateway.observe(Observation::Fault { what: "store" });
+                }
+            }
+            if !rest(every, &stop).await {
+                return;
+            }
+        }
+    }
+}

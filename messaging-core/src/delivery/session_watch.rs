@@ -1,0 +1,79 @@
+//! Asking the provider how its sessions are: what its webhooks say can be lost.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::delivery::rest;
+use crate::domain::session::SessionStatus;
+use crate::gateway::Gateway;
+use crate::gateway::error::GatewayError;
+use crate::ports::observer::Observation;
+use crate::ports::session_control::ProviderState;
+
+/// Keeps what is known of the sessions true.
+pub struct SessionWatch {
+    gateway: Gateway,
+}
+
+/// What one pass did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// How many sessions were found to have another state than was known.
+    pub changed: usize,
+    /// How many of the provider's servers did not answer.
+    pub silent_servers: usize,
+}
+
+impl SessionWatch {
+    /// A watch for this gateway's sessions.
+    pub fn new(gateway: Gateway) -> Self {
+        Self { gateway }
+    }
+
+    /// Asks each of the provider's servers once.
+    ///
+    /// # Errors
+    /// [`GatewayError::Unavailable`] where the store does not answer.
+    pub async fn run_once(&self) -> Result<Watched, GatewayError> {
+        let ports = self.gateway.ports();
+        let mut watched = Watched::default();
+        let places = ports.sessions.all_places().await?;
+        for server in ports.control.servers() {
+            // Read before the question: an event that comes while it is asked is newer.
+            let asked = ports.clock.now();
+            let Ok(states) = ports.control.states(&server).await else {
+                tracing::warn!(server, "WAHA server {server} does not answer");
+                self.gateway.observe(Observation::Fault { what: "provider" });
+                watched.silent_servers += 1;
+                continue;
+            };
+            let states: BTreeMap<String, ProviderState> = states.into_iter().collect();
+            for (id, place) in places.iter().filter(|(_, place)| place.server == server) {
+                let (status, own) = match states.get(&place.name) {
+                    Some(state) => (state.status, state.own_address.clone()),
+                    None => (SessionStatus::Stopped, None),
+                };
+                let changed = ports.sessions.record_status(*id, status, asked, own).await?;
+                if let Some(session) = changed {
+                    watched.changed += 1;
+                    self.gateway.follow_status(&session).await;
+                }
+            }
+        }
+        Ok(watched)
+    }
+
+    pub(super) async fn run(self, every: Duration, stop: CancellationToken) {
+        loop {
+            if let Err(error) = self.run_once().await {
+                tracing::error!(%error, "the state of sessions could not be recorded");
+                self.gateway.observe(Observation::Fault { what: "store" });
+            }
+            if !rest(every, &stop).await {
+                return;
+            }
+        }
+    }
+}

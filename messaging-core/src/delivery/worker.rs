@@ -1,0 +1,201 @@
+//! Sending what the queue hands out.
+
+mod attempt;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::delivery::{PAUSE_AFTER_FAULT, rest};
+use crate::domain::id::SessionId;
+use crate::domain::retry::RetryPolicy;
+use crate::domain::timestamp::Timestamp;
+use crate::gateway::Gateway;
+use crate::gateway::error::GatewayError;
+use crate::ports::observer::Observation;
+use crate::ports::queue::{Claim, Claims, HeldBy, Pause, QueueError};
+use crate::ports::rate_limiter::RateKey;
+
+/// How long a session is held when its provider cannot be reached, by the number of times in a
+/// row.
+const HOLD: RetryPolicy = RetryPolicy {
+    base: Duration::from_secs(1),
+    factor: 2.0,
+    cap: Duration::from_secs(15),
+    max_attempts: u32::MAX,
+};
+
+/// Sends what the queue hands out.
+///
+/// Any number of workers may share the same ports: the queue hands each message to one of them,
+/// and the store's compare-and-set decides where a lease ran out.
+pub struct Worker {
+    gateway: Gateway,
+    /// How often in a row each session's provider could not be reached.
+    unreachable: Mutex<HashMap<SessionId, u32>>,
+    /// Sessions whose earlier sends this worker's limiter knows of.
+    primed: Mutex<HashSet<SessionId>>,
+}
+
+/// What one pass did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// How many messages were handed out.
+    pub claimed: usize,
+    /// When, should nothing happen before, there may be more to do.
+    pub next_due: Option<Timestamp>,
+}
+
+/// What a claim comes to.
+enum Next {
+    /// Nothing more is to be done about the message.
+    Done,
+    /// It goes back in its place until then.
+    Again(Timestamp),
+}
+
+impl Worker {
+    /// A worker for this gateway's messages.
+    pub fn new(gateway: Gateway) -> Self {
+        Self { gateway, unreachable: Mutex::default(), primed: Mutex::default() }
+    }
+
+    /// Takes up to `max` messages that are due and carries each as far as it will go: sent,
+    /// failed, or put back.
+    ///
+    /// # Errors
+    /// [`QueueError`] where the queue hands out nothing.
+    pub async fn run_once(&self, max: usize) -> Result<Pass, QueueError> {
+        let claims = self.claim(max).await?;
+        let pass = Pass { claimed: claims.items.len(), next_due: claims.next_due };
+        futures::future::join_all(claims.items.into_iter().map(|claim| self.deliver(claim))).await;
+        Ok(pass)
+    }
+
+    /// Sends until it is told to stop; then waits for what is under way.
+    pub(super) async fn run(self: Arc<Self>, concurrency: usize, stop: CancellationToken) {
+        let mut under_way = JoinSet::new();
+        while !stop.is_cancelled() {
+            while let Some(ended) = under_way.try_join_next() {
+                report_panic(ended);
+            }
+            let free = concurrency.saturating_sub(under_way.len());
+            let claims = match self.claim(free).await {
+                Ok(claims) => claims,
+                Err(error) => {
+                    tracing::error!(%error, "nothing can be sent at present");
+                    self.gateway.observe(Observation::Fault { what: "queue" });
+                    rest(PAUSE_AFTER_FAULT, &stop).await;
+                    continue;
+                }
+            };
+            for claim in claims.items {
+                let worker = Arc::clone(&self);
+                under_way.spawn(async move { worker.deliver(claim).await });
+            }
+            let now = self.gateway.ports().clock.now();
+            let until_due = claims.next_due.map_or(Duration::MAX, |due| due.since(now));
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(ended) = under_way.join_next(), if !under_way.is_empty() => report_panic(ended),
+                () = self.gateway.ports().queue.changed(claims.version), if free > 0 => {}
+                () = tokio::time::sleep(until_due), if free > 0 && claims.next_due.is_some() => {}
+            }
+        }
+        while let Some(ended) = under_way.join_next().await {
+            report_panic(ended);
+        }
+    }
+
+    async fn claim(&self, max: usize) -> Result<Claims, QueueError> {
+        let ports = self.gateway.ports();
+        // Twice over, so that a lease does not run out while its holder is only slow.
+        let lease = ports.transport.longest_attempt() * 2 + Duration::from_secs(30);
+        ports.queue.claim(max, lease, ports.clock.now()).await
+    }
+
+    async fn deliver(&self, claim: Claim) {
+        let ports = self.gateway.ports();
+        let next = self.attempt(&claim).await.unwrap_or_else(|error| {
+            let message = claim.item.message;
+            tracing::error!(%error, message.id = %message, "message {message} is put back");
+            self.gateway.observe(Observation::Fault { what: "store" });
+            Next::Again(ports.clock.now().plus(PAUSE_AFTER_FAULT))
+        });
+        let told = match next {
+            Next::Done => ports.queue.complete(&claim).await,
+            Next::Again(at) => ports.queue.retry_at(&claim, at).await,
+        };
+        // A queue that cannot be told hands the message out again when the lease ends, and then
+        // its status says what is left to do.
+        if told.is_err() {
+            self.gateway.observe(Observation::Fault { what: "queue" });
+        }
+    }
+
+    /// Holds a session, and leaves its message in its place.
+    async fn hold(
+        &self,
+        session: SessionId,
+        why: HeldBy,
+        wait: Duration,
+    ) -> Result<Next, GatewayError> {
+        let ports = self.gateway.ports();
+        let now = ports.clock.now();
+        let pause = Pause { until: now.plus(wait), why };
+        self.gateway.observe(Observation::Held { why });
+        match ports.queue.pause(session, pause).await {
+            Ok(()) => Ok(Next::Again(now)),
+            // Not paused: the message itself must wait, or it would be claimed again at once.
+            Err(_) => Ok(Next::Again(pause.until)),
+        }
+    }
+
+    /// Holds a session whose provider cannot be reached, longer each time.
+    async fn hold_unreachable(&self, session: SessionId) -> Result<Next, GatewayError> {
+        let times = {
+            let mut unreachable = lock(&self.unreachable);
+            let times = unreachable.entry(session).or_default();
+            *times = times.saturating_add(1);
+            *times
+        };
+        // Half of the wait is fixed: a server that is down is not to be asked without pause.
+        let drawn = 0.5 + self.gateway.ports().entropy.next_unit() / 2.0;
+        self.gateway.observe(Observation::Fault { what: "provider" });
+        self.hold(session, HeldBy::Provider, HOLD.wait(times, drawn)).await
+    }
+
+    fn was_reached(&self, session: SessionId) {
+        lock(&self.unreachable).remove(&session);
+    }
+
+    /// Tells the limiter of the sends that it cannot know of, once for each session: those from
+    /// before this process began.
+    async fn prime(&self, session: SessionId) -> Result<(), GatewayError> {
+        if lock(&self.primed).contains(&session) {
+            return Ok(());
+        }
+        let ports = self.gateway.ports();
+        let now = ports.clock.now();
+        let settings = self.gateway.settings();
+        let since = now.minus(settings.session_quota.window + settings.clock_skew);
+        let done = ports.messages.attempts_since(session, since, now).await?;
+        ports.limiter.prime(RateKey::Sending(session), &done).await?;
+        lock(&self.primed).insert(session);
+        Ok(())
+    }
+}
+
+fn report_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "sending a message panicked; its lease will bring it back");
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // Nothing panics while holding these, and a map is never half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

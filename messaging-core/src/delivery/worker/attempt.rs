@@ -1,0 +1,374 @@
+//! What is done with one message that was handed out: gate, intend, send, settle.
+
+use crate::delivery::worker::{Next, Worker};
+use crate::domain::failure::{Failure, FailureCode};
+use crate::domain::id::ProviderMessageId;
+use crate::domain::message::{ChangeOutcome, Message, MessageRef, StatusChange};
+use crate::domain::quota::Quota;
+use crate::domain::retry::NextStep;
+use crate::domain::session::{Session, SessionStatus};
+use crate::domain::status::{Status, StatusEvent};
+use crate::domain::timestamp::Timestamp;
+use crate::gateway::cancel::moved;
+use crate::gateway::error::GatewayError;
+use crate::gateway::sessions::RECHECK_AFTER;
+use crate::ports::observer::Observation;
+use crate::ports::queue::{Claim, HeldBy};
+use crate::ports::rate_limiter::{Permit, RateKey, Reservation};
+use crate::ports::transport::{
+    Envelope, Found, Later, LaterReason, Lookup, Preparation, Route, SendOutcome,
+};
+
+/// How an attempt ends for the message.
+struct End {
+    event: StatusEvent,
+    provider_message_id: Option<ProviderMessageId>,
+    failure: Option<Failure>,
+    due_at: Option<Timestamp>,
+}
+
+impl End {
+    fn accepted(id: Option<ProviderMessageId>) -> Self {
+        Self { event: StatusEvent::Accept, provider_message_id: id, failure: None, due_at: None }
+    }
+
+    fn failed(failure: Failure) -> Self {
+        Self {
+            event: StatusEvent::Fail,
+            provider_message_id: None,
+            failure: Some(failure),
+            due_at: None,
+        }
+    }
+}
+
+impl Worker {
+    /// Carries one message as far as it will go.
+    pub(super) async fn attempt(&self, claim: &Claim) -> Result<Next, GatewayError> {
+        let ports = self.gateway.ports();
+        let Some(message) = ports.messages.load(&[claim.item.message]).await?.pop() else {
+            return Ok(Next::Done);
+        };
+        let next = self.carry(&message).await?;
+        if let (Next::Done, Some(batch)) = (&next, message.batch) {
+            self.gateway.refill_bulk(batch).await?;
+        }
+        Ok(next)
+    }
+
+    async fn carry(&self, message: &Message) -> Result<Next, GatewayError> {
+        let ports = self.gateway.ports();
+        let to_be_sent = matches!(message.status, Status::Queued | Status::Retry | Status::Sending);
+        let Some(to) = message.to.as_ref().filter(|_| to_be_sent && !message.held_by_batch) else {
+            return Ok(Next::Done);
+        };
+        let Some(session) = ports.sessions.find_any(message.session).await? else {
+            let code = match message.status {
+                Status::Sending => FailureCode::OutcomeUnknown,
+                _ => FailureCode::SessionGone,
+            };
+            return self.end(message, End::failed(Failure::new(code))).await;
+        };
+        if session.status != SessionStatus::Working {
+            return self.hold(session.id, HeldBy::Session, RECHECK_AFTER).await;
+        }
+        self.prime(session.id).await?;
+        let envelope = Envelope { session: &session.place, to, content: &message.content };
+        if message.status == Status::Sending {
+            return self.take_up(message, &session, envelope).await;
+        }
+        let permit = match self.reserve(&session).await? {
+            Ok(permit) => permit,
+            Err(limited) => return Ok(limited),
+        };
+        match ports.transport.prepare(envelope).await {
+            Preparation::Ready(route) => {
+                self.send(message, &session, envelope, &route, permit).await
+            }
+            Preparation::Rejected(failure) => {
+                ports.limiter.release(permit).await?;
+                self.end(message, End::failed(failure)).await
+            }
+            Preparation::TryLater(later) => {
+                ports.limiter.release(permit).await?;
+                match later.reason {
+                    LaterReason::Unreachable => self.hold_unreachable(session.id).await,
+                    LaterReason::SessionNotWorking => self.hold_disconnected(session).await,
+                    // It may be this recipient alone that the provider stumbles over, so it
+                    // must come to an end some time: the attempt counts.
+                    LaterReason::Overloaded | LaterReason::Failed => {
+                        match self.begin(message, None).await? {
+                            Some(begun) => self.end_later(&begun, &later).await,
+                            None => Ok(Next::Done),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The right to send once through the session, or how long it must wait.
+    async fn reserve(&self, session: &Session) -> Result<Result<Permit, Next>, GatewayError> {
+        let ports = self.gateway.ports();
+        let settings = self.gateway.settings();
+        let Quota { limit, window } = settings.session_quota;
+        let quota = Quota { limit, window: window + settings.clock_skew };
+        let now = ports.clock.now();
+        let until = now.plus(ports.transport.longest_attempt());
+        match ports.limiter.reserve(RateKey::Sending(session.id), quota, until, now).await? {
+            Reservation::Granted { permit, remaining } => {
+                let share = f64::from(limit.saturating_sub(remaining)) / f64::from(limit.max(1));
+                self.gateway.observe(Observation::QuotaUsed { share });
+                Ok(Ok(permit))
+            }
+            Reservation::Limited { retry_after } => {
+                self.gateway.observe(Observation::QuotaUsed { share: 1.0 });
+                Ok(Err(self.hold(session.id, HeldBy::Rate, retry_after).await?))
+            }
+        }
+    }
+
+    /// Commits the attempt, makes it, and settles what came of it.
+    async fn send(
+        &self,
+        message: &Message,
+        session: &Session,
+        envelope: Envelope<'_>,
+        route: &Route,
+        permit: Permit,
+    ) -> Result<Next, GatewayError> {
+        let ports = self.gateway.ports();
+        let id = self.provider_id(message, route);
+        let begun = match self.begin(message, id.clone()).await {
+            Ok(Some(begun)) => begun,
+            // Cancelled meanwhile, or another worker's.
+            Ok(None) => {
+                ports.limiter.release(permit).await?;
+                return Ok(Next::Done);
+            }
+            Err(error) => {
+                ports.limiter.release(permit).await?;
+                return Err(error);
+            }
+        };
+        let began = ports.clock.now();
+        let outcome = ports.transport.send(envelope, route, id.as_ref()).await;
+        let answered = ports.clock.now();
+        self.gateway
+            .observe(Observation::Attempt { outcome: name(&outcome), took: answered.since(began) });
+        let reached_nobody = matches!(
+            outcome,
+            SendOutcome::TryLater(Later { reason: LaterReason::Unreachable, .. })
+        );
+        if reached_nobody {
+            ports.limiter.release(permit).await?;
+        } else {
+            // Counted from the answer: whenever the request arrived, it was not later.
+            ports.limiter.settle(permit, answered).await?;
+            self.was_reached(session.id);
+        }
+        match outcome {
+            SendOutcome::Accepted { id } => self.end(&begun, End::accepted(id)).await,
+            SendOutcome::Rejected(failure) => self.end(&begun, End::failed(failure)).await,
+            SendOutcome::TryLater(later) => match later.reason {
+                LaterReason::Unreachable => {
+                    self.end_held(&begun, FailureCode::ProviderUnreachable).await?;
+                    self.hold_unreachable(session.id).await
+                }
+                LaterReason::SessionNotWorking => {
+                    self.end_held(&begun, FailureCode::SessionNotWorking).await?;
+                    self.hold_disconnected(session.clone()).await
+                }
+                LaterReason::Overloaded | LaterReason::Failed => {
+                    self.end_later(&begun, &later).await
+                }
+            },
+            SendOutcome::Unknown => {
+                let lookup = Lookup { envelope, route, id: id.as_ref(), since: began };
+                self.look_up(&begun, session, lookup).await
+            }
+        }
+    }
+
+    /// Takes up a message whose attempt somebody began and did not end: this process before it
+    /// died, or a worker whose lease ran out.
+    async fn take_up(
+        &self,
+        message: &Message,
+        session: &Session,
+        envelope: Envelope<'_>,
+    ) -> Result<Next, GatewayError> {
+        match self.gateway.ports().transport.prepare(envelope).await {
+            Preparation::Ready(route) => {
+                let id = message.provider_message_id.as_ref();
+                let since = message.updated_at;
+                let lookup = Lookup { envelope, route: &route, id, since };
+                self.look_up(message, session, lookup).await
+            }
+            Preparation::Rejected(failure) => self.end(message, End::failed(failure)).await,
+            Preparation::TryLater(later) => self.hold_for(session, later.reason).await,
+        }
+    }
+
+    /// Decides about an attempt whose end is not known: found, it was sent; not found, it is
+    /// repeated where a repeat with the same id cannot become a second message, and else fails.
+    async fn look_up(
+        &self,
+        message: &Message,
+        session: &Session,
+        lookup: Lookup<'_>,
+    ) -> Result<Next, GatewayError> {
+        let repeatable = lookup.route.takes_id && lookup.id.is_some();
+        match self.gateway.ports().transport.find_sent(lookup).await {
+            Found::Sent(id) => self.end(message, End::accepted(Some(id))).await,
+            Found::Absent | Found::CannotTell if repeatable => {
+                self.end_retry(message, FailureCode::OutcomeUnknown, None).await
+            }
+            Found::Absent | Found::CannotTell => {
+                let failure = Failure::with_detail(
+                    FailureCode::OutcomeUnknown,
+                    "the message may have been sent; WAHA cannot tell",
+                );
+                self.end(message, End::failed(failure)).await
+            }
+            Found::TryLater(later) => self.hold_for(session, later.reason).await,
+        }
+    }
+
+    async fn hold_for(&self, session: &Session, reason: LaterReason) -> Result<Next, GatewayError> {
+        match reason {
+            LaterReason::SessionNotWorking => self.hold_disconnected(session.clone()).await,
+            LaterReason::Unreachable | LaterReason::Overloaded | LaterReason::Failed => {
+                self.hold_unreachable(session.id).await
+            }
+        }
+    }
+
+    /// Holds a session that the provider says is not connected, and learns what it is instead.
+    async fn hold_disconnected(&self, session: Session) -> Result<Next, GatewayError> {
+        let id = session.id;
+        // What the provider says now decides; should it not answer, the watch will ask again.
+        match self.gateway.refresh_session(session).await {
+            Ok(_) | Err(GatewayError::ProviderUnavailable) => {}
+            Err(error) => return Err(error),
+        }
+        self.hold(id, HeldBy::Session, RECHECK_AFTER).await
+    }
+
+    /// The id to send under. The one of an earlier attempt is kept: should that attempt have
+    /// arrived after all, this one becomes the same message.
+    fn provider_id(&self, message: &Message, route: &Route) -> Option<ProviderMessageId> {
+        if !route.takes_id {
+            return None;
+        }
+        let earlier = message.provider_message_id.clone();
+        Some(earlier.unwrap_or_else(|| self.gateway.inner.ids.provider_message_id()))
+    }
+
+    /// Commits that an attempt begins; `None` where the message is not there to be sent any more.
+    async fn begin(
+        &self,
+        message: &Message,
+        id: Option<ProviderMessageId>,
+    ) -> Result<Option<Message>, GatewayError> {
+        let now = self.gateway.ports().clock.now();
+        let mut change = StatusChange::new(MessageRef::Id(message.id), StatusEvent::Begin, now);
+        change.generation = Some(message.generation);
+        change.provider_message_id = id;
+        let outcome = self.change(change).await?;
+        Ok(match outcome {
+            Some(ChangeOutcome::Moved { message, .. }) => Some(*message),
+            _ => None,
+        })
+    }
+
+    /// Ends an attempt that reached nobody and does not count.
+    async fn end_held(&self, begun: &Message, code: FailureCode) -> Result<(), GatewayError> {
+        let now = self.gateway.ports().clock.now();
+        let end = End {
+            event: StatusEvent::Hold,
+            provider_message_id: None,
+            failure: Some(Failure::new(code)),
+            due_at: Some(now),
+        };
+        self.end(begun, end).await.map(|_| ())
+    }
+
+    /// Ends an attempt that did not succeed and may be repeated.
+    async fn end_later(&self, begun: &Message, later: &Later) -> Result<Next, GatewayError> {
+        let code = match later.reason {
+            LaterReason::Overloaded => FailureCode::ProviderOverloaded,
+            LaterReason::Unreachable => FailureCode::ProviderUnreachable,
+            LaterReason::SessionNotWorking => FailureCode::SessionNotWorking,
+            LaterReason::Failed => FailureCode::ProviderError,
+        };
+        self.end_retry(begun, code, later.after).await
+    }
+
+    /// Puts a message back for its next attempt, or fails it after its last.
+    async fn end_retry(
+        &self,
+        begun: &Message,
+        code: FailureCode,
+        asked: Option<std::time::Duration>,
+    ) -> Result<Next, GatewayError> {
+        let ports = self.gateway.ports();
+        let drawn = ports.entropy.next_unit();
+        let failure = Failure::new(code);
+        match self.gateway.settings().retry.after_attempt(begun.attempts, drawn, asked) {
+            NextStep::GiveUp => self.end(begun, End::failed(failure)).await,
+            NextStep::RetryAfter(wait) => {
+                let due_at = ports.clock.now().plus(wait);
+                let end = End {
+                    event: StatusEvent::Defer,
+                    provider_message_id: None,
+                    failure: Some(failure),
+                    due_at: Some(due_at),
+                };
+                self.end(begun, end).await?;
+                Ok(Next::Again(due_at))
+            }
+        }
+    }
+
+    async fn end(&self, message: &Message, end: End) -> Result<Next, GatewayError> {
+        let now = self.gateway.ports().clock.now();
+        let mut change = StatusChange::new(MessageRef::Id(message.id), end.event, now);
+        change.generation = Some(message.generation);
+        change.provider_message_id = end.provider_message_id;
+        change.failure = end.failure;
+        change.due_at = end.due_at;
+        if let Some(ChangeOutcome::Refused(status)) = self.change(change).await? {
+            tracing::warn!(
+                message.id = %message.id,
+                message.status = %status,
+                "the end of an attempt of message {} came too late", message.id
+            );
+        }
+        Ok(Next::Done)
+    }
+
+    async fn change(&self, change: StatusChange) -> Result<Option<ChangeOutcome>, GatewayError> {
+        let outcome = self.gateway.ports().messages.change(&[change]).await?.into_iter().next();
+        if let Some(ChangeOutcome::Moved { from, message }) = &outcome {
+            tracing::info!(
+                message.id = %message.id,
+                message.status = %message.status,
+                message.attempts = message.attempts,
+                failure.code = message.failure.as_ref().map(|failure| failure.code.as_str()),
+                "message {} is {}", message.id, message.status
+            );
+            self.gateway.observe(moved(*from, message));
+        }
+        Ok(outcome)
+    }
+}
+
+fn name(outcome: &SendOutcome) -> &'static str {
+    match outcome {
+        SendOutcome::Accepted { .. } => "accepted",
+        SendOutcome::Rejected(_) => "rejected",
+        SendOutcome::TryLater(_) => "try_later",
+        SendOutcome::Unknown => "unknown",
+    }
+}

@@ -1,0 +1,18 @@
+//! What the gateway talks about: plain data and the rules it obeys, without I/O and without a clock.
+
+pub mod address;
+pub mod batch;
+pub mod content;
+pub mod failure;
+pub mod filter;
+pub mod id;
+pub mod inbox;
+pub mod message;
+pub mod phone;
+pub mod quota;
+pub mod retry;
+pub mod session;
+pub mod statistics;
+pub mod status;
+pub mod tenant;
+pub mod timestamp;

@@ -1,0 +1,146 @@
+//! Whom a message goes to or comes from.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::domain::id::SessionId;
+use crate::domain::phone::{InvalidPhone, PhoneNumber, PhoneValidation};
+
+/// A person by number, or a chat by the id its provider gave it.
+///
+/// Debug shows neither.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// A person by telephone number.
+    Phone(PhoneNumber),
+    /// A chat by the provider's own id: a group (`…@g.us`), a channel (`…@newsletter`) or a person
+    /// known by a hidden id only (`…@lid`). An answer to such a chat goes to the same id.
+    Chat(String),
+}
+
+/// Why a text names nobody a message could go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAddress {
+    /// It is meant as a number and is none.
+    #[error(transparent)]
+    Phone(#[from] InvalidPhone),
+    /// It is meant as a chat id and is none.
+    #[error(
+        "is not a chat id: digits (groups may have a dash) and @g.us, @lid, @newsletter or @c.us"
+    )]
+    Chat,
+}
+
+impl Address {
+    /// Reads a number in international form or a chat id. A person's chat id (`…@c.us`) is
+    /// read as the number it holds.
+    ///
+    /// # Errors
+    /// [`InvalidAddress`], whose text repeats nothing of the input.
+    pub fn parse(text: &str, validation: PhoneValidation) -> Result<Self, InvalidAddress> {
+        let Some((name, server)) = text.split_once('@') else {
+            return Ok(Self::Phone(PhoneNumber::parse(text, validation)?));
+        };
+        let digits = |name: &str, extra: &str| {
+            (1..=40).contains(&name.len())
+                && name.chars().all(|c| c.is_ascii_digit() || extra.contains(c))
+        };
+        match server {
+            "c.us" if digits(name, "") => {
+                Ok(Self::Phone(PhoneNumber::parse(&format!("+{name}"), validation)?))
+            }
+            "g.us" if digits(name, "-") => Ok(Self::Chat(text.to_owned())),
+            "lid" | "newsletter" if digits(name, "") => Ok(Self::Chat(text.to_owned())),
+            _ => Err(InvalidAddress::Chat),
+        }
+    }
+
+    /// Reads what [`Address::as_str`] wrote. Anything without an `@` and without the form of a
+    /// number is kept as a chat id, so that nothing a provider says is lost.
+    pub fn from_stored(text: &str) -> Self {
+        PhoneNumber::parse(text, PhoneValidation::Lenient)
+            .map_or_else(|_| Self::Chat(text.to_owned()), Self::Phone)
+    }
+
+    /// The number with its plus sign, or the chat id.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Phone(number) => number.as_str(),
+            Self::Chat(id) => id,
+        }
+    }
+
+    /// The number, where there is one.
+    pub fn phone(&self) -> Option<&PhoneNumber> {
+        match self {
+            Self::Phone(number) => Some(number),
+            Self::Chat(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Address(hidden)")
+    }
+}
+
+/// Stands for one recipient of one session where messages are put in order, so that a queue
+/// holds no telephone number. Equal addresses give equal keys, on every node and in every version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RecipientKey(pub u64);
+
+impl RecipientKey {
+    /// The key of `to` within `session`.
+    pub fn of(session: SessionId, to: &Address) -> Self {
+        let digest = Sha256::new()
+            .chain_update(session.0.as_bytes())
+            .chain_update(to.as_str().as_bytes())
+            .finalize();
+        let mut first = [0; 8];
+        first.copy_from_slice(&digest[..8]);
+        Self(u64::from_be_bytes(first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, InvalidAddress>) {
+        let parsed = Address::parse(text, PhoneValidation::E164);
+        assert_eq!(parsed.as_ref().map(Address::as_str), expected.as_ref().map(|text| *text));
+    }
+
+    #[test]
+    fn numbers_and_chats_are_told_apart() {
+        check("+5511988887777", Ok("+5511988887777"));
+        check("5511988887777@c.us", Ok("+5511988887777"));
+        check("120363041234567890@g.us", Ok("120363041234567890@g.us"));
+        check("5511988887777-1600000000@g.us", Ok("5511988887777-1600000000@g.us"));
+        check("199887766554433@lid", Ok("199887766554433@lid"));
+        check("status@broadcast", Err(InvalidAddress::Chat));
+        check("me@example.com", Err(InvalidAddress::Chat));
+        check("@g.us", Err(InvalidAddress::Chat));
+        check("123", Err(InvalidAddress::Phone(InvalidPhone::NoPlus)));
+    }
+
+    #[test]
+    fn what_is_stored_is_read_back() {
+        for text in ["+5511988887777", "120363041234567890@g.us", "status@broadcast"] {
+            assert_eq!(Address::from_stored(text).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn debug_shows_neither_number_nor_chat() {
+        for text in ["+5511988887777", "199887766554433@lid"] {
+            let shown = format!("{:?}", Address::from_stored(text));
+            assert!(!shown.contains(|c: char| c.is_ascii_digit()));
+        }
+    }
+}

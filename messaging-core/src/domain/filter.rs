@@ -1,0 +1,66 @@
+//! Which messages a caller asks for, and in what portions.
+
+use crate::domain::id::{BatchId, MessageId, SessionId};
+use crate::domain::message::{Direction, Message};
+use crate::domain::status::Status;
+use crate::domain::timestamp::Timestamp;
+
+/// The most messages one page may hold.
+pub const MAX_PAGE_LIMIT: u32 = 100;
+
+/// Conditions that must all hold; a condition that is `None` always does.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct MessageFilter {
+    /// Through this session.
+    pub session: Option<SessionId>,
+    /// Of this bulk request.
+    pub batch: Option<BatchId>,
+    /// Going this way.
+    pub direction: Option<Direction>,
+    /// In this status.
+    pub status: Option<Status>,
+    /// Created at or after.
+    pub from: Option<Timestamp>,
+    /// Created at or before.
+    pub to: Option<Timestamp>,
+    /// Whose body, sender or recipient contains this text, in whatever case (of ASCII letters).
+    pub search: Option<String>,
+    /// Whose metadata has this text as its `campaignId`.
+    pub campaign: Option<String>,
+}
+
+impl std::fmt::Debug for MessageFilter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MessageFilter").finish_non_exhaustive()
+    }
+}
+
+/// Which portion of the messages, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Portion {
+    /// The `page`th page, from 1; inserts may shift it.
+    Page {
+        /// From 1.
+        page: u32,
+        /// How many a page.
+        limit: u32,
+    },
+    /// What is older than the message named; inserts do not shift it.
+    OlderThan {
+        /// The last message seen.
+        message: MessageId,
+        /// How many at the most.
+        limit: u32,
+    },
+}
+
+/// One portion of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MessagePage {
+    /// Newest first.
+    pub messages: Vec<Message>,
+    /// How many there are in all.
+    pub total: u64,
+    /// Whether there are older ones behind the last.
+    pub has_more: bool,
+}

@@ -1,0 +1,196 @@
+//! One message, in or out, and what is recorded about it.
+
+use crate::domain::address::{Address, RecipientKey};
+use crate::domain::content::Content;
+use crate::domain::failure::Failure;
+use crate::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
+use crate::domain::status::{Status, StatusEvent};
+use crate::domain::timestamp::Timestamp;
+use crate::named::named_enum;
+
+named_enum! {
+    /// Which way a message goes.
+    pub enum Direction {
+        /// From the tenant to somebody.
+        Outbound = "outbound",
+        /// From somebody to the tenant.
+        Inbound = "inbound",
+    }
+}
+
+named_enum! {
+    /// What leaves first within a session. In the order of declaration, the first being the most
+    /// urgent.
+    pub enum Priority {
+        /// Before all others.
+        High = "high",
+        /// As usual.
+        Normal = "normal",
+        /// After all others.
+        Low = "low",
+    }
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Sorts by acceptance.
+    pub id: MessageId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The account it goes or came through.
+    pub session: SessionId,
+    /// The bulk request it belongs to.
+    pub batch: Option<BatchId>,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// Who sent it; for outbound ones the account's own address, where known.
+    pub from: Option<Address>,
+    /// Whom it goes to; for inbound ones the account's own address, where known.
+    pub to: Option<Address>,
+    /// What it says.
+    pub content: Content,
+    /// What leaves first.
+    pub priority: Priority,
+    /// The tenant's own data, given back as it came. A JSON object.
+    pub metadata: Option<serde_json::Value>,
+    /// Where it stands.
+    pub status: Status,
+    /// How many attempts count so far.
+    pub attempts: u32,
+    /// How many attempts were begun, counted or not: the fence that keeps the end of one attempt
+    /// from being taken for the end of another.
+    pub generation: u32,
+    /// Whether it waits for its bulk request to let it into the queue.
+    pub held_by_batch: bool,
+    /// Not to be tried before.
+    pub due_at: Timestamp,
+    /// Why it failed or is tried again.
+    pub failure: Option<Failure>,
+    /// Its id at the provider, once chosen or learnt.
+    pub provider_message_id: Option<ProviderMessageId>,
+    /// When it was accepted or received by the gateway.
+    pub created_at: Timestamp,
+    /// When anything about it changed last.
+    pub updated_at: Timestamp,
+    /// When the provider accepted it.
+    pub sent_at: Option<Timestamp>,
+    /// When it reached the device.
+    pub delivered_at: Option<Timestamp>,
+    /// When it was opened.
+    pub read_at: Option<Timestamp>,
+    /// When it failed.
+    pub failed_at: Option<Timestamp>,
+}
+
+impl Message {
+    /// What stands for the message in a queue; `None` for one without a recipient.
+    pub fn queue_item(&self) -> Option<QueueItem> {
+        Some(QueueItem {
+            message: self.id,
+            tenant: self.tenant,
+            session: self.session,
+            recipient: RecipientKey::of(self.session, self.to.as_ref()?),
+            priority: self.priority,
+            due_at: self.due_at,
+        })
+    }
+}
+
+/// What stands for a message in a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueItem {
+    /// The message; the order of ids is the order of acceptance.
+    pub message: MessageId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The account it goes through.
+    pub session: SessionId,
+    /// Whom it goes to.
+    pub recipient: RecipientKey,
+    /// What leaves first.
+    pub priority: Priority,
+    /// Not to be handed out before.
+    pub due_at: Timestamp,
+}
+
+/// Which message a [`StatusChange`] is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessageRef {
+    /// By id, as a worker knows it.
+    Id(MessageId),
+    /// By id, as a tenant knows it: another tenant's message is not found.
+    Owned(TenantId, MessageId),
+    /// An outbound message by its id at the provider, as an ack names it.
+    Provider(SessionId, ProviderMessageId),
+}
+
+/// Something that happened to a message, to be applied where
+/// [`transition`](crate::domain::status::transition) allows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusChange {
+    /// Which message.
+    pub message: MessageRef,
+    /// What happened.
+    pub event: StatusEvent,
+    /// When.
+    pub at: Timestamp,
+    /// The attempt this is about ([`Message::generation`]): to
+    /// [`Begin`](StatusEvent::Begin), the generation before; to its end, the one it was given.
+    /// When another attempt has begun since, the change is refused. `None` does not ask.
+    pub generation: Option<u32>,
+    /// The id chosen for, or learnt from, the provider. Kept where given.
+    pub provider_message_id: Option<ProviderMessageId>,
+    /// Why; kept on the message with `Defer`, `Hold`, `Fail` and `Bounce`.
+    pub failure: Option<Failure>,
+    /// Not to be tried before; kept with `Defer`, `Hold` and `Replay`.
+    pub due_at: Option<Timestamp>,
+}
+
+impl StatusChange {
+    /// A change with nothing but its event.
+    pub fn new(message: MessageRef, event: StatusEvent, at: Timestamp) -> Self {
+        Self {
+            message,
+            event,
+            at,
+            generation: None,
+            provider_message_id: None,
+            failure: None,
+            due_at: None,
+        }
+    }
+}
+
+/// What became of a [`StatusChange`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChangeOutcome {
+    /// The message moved from `from`; here it is as it stands now.
+    Moved {
+        /// The status before.
+        from: Status,
+        /// The message after.
+        message: Box<Message>,
+    },
+    /// Recorded among the message's events; nothing else changed.
+    Kept,
+    /// Not possible from the status the message has, or not about its latest attempt.
+    Refused(Status),
+    /// No such message, or another tenant's.
+    NotFound,
+}
+
+/// One line of a message's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageEvent {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened; `None` for the message's coming into being.
+    pub event: Option<StatusEvent>,
+    /// The status afterwards.
+    pub status: Status,
+    /// The number of counted attempts afterwards.
+    pub attempts: u32,
+    /// Why.
+    pub failure: Option<Failure>,
+}

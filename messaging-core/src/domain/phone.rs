@@ -1,0 +1,161 @@
+//! Telephone numbers in international form (E.164).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A number in E.164: a plus sign, a country calling code and the national number, 15 digits at
+/// the most. Debug shows none of its digits.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PhoneNumber(String);
+
+/// How strictly a number is judged before a message to it is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PhoneValidation {
+    /// A plus sign and 7 to 15 digits, whatever they are.
+    Lenient,
+    /// A plus sign, a country calling code that is in use, 7 to 15 digits in all.
+    #[default]
+    E164,
+    /// As `E164`, and libphonenumber holds the number to be one that can be assigned.
+    Strict,
+}
+
+/// Why a text is no telephone number we would send to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPhone {
+    /// It does not begin with a plus sign.
+    #[error(
+        "must be in international form: a plus sign, the country code and the number, such as +14155550123"
+    )]
+    NoPlus,
+    /// Something other than digits follows the plus sign.
+    #[error("may hold only digits after the plus sign: no spaces, brackets or dashes")]
+    NotDigits,
+    /// Fewer than 7 or more than 15 digits.
+    #[error("must have 7 to 15 digits after the plus sign")]
+    Length,
+    /// No country has this calling code.
+    #[error("does not begin with a country calling code that is in use")]
+    CountryCode,
+    /// libphonenumber holds that this number cannot be assigned.
+    #[error("is not a number that can be assigned in its country")]
+    NotAssignable,
+}
+
+impl PhoneNumber {
+    /// Reads a number in international form.
+    ///
+    /// # Errors
+    /// [`InvalidPhone`], whose text completes the sentence "the number …" and repeats no digit.
+    pub fn parse(text: &str, validation: PhoneValidation) -> Result<Self, InvalidPhone> {
+        let digits = text.strip_prefix('+').ok_or(InvalidPhone::NoPlus)?;
+        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(InvalidPhone::NotDigits);
+        }
+        if !(7..=15).contains(&digits.len()) {
+            return Err(InvalidPhone::Length);
+        }
+        let number = Self(text.to_owned());
+        if validation != PhoneValidation::Lenient && number.calling_code().is_none() {
+            return Err(InvalidPhone::CountryCode);
+        }
+        if validation == PhoneValidation::Strict {
+            let parsed = phonenumber::parse(None, text).map_err(|_| InvalidPhone::NotAssignable)?;
+            if !phonenumber::is_valid(&parsed) {
+                return Err(InvalidPhone::NotAssignable);
+            }
+        }
+        Ok(number)
+    }
+
+    /// A number from the digits a provider names a person by; `None` when they cannot be one.
+    pub fn from_digits(digits: &str) -> Option<Self> {
+        Self::parse(&format!("+{digits}"), PhoneValidation::Lenient).ok()
+    }
+
+    /// The number with its plus sign.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The number without its plus sign.
+    pub fn digits(&self) -> &str {
+        &self.0[1..]
+    }
+
+    /// The country calling code, such as 49; `None` when none in use begins the number.
+    pub fn calling_code(&self) -> Option<u16> {
+        // Calling codes are prefix-free, so at most one length can match.
+        (1..=3).find_map(|length| {
+            let code: u16 = self.digits().get(..length)?.parse().ok()?;
+            phonenumber::metadata::DATABASE.region(&code).is_some().then_some(code)
+        })
+    }
+}
+
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PhoneNumber(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(validation: PhoneValidation, text: &str, expected: Result<(), InvalidPhone>) {
+        assert_eq!(PhoneNumber::parse(text, validation).map(|_| ()), expected, "{text}");
+    }
+
+    #[test]
+    fn a_number_needs_a_plus_sign_and_nothing_but_digits() {
+        use PhoneValidation::E164;
+        check(E164, "+1234567890", Ok(()));
+        check(E164, "1234567890", Err(InvalidPhone::NoPlus));
+        check(E164, "", Err(InvalidPhone::NoPlus));
+        check(E164, "+", Err(InvalidPhone::Length));
+        check(E164, "+1 (234) 567-8900", Err(InvalidPhone::NotDigits));
+        check(E164, "+49\u{661}23456789", Err(InvalidPhone::NotDigits));
+    }
+
+    #[test]
+    fn a_number_has_seven_to_fifteen_digits() {
+        use PhoneValidation::E164;
+        check(E164, "+1", Err(InvalidPhone::Length));
+        check(E164, "+491234", Err(InvalidPhone::Length));
+        check(E164, "+4912345", Ok(()));
+        check(E164, "+491234567890123", Ok(()));
+        check(E164, "+4912345678901234", Err(InvalidPhone::Length));
+    }
+
+    #[test]
+    fn a_country_must_have_the_calling_code() {
+        check(PhoneValidation::E164, "+0987654321", Err(InvalidPhone::CountryCode));
+        check(PhoneValidation::E164, "+9991234567", Err(InvalidPhone::CountryCode));
+        check(PhoneValidation::Lenient, "+0987654321", Ok(()));
+    }
+
+    #[test]
+    fn strict_asks_whether_the_number_can_be_assigned() {
+        check(PhoneValidation::Strict, "+1234567890", Err(InvalidPhone::NotAssignable));
+        check(PhoneValidation::Strict, "+14155552671", Ok(()));
+        check(PhoneValidation::Strict, "+5511988887777", Ok(()));
+    }
+
+    #[test]
+    fn the_calling_code_is_told_from_the_number() {
+        for (text, code) in [("+14155552671", 1), ("+491711234567", 49), ("+351912345678", 351)] {
+            let number = PhoneNumber::parse(text, PhoneValidation::E164).unwrap();
+            assert_eq!(number.calling_code(), Some(code));
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_digit() {
+        let number = PhoneNumber::from_digits("14155552671").unwrap();
+        assert!(!format!("{number:?}").contains(|c: char| c.is_ascii_digit()));
+    }
+}

@@ -1,0 +1,241 @@
+//! How often something may happen: old state and the time in, a decision and the new state out.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::domain::timestamp::Timestamp;
+
+/// At most `limit` within any `window`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// How many; at least 1.
+    pub limit: u32,
+    /// Within how long; more than zero.
+    pub window: Duration,
+}
+
+/// The answer to a request for one more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes, and so many more would be allowed now.
+    Allowed {
+        /// How many more.
+        remaining: u32,
+    },
+    /// No; the earliest that the same request can be allowed is then.
+    Limited {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+}
+
+/// An exact sliding window: the instants of the last events, and the reservations for events
+/// whose instant is not known yet.
+///
+/// A reservation counts as if its event could happen at any time until it is settled or its term
+/// ends; only then does its window begin. So the events themselves keep the quota in *any* window,
+/// however long each took. (A token bucket of the same size lets almost twice as many through
+/// between two refills.)
+#[derive(Debug, Clone, Default)]
+pub struct SlidingWindow {
+    events: VecDeque<Timestamp>,
+    reservations: Vec<Reserved>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Reserved {
+    id: u64,
+    until: Timestamp,
+}
+
+impl SlidingWindow {
+    /// Reserves one event under the name `id`, to be settled or released before `until`.
+    pub fn reserve(&mut self, quota: Quota, id: u64, until: Timestamp, now: Timestamp) -> Decision {
+        self.expire(quota, now);
+        let used = self.used();
+        if used < quota.limit {
+            self.reservations.push(Reserved { id, until });
+            return Decision::Allowed { remaining: quota.limit - used - 1 };
+        }
+        Decision::Limited { retry_after: self.free_at(quota, used).since(now) }
+    }
+
+    /// The reservation's event happened at `at`. Unknown names are ignored.
+    pub fn settle(&mut self, id: u64, at: Timestamp) {
+        if self.release(id) {
+            self.record(at);
+        }
+    }
+
+    /// The reservation's event did not happen. Tells whether there was such a reservation.
+    pub fn release(&mut self, id: u64) -> bool {
+        let before = self.reservations.len();
+        self.reservations.retain(|reserved| reserved.id != id);
+        self.reservations.len() < before
+    }
+
+    /// An event happened at `at`, without a reservation.
+    pub fn record(&mut self, at: Timestamp) {
+        let place = self.events.partition_point(|event| *event <= at);
+        self.events.insert(place, at);
+    }
+
+    /// How many more would be allowed at `now`, and how long until one is.
+    pub fn state(&mut self, quota: Quota, now: Timestamp) -> (u32, Duration) {
+        self.expire(quota, now);
+        let used = self.used();
+        if used < quota.limit {
+            return (quota.limit - used, Duration::ZERO);
+        }
+        (0, self.free_at(quota, used).since(now))
+    }
+
+    /// Whether nothing counts any more at `now`.
+    pub fn is_idle(&mut self, quota: Quota, now: Timestamp) -> bool {
+        self.expire(quota, now);
+        self.events.is_empty() && self.reservations.is_empty()
+    }
+
+    fn used(&self) -> u32 {
+        u32::try_from(self.events.len() + self.reservations.len()).unwrap_or(u32::MAX)
+    }
+
+    fn expire(&mut self, quota: Quota, now: Timestamp) {
+        // A term that ended unsettled: the event may have happened at its very end.
+        let mut at = 0;
+        while at < self.reservations.len() {
+            if self.reservations[at].until <= now {
+                let ended = self.reservations.swap_remove(at);
+                self.record(ended.until);
+            } else {
+                at += 1;
+            }
+        }
+        while self.events.front().is_some_and(|event| event.plus(quota.window) <= now) {
+            self.events.pop_front();
+        }
+    }
+
+    /// When enough of what counts has left the window for one more.
+    fn free_at(&self, quota: Quota, used: u32) -> Timestamp {
+        let must_leave = (used - quota.limit) as usize;
+        let mut leave: Vec<Timestamp> = self
+            .events
+            .iter()
+            .copied()
+            .chain(self.reservations.iter().map(|reserved| reserved.until))
+            .map(|at| at.plus(quota.window))
+            .collect();
+        leave.sort_unstable();
+        leave.get(must_leave).copied().unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// The generic cell rate algorithm: `limit` at once, refilled evenly over the window. Cheaper than
+/// a [`SlidingWindow`] (one instant), and lets up to twice the limit through in one window: fit for
+/// protecting ourselves, not for a promise to others.
+///
+/// Takes the cell's theoretical arrival time and gives back the decision and the new one.
+pub fn gcra(cell: Timestamp, quota: Quota, now: Timestamp) -> (Decision, Timestamp) {
+    let window = i64::try_from(quota.window.as_micros()).unwrap_or(i64::MAX);
+    let interval = (window / i64::from(quota.limit.max(1))).max(1);
+    let next = cell.max(now).as_micros().saturating_add(interval);
+    let ahead = next - now.as_micros();
+    if ahead > window.max(interval) {
+        let wait = u64::try_from(ahead - window.max(interval)).unwrap_or(0);
+        return (Decision::Limited { retry_after: Duration::from_micros(wait) }, cell);
+    }
+    let remaining = u32::try_from((window - ahead).max(0) / interval).unwrap_or(u32::MAX);
+    (Decision::Allowed { remaining }, Timestamp::from_micros(next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUOTA: Quota = Quota { limit: 3, window: Duration::from_secs(60) };
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_millis(1_000_000 + secs * 1000)
+    }
+
+    fn allowed(remaining: u32) -> Decision {
+        Decision::Allowed { remaining }
+    }
+
+    fn limited(secs: u64) -> Decision {
+        Decision::Limited { retry_after: Duration::from_secs(secs) }
+    }
+
+    #[test]
+    fn the_window_slides() {
+        let mut window = SlidingWindow::default();
+        for (second, remaining) in [(0, 2), (10, 1), (50, 0)] {
+            let id = second as u64;
+            assert_eq!(window.reserve(QUOTA, id, at(500), at(second)), allowed(remaining));
+            window.settle(id, at(second));
+        }
+        assert_eq!(window.reserve(QUOTA, 9, at(500), at(59)), limited(1));
+        assert_eq!(window.reserve(QUOTA, 9, at(500), at(60)), allowed(0));
+        assert_eq!(window.reserve(QUOTA, 10, at(500), at(60)), limited(10));
+    }
+
+    #[test]
+    fn a_reservation_counts_until_it_is_settled() {
+        let mut window = SlidingWindow::default();
+        for id in 0..3 {
+            window.reserve(QUOTA, id, at(1000), at(0));
+        }
+        assert_eq!(window.reserve(QUOTA, 3, at(1000), at(500)), limited(560));
+        window.settle(0, at(500));
+        assert_eq!(window.reserve(QUOTA, 3, at(1000), at(559)), limited(1));
+        assert_eq!(window.reserve(QUOTA, 3, at(1000), at(560)), allowed(0));
+    }
+
+    #[test]
+    fn a_reservation_nobody_settles_counts_for_its_term_and_one_window() {
+        let mut window = SlidingWindow::default();
+        for id in 0..3 {
+            window.reserve(QUOTA, id, at(10), at(0));
+        }
+        assert_eq!(window.reserve(QUOTA, 3, at(100), at(69)), limited(1));
+        assert_eq!(window.reserve(QUOTA, 3, at(100), at(70)), allowed(2));
+    }
+
+    #[test]
+    fn a_released_reservation_does_not_count() {
+        let mut window = SlidingWindow::default();
+        for id in 0..3 {
+            window.reserve(QUOTA, id, at(10), at(0));
+        }
+        assert!(window.release(1));
+        assert!(!window.release(1));
+        assert_eq!(window.reserve(QUOTA, 3, at(10), at(0)), allowed(0));
+    }
+
+    #[test]
+    fn a_smaller_quota_waits_for_as_many_as_are_too_many() {
+        let mut window = SlidingWindow::default();
+        for second in 0..3 {
+            window.record(at(second));
+        }
+        let one = Quota { limit: 1, ..QUOTA };
+        assert_eq!(window.reserve(one, 3, at(10), at(10)), limited(52));
+    }
+
+    #[test]
+    fn gcra_gives_a_burst_and_then_one_an_interval() {
+        let mut cell = Timestamp::EPOCH;
+        let mut decide = |secs| {
+            let (decision, next) = gcra(cell, QUOTA, at(secs));
+            cell = next;
+            decision
+        };
+        assert_eq!(decide(0), allowed(2));
+        assert_eq!(decide(0), allowed(1));
+        assert_eq!(decide(0), allowed(0));
+        assert_eq!(decide(0), limited(20));
+        assert_eq!(decide(20), allowed(0));
+        assert_eq!(decide(100), allowed(2));
+    }
+}

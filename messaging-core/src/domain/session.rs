@@ -1,0 +1,85 @@
+//! A WhatsApp account as the gateway knows it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::address::Address;
+use crate::domain::id::{SessionId, TenantId};
+use crate::domain::timestamp::Timestamp;
+use crate::named::named_enum;
+
+named_enum! {
+    /// Whether an account can send, as its provider says.
+    pub enum SessionStatus {
+        /// Not running.
+        Stopped = "stopped",
+        /// Coming up.
+        Starting = "starting",
+        /// Waits for somebody to scan its QR code.
+        ScanQr = "scan_qr_code",
+        /// Waits for a passkey.
+        PasskeyRequired = "passkey_required",
+        /// Waits for a passkey to be confirmed.
+        PasskeyConfirmationRequired = "passkey_confirmation_required",
+        /// Connected: the only state that sends.
+        Working = "working",
+        /// Broken; somebody must look.
+        Failed = "failed",
+        /// The provider has not told yet.
+        Unknown = "unknown",
+    }
+}
+
+named_enum! {
+    /// What becomes of a single message over its session's quota.
+    pub enum OnRateLimit {
+        /// It is refused; the caller may try again later.
+        Reject = "reject",
+        /// It is accepted and waits.
+        Queue = "queue",
+    }
+}
+
+/// One WhatsApp account, owned by one tenant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    /// Ours.
+    pub id: SessionId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The tenant's name for it, unique among the tenant's sessions.
+    pub name: String,
+    /// Where it lives at the provider; owned by one tenant at a time.
+    pub place: ProviderSession,
+    /// Whether it was there before us: deleting it here then leaves it there.
+    pub adopted: bool,
+    /// Whether it can send.
+    pub status: SessionStatus,
+    /// When `status` was true, as the provider told; what is older is not applied.
+    pub status_at: Timestamp,
+    /// The account's own address, once known.
+    pub own_address: Option<Address>,
+    /// What becomes of single messages over the quota.
+    pub on_rate_limit: OnRateLimit,
+    /// When it was made here.
+    pub created_at: Timestamp,
+    /// When anything about it changed last.
+    pub updated_at: Timestamp,
+}
+
+/// Where an account lives at the provider.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProviderSession {
+    /// Which of the provider's servers.
+    pub server: String,
+    /// The provider's own name for the session.
+    pub name: String,
+}
+
+/// What a tenant may change about a session; `None` leaves it as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionPatch {
+    /// Another name.
+    pub name: Option<String>,
+    /// What becomes of single messages over the quota.
+    pub on_rate_limit: Option<OnRateLimit>,
+}

@@ -1,0 +1,79 @@
+//! One customer of the deployment, and who may do what in its name.
+
+use crate::domain::id::TenantId;
+use crate::domain::timestamp::Timestamp;
+use crate::named::named_enum;
+
+/// One customer of the deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// Ours.
+    pub id: TenantId,
+    /// The operator's name for it, unique in the deployment.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+named_enum! {
+    /// What somebody is to a tenant.
+    pub enum Role {
+        /// Runs the deployment: everything, for every tenant.
+        PlatformAdmin = "platform-admin",
+        /// Answers for the tenant: everything of the tenant's.
+        Owner = "owner",
+        /// Administers the tenant: everything of the tenant's.
+        Admin = "admin",
+        /// Keeps sessions running and messages flowing.
+        Operator = "operator",
+        /// A program that sends and follows messages.
+        Sender = "sender",
+        /// Looks and changes nothing.
+        Viewer = "viewer",
+    }
+}
+
+named_enum! {
+    /// What an operation needs its caller to be allowed.
+    pub enum Permission {
+        /// Look at messages, bulk requests and statistics.
+        ReadMessages = "messages:read",
+        /// Send, cancel and replay messages.
+        SendMessages = "messages:send",
+        /// Look at sessions.
+        ReadSessions = "sessions:read",
+        /// Create, change, start, stop and delete sessions, and pair them.
+        ManageSessions = "sessions:manage",
+    }
+}
+
+impl Role {
+    /// Whether this role may do what `permission` names.
+    pub fn allows(self, permission: Permission) -> bool {
+        match self {
+            Self::PlatformAdmin | Self::Owner | Self::Admin | Self::Operator => true,
+            Self::Sender => permission != Permission::ManageSessions,
+            Self::Viewer => {
+                matches!(permission, Permission::ReadMessages | Permission::ReadSessions)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_may_do_what_its_description_says() {
+        let allowed = |role: Role| -> Vec<&str> {
+            Permission::ALL.iter().filter(|p| role.allows(**p)).map(|p| p.as_str()).collect()
+        };
+        let all = ["messages:read", "messages:send", "sessions:read", "sessions:manage"];
+        for role in [Role::PlatformAdmin, Role::Owner, Role::Admin, Role::Operator] {
+            assert_eq!(allowed(role), all);
+        }
+        assert_eq!(allowed(Role::Sender), all[..3]);
+        assert_eq!(allowed(Role::Viewer), ["messages:read", "sessions:read"]);
+    }
+}

@@ -1,0 +1,226 @@
+//! The one door: what a host program, or the HTTP server, can ask of the gateway.
+
+pub mod bulk;
+pub mod cancel;
+pub mod error;
+pub mod health;
+mod ids;
+pub mod pacing;
+pub mod query;
+pub mod receive_webhook;
+pub mod replay;
+pub mod send;
+pub mod sessions;
+pub mod tenants;
+mod validation;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::domain::id::{SessionId, TenantId};
+use crate::domain::message::Message;
+use crate::domain::phone::PhoneValidation;
+use crate::domain::quota::{Decision, Quota};
+use crate::domain::retry::RetryPolicy;
+use crate::domain::session::Session;
+use crate::gateway::error::GatewayError;
+use crate::gateway::ids::IdSource;
+use crate::ports::clock::Clock;
+use crate::ports::entropy::Entropy;
+use crate::ports::inbox_store::InboxStore;
+use crate::ports::message_store::MessageStore;
+use crate::ports::observer::{Observation, Observer};
+use crate::ports::queue::Queue;
+use crate::ports::rate_limiter::{RateKey, RateLimiter};
+use crate::ports::session_control::SessionControl;
+use crate::ports::session_store::SessionStore;
+use crate::ports::tenant_store::TenantStore;
+use crate::ports::transport::Transport;
+use crate::ports::webhook_decoder::WebhookDecoder;
+use crate::ports::webhook_verifier::WebhookVerifier;
+
+/// What a gateway is made of: one adapter for each port.
+#[derive(Clone)]
+pub struct Ports {
+    /// The truth about messages.
+    pub messages: Arc<dyn MessageStore>,
+    /// The truth about sessions.
+    pub sessions: Arc<dyn SessionStore>,
+    /// The truth about tenants.
+    pub tenants: Arc<dyn TenantStore>,
+    /// The truth about webhooks received.
+    pub inbox: Arc<dyn InboxStore>,
+    /// When messages are tried.
+    pub queue: Arc<dyn Queue>,
+    /// How often.
+    pub limiter: Arc<dyn RateLimiter>,
+    /// Through whom.
+    pub transport: Arc<dyn Transport>,
+    /// The provider's accounts.
+    pub control: Arc<dyn SessionControl>,
+    /// Which webhooks to believe.
+    pub verifier: Arc<dyn WebhookVerifier>,
+    /// What webhooks say.
+    pub decoder: Arc<dyn WebhookDecoder>,
+    /// Whom to tell.
+    pub observer: Arc<dyn Observer>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// What a gateway may be told about how to do its work.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How strictly recipients' numbers are judged.
+    pub phone_validation: PhoneValidation,
+    /// How many messages may be sent through one session, in any window.
+    pub session_quota: Quota,
+    /// By how much the clocks of several nodes may differ; added to the window.
+    pub clock_skew: Duration,
+    /// How many requests a tenant may make to send; bursts up to the limit.
+    pub tenant_quota: Quota,
+    /// How many webhooks one source may send; bursts up to the limit.
+    pub webhook_quota: Quota,
+    /// How many messages of one session may wait in the queue before more are refused.
+    pub max_waiting: u64,
+    /// When failed attempts are repeated.
+    pub retry: RetryPolicy,
+    /// Where the provider reaches this gateway, without a slash at the end; `None` leaves the
+    /// webhooks of new sessions unset.
+    pub public_url: Option<String>,
+    /// What the provider is to sign its webhooks with.
+    pub webhook_secret: Option<secret::WebhookSecret>,
+}
+
+/// A secret that no Debug shows.
+pub mod secret {
+    use std::fmt;
+
+    /// What a provider signs its webhooks with.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct WebhookSecret(pub String);
+
+    impl fmt::Debug for WebhookSecret {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("WebhookSecret(hidden)")
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            phone_validation: PhoneValidation::default(),
+            session_quota: Quota { limit: 20, window: minute },
+            clock_skew: Duration::from_millis(250),
+            tenant_quota: Quota { limit: 60_000, window: minute },
+            webhook_quota: Quota { limit: 60_000, window: minute },
+            max_waiting: 1_000_000,
+            retry: RetryPolicy::default(),
+            public_url: None,
+            webhook_secret: None,
+        }
+    }
+}
+
+/// How callers name a session: by id or by name, within their tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionRef {
+    /// By id.
+    Id(SessionId),
+    /// By the tenant's name for it.
+    Name(String),
+}
+
+impl From<SessionId> for SessionRef {
+    fn from(id: SessionId) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl From<&str> for SessionRef {
+    /// An id where the text is one, else a name.
+    fn from(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Name(text.to_owned()), Self::Id)
+    }
+}
+
+/// The one door to everything callers ask for. Cheap to clone; all clones are one gateway.
+#[derive(Clone)]
+pub struct Gateway {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) ports: Ports,
+    pub(crate) settings: Settings,
+    pub(crate) ids: IdSource,
+    /// Rung when a webhook was kept, for the task that applies them.
+    pub(crate) inbox_bell: Notify,
+}
+
+impl Gateway {
+    /// A gateway of these parts. It does nothing by itself: see
+    /// [`Delivery`](crate::delivery::Delivery) for what sends and receives.
+    pub fn new(ports: Ports, settings: Settings) -> Self {
+        let ids = IdSource::new(Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
+        let inner = Inner { ports, settings, ids, inbox_bell: Notify::new() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What the gateway was told about how to do its work.
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.inner.ports
+    }
+
+    async fn session(
+        &self,
+        tenant: TenantId,
+        session: &SessionRef,
+    ) -> Result<Session, GatewayError> {
+        let sessions = &self.ports().sessions;
+        let found = match session {
+            SessionRef::Id(id) => sessions.find(tenant, *id).await?,
+            SessionRef::Name(name) => sessions.find_named(tenant, name).await?,
+        };
+        found.ok_or(GatewayError::SessionNotFound)
+    }
+
+    /// Counts one request of the tenant's.
+    async fn admit_tenant(&self, tenant: TenantId) -> Result<(), GatewayError> {
+        let quota = self.settings().tenant_quota;
+        let now = self.ports().clock.now();
+        match self.ports().limiter.admit(RateKey::Tenant(tenant), quota, now).await? {
+            Decision::Allowed { .. } => Ok(()),
+            Decision::Limited { retry_after } => {
+                Err(GatewayError::TenantRateLimited { quota, retry_after })
+            }
+        }
+    }
+
+    /// Tells the queue of messages that the store has. A queue that cannot be told is no fault
+    /// of the caller's request: recovery will tell it later.
+    async fn enqueue(&self, messages: impl Iterator<Item = &Message>) {
+        let items: Vec<_> = messages
+            .filter(|message| !message.held_by_batch)
+            .filter_map(Message::queue_item)
+            .collect();
+        if let Err(error) = self.ports().queue.push(&items).await {
+            tracing::warn!(%error, count = items.len(), "messages wait for recovery to queue them");
+            self.observe(Observation::Fault { what: "queue" });
+        }
+    }
+
+    pub(crate) fn observe(&self, observation: Observation) {
+        self.ports().observer.observe(&observation);
+    }
+}

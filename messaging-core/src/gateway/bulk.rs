@@ -1,0 +1,217 @@
+//! Accepting one text for many recipients, following it, taking it back.
+
+use crate::domain::address::Address;
+use crate::domain::batch::{Batch, BatchProgress, MAX_BATCH_SIZE, MAX_RECIPIENTS};
+use crate::domain::content::Content;
+use crate::domain::id::{BatchId, TenantId};
+use crate::domain::message::Priority;
+use crate::gateway::error::{GatewayError, InvalidField};
+use crate::gateway::send::{Draft, accepted};
+use crate::gateway::{Gateway, SessionRef, validation};
+use crate::ports::observer::Observation;
+
+/// One content for many recipients.
+#[derive(Debug, Clone)]
+pub struct BulkRequest {
+    /// Through which of the tenant's sessions.
+    pub session: SessionRef,
+    /// To whom, one message each, in this order; 1 to 10 000. A recipient named twice is refused
+    /// the second time.
+    pub recipients: Vec<String>,
+    /// What.
+    pub content: Content,
+    /// How many of these messages may be in the queue at a time, 1 to 100.
+    pub batch_size: u32,
+    /// What leaves first.
+    pub priority: Priority,
+    /// The caller's own data, an object, put on every message.
+    pub metadata: Option<serde_json::Value>,
+}
+
+/// A bulk request that was accepted, in whole or in part.
+#[derive(Debug, Clone)]
+pub struct BulkAccepted {
+    /// The request; its messages are on durable storage.
+    pub batch: Batch,
+    /// The recipients that were refused, in the order of the request.
+    pub rejected: Vec<RejectedRecipient>,
+}
+
+/// A recipient of a bulk request that was refused.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RejectedRecipient {
+    /// Where in the request, from 0.
+    pub index: usize,
+    /// As the request has it.
+    pub to: String,
+    /// Why: `invalid-phone`, `invalid-request` or `duplicate-recipient`.
+    pub code: &'static str,
+    /// Why, for people.
+    pub detail: String,
+}
+
+impl std::fmt::Debug for RejectedRecipient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RejectedRecipient")
+            .field("index", &self.index)
+            .field("code", &self.code)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// Accepts a message for each recipient that can be sent to, and lists the others. They are
+    /// paced by the session's quota, never refused for it.
+    ///
+    /// # Errors
+    /// As [`Gateway::send`], except for the session's quota; [`GatewayError::Invalid`] of
+    /// `/recipients` where not one of them can be sent to.
+    pub async fn send_bulk(
+        &self,
+        tenant: TenantId,
+        request: BulkRequest,
+    ) -> Result<BulkAccepted, GatewayError> {
+        let result = self.try_send_bulk(tenant, request).await;
+        if let Err(error) = &result {
+            self.observe(Observation::Refused { code: error.code() });
+        }
+        result
+    }
+
+    async fn try_send_bulk(
+        &self,
+        tenant: TenantId,
+        request: BulkRequest,
+    ) -> Result<BulkAccepted, GatewayError> {
+        self.admit_tenant(tenant).await?;
+        let (recipients, rejected) = self.check_bulk(&request)?;
+        let session = self.working_session(tenant, &request.session).await?;
+        self.check_backlog(&session).await?;
+
+        let (created_at, id) = self.inner.ids.draw();
+        let batch = Batch {
+            id: BatchId(id),
+            tenant,
+            session: session.id,
+            batch_size: request.batch_size,
+            accepted: u32::try_from(recipients.len()).unwrap_or(u32::MAX),
+            rejected: u32::try_from(rejected.len()).unwrap_or(u32::MAX),
+            created_at,
+            cancelled_at: None,
+        };
+        let mut messages = Vec::with_capacity(recipients.len());
+        for to in recipients {
+            let mut message = self.draft(Draft {
+                session: &session,
+                to,
+                content: request.content.clone(),
+                priority: request.priority,
+                metadata: request.metadata.clone(),
+                batch: Some(batch.id),
+            });
+            message.held_by_batch = messages.len() >= request.batch_size as usize;
+            messages.push(message);
+        }
+        if let Err(error) = self.ports().messages.insert_batch(&batch, &messages).await {
+            self.observe(Observation::Fault { what: "store" });
+            return Err(error.into());
+        }
+        self.enqueue(messages.iter()).await;
+        for message in &messages {
+            self.observe(accepted(message));
+        }
+        Ok(BulkAccepted { batch, rejected })
+    }
+
+    fn check_bulk(
+        &self,
+        request: &BulkRequest,
+    ) -> Result<(Vec<Address>, Vec<RejectedRecipient>), GatewayError> {
+        let invalid = |pointer, detail| InvalidField::new(pointer, "invalid-request", detail);
+        let mut wrong = validation::content(&request.content);
+        wrong.extend(validation::metadata(request.metadata.as_ref()));
+        if !(1..=MAX_BATCH_SIZE).contains(&request.batch_size) {
+            wrong.push(invalid("/batchSize", format!("must lie within 1 and {MAX_BATCH_SIZE}")));
+        }
+        if !(1..=MAX_RECIPIENTS).contains(&request.recipients.len()) {
+            let detail = format!("must name 1 to {MAX_RECIPIENTS} recipients");
+            wrong.push(invalid("/recipients", detail));
+        }
+        if !wrong.is_empty() {
+            return Err(GatewayError::Invalid(wrong));
+        }
+
+        let mut seen = std::collections::HashSet::new();
+        let (mut good, mut rejected) = (Vec::new(), Vec::new());
+        for (index, to) in request.recipients.iter().enumerate() {
+            let pointer = format!("/recipients/{index}");
+            let read = validation::recipient(&pointer, to, self.settings().phone_validation);
+            let refusal = match read {
+                Ok(address) if seen.insert(address.clone()) => {
+                    good.push(address);
+                    continue;
+                }
+                Ok(_) => {
+                    let detail = "is named before in the same request";
+                    InvalidField::new(&pointer, "duplicate-recipient", detail)
+                }
+                Err(field) => field,
+            };
+            let (code, detail) = (refusal.code, refusal.detail);
+            rejected.push(RejectedRecipient { index, to: to.clone(), code, detail });
+        }
+        if good.is_empty() {
+            let fields = rejected
+                .into_iter()
+                .map(|each| {
+                    let pointer = format!("/recipients/{}", each.index);
+                    InvalidField::new(&pointer, each.code, each.detail)
+                })
+                .take(100)
+                .collect();
+            return Err(GatewayError::Invalid(fields));
+        }
+        Ok((good, rejected))
+    }
+
+    /// How far a bulk request has come.
+    ///
+    /// # Errors
+    /// [`GatewayError::BatchNotFound`], also for another tenant's.
+    pub async fn find_bulk(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+    ) -> Result<BatchProgress, GatewayError> {
+        let found = self.ports().messages.find_batch(tenant, id).await?;
+        found.ok_or(GatewayError::BatchNotFound)
+    }
+
+    /// Cancels what of a bulk request still waits. What is under way goes on.
+    ///
+    /// # Errors
+    /// [`GatewayError::BatchNotFound`], also for another tenant's.
+    pub async fn cancel_bulk(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+    ) -> Result<BatchProgress, GatewayError> {
+        let now = self.ports().clock.now();
+        let cancelled = self.ports().messages.cancel_batch(tenant, id, now).await?;
+        let cancelled = cancelled.ok_or(GatewayError::BatchNotFound)?;
+        // The worker would find each cancelled too; this only spares it the look.
+        if self.ports().queue.forget(&cancelled).await.is_err() {
+            self.observe(Observation::Fault { what: "queue" });
+        }
+        self.find_bulk(tenant, id).await
+    }
+
+    /// Lets in as many of a bulk request's messages as it has room for.
+    pub(crate) async fn refill_bulk(&self, batch: BatchId) -> Result<usize, GatewayError> {
+        let released = self.ports().messages.release_from_batch(batch).await?;
+        if self.ports().queue.push(&released).await.is_err() {
+            self.observe(Observation::Fault { what: "queue" });
+        }
+        Ok(released.len())
+    }
+}

@@ -1,0 +1,190 @@
+//! Why the gateway did not do what it was asked, sorted by what the caller does next.
+
+use std::time::Duration;
+
+use crate::domain::quota::Quota;
+use crate::domain::session::SessionStatus;
+use crate::domain::status::Status;
+use crate::ports::rate_limiter::RateLimiterError;
+use crate::ports::session_control::ProviderError;
+use crate::ports::store_error::StoreError;
+use crate::ports::webhook_decoder::MalformedWebhook;
+use crate::ports::webhook_verifier::SignatureError;
+
+/// One thing wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidField {
+    /// Where, as a JSON Pointer (RFC 6901) into the request's body, such as `/to`.
+    pub pointer: String,
+    /// What kind of wrong: `invalid-request`, `invalid-phone` or `message-too-long`.
+    pub code: &'static str,
+    /// What is wrong, for people. Repeats nothing of the field.
+    pub detail: String,
+}
+
+/// Why the gateway did not do what it was asked.
+///
+/// No text of it holds message text, a number or a secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GatewayError {
+    /// The request is not as it must be; repeating it will not help.
+    #[error("the request is not valid")]
+    Invalid(Vec<InvalidField>),
+    /// The tenant has no such session.
+    #[error("there is no such session")]
+    SessionNotFound,
+    /// The tenant has no such message.
+    #[error("there is no such message")]
+    MessageNotFound,
+    /// The tenant has no such bulk request.
+    #[error("there is no such bulk request")]
+    BatchNotFound,
+    /// There is no such tenant.
+    #[error("there is no such tenant")]
+    TenantNotFound,
+    /// The session cannot send at present.
+    #[error("the session is not working but {status}")]
+    SessionNotWorking {
+        /// What it is instead.
+        status: SessionStatus,
+    },
+    /// A name, or a place at the provider, is taken.
+    #[error("the {what} is taken")]
+    Taken {
+        /// What is taken: `session name`, `WAHA session` or `tenant name`.
+        what: &'static str,
+    },
+    /// The message cannot be cancelled or replayed in the status it has.
+    #[error("a message that is {status} cannot be {wanted}")]
+    WrongStatus {
+        /// What it is.
+        status: Status,
+        /// What was wanted: `cancelled` or `replayed`.
+        wanted: &'static str,
+    },
+    /// The session does not allow it in the state it has.
+    #[error("the session's state does not allow it")]
+    WrongSessionState,
+    /// The session's quota is used up.
+    #[error("the session's quota is used up")]
+    RateLimited {
+        /// The quota.
+        quota: Quota,
+        /// When the same request can be accepted.
+        retry_after: Duration,
+    },
+    /// The tenant makes too many requests.
+    #[error("too many requests")]
+    TenantRateLimited {
+        /// The quota.
+        quota: Quota,
+        /// When the same request can be accepted.
+        retry_after: Duration,
+    },
+    /// One source sends too many webhooks.
+    #[error("too many webhooks")]
+    WebhookRateLimited {
+        /// The quota.
+        quota: Quota,
+        /// When the same request can be accepted.
+        retry_after: Duration,
+    },
+    /// Too many messages of the session wait already.
+    #[error("too many messages of this session wait already")]
+    QueueFull,
+    /// The webhook is not believed.
+    #[error("the webhook's signature is not valid")]
+    Signature(SignatureError),
+    /// The webhook is not what the provider sends.
+    #[error(transparent)]
+    Malformed(#[from] MalformedWebhook),
+    /// The provider cannot be used at present.
+    #[error("WAHA cannot be used at present")]
+    ProviderUnavailable,
+    /// The provider refuses, and repeating will not change it.
+    #[error("WAHA refused: {reason}")]
+    ProviderRefused {
+        /// A stable code.
+        reason: &'static str,
+    },
+    /// The store or the limiter cannot be used at present: nothing of the request was kept, and
+    /// the same request may work later.
+    #[error("the service cannot keep anything at present")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Something stored cannot be read: somebody must look.
+    #[error("something stored cannot be read")]
+    Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl GatewayError {
+    /// The stable code of the refusal, in kebab-case.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(fields) => match fields.as_slice() {
+                [only] => only.code,
+                _ => "invalid-request",
+            },
+            Self::SessionNotFound => "session-not-found",
+            Self::MessageNotFound => "message-not-found",
+            Self::BatchNotFound => "bulk-not-found",
+            Self::TenantNotFound => "tenant-not-found",
+            Self::SessionNotWorking { .. } => "session-not-working",
+            Self::Taken { .. } => "session-conflict",
+            Self::WrongStatus { .. } => "message-state-conflict",
+            Self::WrongSessionState => "session-state-conflict",
+            Self::RateLimited { .. }
+            | Self::TenantRateLimited { .. }
+            | Self::WebhookRateLimited { .. } => "rate-limited",
+            Self::QueueFull => "queue-full",
+            Self::Signature(_) => "invalid-signature",
+            Self::Malformed(_) => "malformed-payload",
+            Self::ProviderUnavailable => "waha-unavailable",
+            Self::ProviderRefused { .. } => "waha-refused",
+            Self::Unavailable(_) => "service-unavailable",
+            Self::Corrupt(_) => "internal-error",
+        }
+    }
+
+    /// One field that is not as it must be.
+    pub(crate) fn invalid(pointer: &str, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![InvalidField::new(pointer, "invalid-request", detail)])
+    }
+}
+
+impl InvalidField {
+    pub(crate) fn new(pointer: &str, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.to_owned(), code, detail: detail.into() }
+    }
+}
+
+impl From<StoreError> for GatewayError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { entity: "session place" } => {
+                Self::Taken { what: "WAHA session" }
+            }
+            StoreError::Conflict { entity } => Self::Taken { what: entity },
+            StoreError::Unavailable(source) => Self::Unavailable(source),
+            corrupt @ StoreError::Corrupt { .. } => Self::Corrupt(Box::new(corrupt)),
+        }
+    }
+}
+
+impl From<RateLimiterError> for GatewayError {
+    fn from(error: RateLimiterError) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
+}
+
+impl From<ProviderError> for GatewayError {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Unavailable => Self::ProviderUnavailable,
+            ProviderError::NotFound => Self::ProviderRefused { reason: "waha-session-not-found" },
+            ProviderError::AlreadyExists => Self::Taken { what: "WAHA session" },
+            ProviderError::WrongState => Self::WrongSessionState,
+            ProviderError::Refused { reason } => Self::ProviderRefused { reason },
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Whether what the gateway depends on works.
+
+use std::time::Duration;
+
+use crate::gateway::Gateway;
+use crate::ports::inbox_store::InboxDepth;
+
+/// How one dependency is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Whether it answered.
+    pub healthy: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// How everything the gateway depends on is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// The store can be written.
+    pub store: Check,
+    /// Each of the provider's servers, by name.
+    pub servers: Vec<(String, Check)>,
+    /// How many messages wait in the queue; `None` when it does not answer.
+    pub queue_depth: Option<u64>,
+}
+
+impl Gateway {
+    /// Whether messages can be accepted: the store can be written.
+    pub async fn is_ready(&self) -> bool {
+        self.ports().messages.ping().await.is_ok()
+    }
+
+    /// Asks everything the gateway depends on how it is doing.
+    pub async fn health(&self) -> Health {
+        let ports = self.ports();
+        let began = ports.clock.now();
+        let store = ports.messages.ping().await.is_ok();
+        let store = Check { healthy: store, took: ports.clock.now().since(began) };
+        let servers = ports.control.servers().into_iter().map(|server| async move {
+            let began = ports.clock.now();
+            let healthy = ports.control.ping(&server).await.is_ok();
+            (server, Check { healthy, took: ports.clock.now().since(began) })
+        });
+        let servers = futures::future::join_all(servers).await;
+        Health { store, servers, queue_depth: ports.queue.depth().await.ok() }
+    }
+
+    /// How many webhooks wait to be applied, and how many could not be.
+    ///
+    /// # Errors
+    /// [`GatewayError::Unavailable`](super::error::GatewayError::Unavailable).
+    pub async fn inbox_depth(&self) -> Result<InboxDepth, super::error::GatewayError> {
+        Ok(self.ports().inbox.depth().await?)
+    }
+}

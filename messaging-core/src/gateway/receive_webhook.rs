@@ -1,0 +1,106 @@
+//! Taking in a webhook: verify, keep, answer. What it means is found out later.
+
+use crate::domain::id::{InboxId, SessionId};
+use crate::domain::inbox::{InboxEntry, Kept};
+use crate::domain::quota::Decision;
+use crate::domain::session::Session;
+use crate::gateway::Gateway;
+use crate::gateway::error::GatewayError;
+use crate::ports::observer::{Observation, WebhookResult};
+use crate::ports::rate_limiter::RateKey;
+use crate::ports::webhook_verifier::Headers;
+
+/// A webhook as it came in.
+#[derive(Clone, Copy)]
+pub struct Webhook<'a> {
+    /// The session its address names; `None` for the address all sessions share, where the body
+    /// tells which.
+    pub session: Option<SessionId>,
+    /// Stands for where it came from, for counting.
+    pub source: u64,
+    /// Its headers.
+    pub headers: &'a dyn Headers,
+    /// Its body, byte for byte.
+    pub body: &'a [u8],
+}
+
+impl Gateway {
+    /// Takes in a webhook. When this returns `Ok`, it is on durable storage and will take effect
+    /// once, however often it is repeated.
+    ///
+    /// # Errors
+    /// - [`GatewayError::WebhookRateLimited`] where its source sends too many.
+    /// - [`GatewayError::Signature`] where it is not believed.
+    /// - [`GatewayError::Malformed`] where it is not what the provider sends.
+    /// - [`GatewayError::SessionNotFound`] where nobody has the session it is about.
+    /// - [`GatewayError::Unavailable`] where it cannot be kept: the provider will repeat it.
+    pub async fn receive_webhook(&self, webhook: Webhook<'_>) -> Result<Kept, GatewayError> {
+        let began = self.ports().clock.now();
+        let result = self.try_receive(webhook).await;
+        let (what, reason) = match &result {
+            Ok(Kept::New) => (WebhookResult::Kept, None),
+            Ok(Kept::Repeat) => (WebhookResult::Repeat, None),
+            Err(GatewayError::Signature(reason)) => (WebhookResult::BadSignature, Some(*reason)),
+            Err(GatewayError::Malformed(_)) => (WebhookResult::Malformed, None),
+            Err(GatewayError::SessionNotFound) => (WebhookResult::UnknownSession, None),
+            Err(GatewayError::WebhookRateLimited { .. }) => (WebhookResult::RateLimited, None),
+            Err(_) => (WebhookResult::Unavailable, None),
+        };
+        self.observe(Observation::Webhook {
+            result: what,
+            reason,
+            size_bytes: webhook.body.len(),
+            took: self.ports().clock.now().since(began),
+        });
+        result
+    }
+
+    async fn try_receive(&self, webhook: Webhook<'_>) -> Result<Kept, GatewayError> {
+        let ports = self.ports();
+        let quota = self.settings().webhook_quota;
+        let key = RateKey::WebhookSource(webhook.source);
+        if let Decision::Limited { retry_after } =
+            ports.limiter.admit(key, quota, ports.clock.now()).await?
+        {
+            return Err(GatewayError::WebhookRateLimited { quota, retry_after });
+        }
+        ports.verifier.verify(webhook.headers, webhook.body).map_err(GatewayError::Signature)?;
+        let head = ports.decoder.head(webhook.body)?;
+        let session = self.webhook_session(webhook.session, &head.session).await?;
+        let (received_at, id) = self.inner.ids.draw();
+        let entry = InboxEntry {
+            id: InboxId(id),
+            tenant: session.tenant,
+            session: session.id,
+            event: head.event,
+            key: head.key,
+            payload: webhook.body.to_vec(),
+            received_at,
+            attempts: 0,
+            due_at: received_at,
+        };
+        let kept = ports.inbox.keep(&[entry]).await?;
+        let kept = kept.first().copied().unwrap_or(Kept::New);
+        if kept == Kept::New {
+            self.inner.inbox_bell.notify_one();
+        }
+        Ok(kept)
+    }
+
+    async fn webhook_session(
+        &self,
+        addressed: Option<SessionId>,
+        name: &str,
+    ) -> Result<Session, GatewayError> {
+        let sessions = &self.ports().sessions;
+        let found = match addressed {
+            Some(id) => sessions.find_any(id).await?.filter(|each| each.place.name == name),
+            None => {
+                let mut placed = sessions.find_placed(name).await?;
+                // A name that several servers have tells nothing about which one is meant.
+                if placed.len() == 1 { placed.pop() } else { None }
+            }
+        };
+        found.ok_or(GatewayError::SessionNotFound)
+    }
+}

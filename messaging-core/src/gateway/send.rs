@@ -1,0 +1,238 @@
+//! Accepting one message.
+
+use std::time::Duration;
+
+use crate::domain::address::Address;
+use crate::domain::content::Content;
+use crate::domain::id::{BatchId, MessageId, TenantId};
+use crate::domain::message::{Direction, Message, Priority};
+use crate::domain::quota::Quota;
+use crate::domain::session::{OnRateLimit, Session, SessionStatus};
+use crate::domain::status::Status;
+use crate::domain::timestamp::Timestamp;
+use crate::gateway::error::GatewayError;
+use crate::gateway::{Gateway, SessionRef, validation};
+use crate::ports::observer::Observation;
+use crate::ports::rate_limiter::{RateKey, Reservation};
+
+/// What a caller wants sent.
+#[derive(Debug, Clone)]
+pub struct SendRequest {
+    /// Through which of the tenant's sessions.
+    pub session: SessionRef,
+    /// To whom: a number in international form, or a chat id as an inbound message names it.
+    pub to: String,
+    /// What.
+    pub content: Content,
+    /// What leaves first.
+    pub priority: Priority,
+    /// The caller's own data, an object, given back as it came.
+    pub metadata: Option<serde_json::Value>,
+    /// What to do over the session's quota; `None` for what the session says.
+    pub on_rate_limit: Option<OnRateLimit>,
+}
+
+impl SendRequest {
+    /// A plain text of normal priority.
+    pub fn text(
+        session: impl Into<SessionRef>,
+        to: impl Into<String>,
+        body: impl Into<String>,
+    ) -> Self {
+        Self {
+            session: session.into(),
+            to: to.into(),
+            content: Content::text(body),
+            priority: Priority::Normal,
+            metadata: None,
+            on_rate_limit: None,
+        }
+    }
+}
+
+/// A message that was accepted: it is on durable storage.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// The message.
+    pub message: Message,
+    /// When it is likely to leave.
+    pub estimated_send_at: Timestamp,
+    /// What is left of the session's quota.
+    pub quota: QuotaState,
+}
+
+/// What is left of a quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaState {
+    /// The quota.
+    pub quota: Quota,
+    /// How many more would be accepted now.
+    pub remaining: u32,
+    /// How long until one more is accepted (when none is left), else until all are.
+    pub reset_after: Duration,
+}
+
+impl Gateway {
+    /// Accepts one message. When this returns `Ok`, the message is on durable storage and will be
+    /// sent, or end as failed with a reason.
+    ///
+    /// # Errors
+    /// - [`GatewayError::Invalid`] names every field that is wrong.
+    /// - [`GatewayError::SessionNotFound`], also for another tenant's session.
+    /// - [`GatewayError::SessionNotWorking`] while the session is not connected.
+    /// - [`GatewayError::RateLimited`] over the session's quota, unless asked to queue;
+    ///   [`GatewayError::TenantRateLimited`] and [`GatewayError::QueueFull`] likewise.
+    /// - [`GatewayError::Unavailable`] where the store cannot keep it: nothing was accepted.
+    pub async fn send(
+        &self,
+        tenant: TenantId,
+        request: SendRequest,
+    ) -> Result<Accepted, GatewayError> {
+        let result = self.try_send(tenant, request).await;
+        if let Err(error) = &result {
+            self.observe(Observation::Refused { code: error.code() });
+        }
+        result
+    }
+
+    async fn try_send(
+        &self,
+        tenant: TenantId,
+        request: SendRequest,
+    ) -> Result<Accepted, GatewayError> {
+        self.admit_tenant(tenant).await?;
+        let to = self.check_message(&request)?;
+        let session = self.working_session(tenant, &request.session).await?;
+        let waiting = self.check_backlog(&session).await?;
+
+        let quota = self.settings().session_quota;
+        let now = self.ports().clock.now();
+        let on_rate_limit = request.on_rate_limit.unwrap_or(session.on_rate_limit);
+        let key = RateKey::Admission(session.id);
+        let limiter = &self.ports().limiter;
+        let (permit, state) = match limiter.reserve(key, quota, now.plus(quota.window), now).await?
+        {
+            Reservation::Granted { permit, remaining } => {
+                (Some(permit), QuotaState { quota, remaining, reset_after: quota.window })
+            }
+            Reservation::Limited { retry_after } if on_rate_limit == OnRateLimit::Queue => {
+                (None, QuotaState { quota, remaining: 0, reset_after: retry_after })
+            }
+            Reservation::Limited { retry_after } => {
+                return Err(GatewayError::RateLimited { quota, retry_after });
+            }
+        };
+
+        let draft = Draft {
+            session: &session,
+            to,
+            content: request.content,
+            priority: request.priority,
+            metadata: request.metadata,
+            batch: None,
+        };
+        let message = self.draft(draft);
+        if let Err(error) = self.ports().messages.insert(std::slice::from_ref(&message)).await {
+            if let Some(permit) = permit {
+                limiter.release(permit).await?;
+            }
+            self.observe(Observation::Fault { what: "store" });
+            return Err(error.into());
+        }
+        self.enqueue(std::iter::once(&message)).await;
+        if let Some(permit) = permit {
+            limiter.settle(permit, now).await?;
+        }
+        self.observe(accepted(&message));
+        let estimated_send_at = self.estimate(waiting, now);
+        Ok(Accepted { message, estimated_send_at, quota: state })
+    }
+
+    /// Everything about a message that can be judged without asking anybody.
+    fn check_message(&self, request: &SendRequest) -> Result<Address, GatewayError> {
+        let mut wrong = Vec::new();
+        let to = validation::recipient("/to", &request.to, self.settings().phone_validation)
+            .map_err(|field| wrong.push(field));
+        wrong.extend(validation::content(&request.content));
+        wrong.extend(validation::metadata(request.metadata.as_ref()));
+        match to {
+            Ok(to) if wrong.is_empty() => Ok(to),
+            _ => Err(GatewayError::Invalid(wrong)),
+        }
+    }
+
+    pub(super) async fn working_session(
+        &self,
+        tenant: TenantId,
+        session: &SessionRef,
+    ) -> Result<Session, GatewayError> {
+        let session = self.session(tenant, session).await?;
+        if session.status == SessionStatus::Working {
+            return Ok(session);
+        }
+        Err(GatewayError::SessionNotWorking { status: session.status })
+    }
+
+    /// How many messages of the session wait, unless they are too many.
+    pub(super) async fn check_backlog(&self, session: &Session) -> Result<u64, GatewayError> {
+        let depth = self.ports().queue.session_depth(session.id).await;
+        let waiting = depth.map_err(|error| GatewayError::Unavailable(Box::new(error)))?;
+        if waiting >= self.settings().max_waiting {
+            return Err(GatewayError::QueueFull);
+        }
+        Ok(waiting)
+    }
+
+    pub(super) fn draft(&self, draft: Draft<'_>) -> Message {
+        let (at, id) = self.inner.ids.draw();
+        Message {
+            id: MessageId(id),
+            tenant: draft.session.tenant,
+            session: draft.session.id,
+            batch: draft.batch,
+            direction: Direction::Outbound,
+            from: draft.session.own_address.clone(),
+            to: Some(draft.to),
+            content: draft.content,
+            priority: draft.priority,
+            metadata: draft.metadata,
+            status: Status::Queued,
+            attempts: 0,
+            generation: 0,
+            held_by_batch: false,
+            due_at: at,
+            failure: None,
+            provider_message_id: None,
+            created_at: at,
+            updated_at: at,
+            sent_at: None,
+            delivered_at: None,
+            read_at: None,
+            failed_at: None,
+        }
+    }
+}
+
+/// What of a new message is not the same for all.
+pub(super) struct Draft<'a> {
+    pub(super) session: &'a Session,
+    pub(super) to: Address,
+    pub(super) content: Content,
+    pub(super) priority: Priority,
+    pub(super) metadata: Option<serde_json::Value>,
+    pub(super) batch: Option<BatchId>,
+}
+
+/// What there is to count about a message that was accepted or received.
+pub(crate) fn accepted(message: &Message) -> Observation {
+    let peer = match message.direction {
+        Direction::Outbound => &message.to,
+        Direction::Inbound => &message.from,
+    };
+    Observation::Accepted {
+        direction: message.direction,
+        kind: message.content.kind(),
+        priority: message.priority,
+        calling_code: peer.as_ref().and_then(|peer| peer.phone()?.calling_code()),
+    }
+}

@@ -1,0 +1,292 @@
+//! The tenant's accounts: making, adopting, pairing and ending them.
+
+use std::time::Duration;
+
+use crate::domain::id::{SessionId, TenantId};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionPatch, SessionStatus};
+use crate::gateway::error::GatewayError;
+use crate::gateway::tenants::MAX_NAME_CHARS;
+use crate::gateway::{Gateway, SessionRef};
+use crate::ports::observer::Observation;
+use crate::ports::queue::{HeldBy, Pause};
+use crate::ports::session_control::{ProviderError, ProviderState, QrCode, WebhookTarget};
+
+/// How long a session that is not connected is left alone before it is looked at again, should no
+/// webhook tell of it before.
+pub(crate) const RECHECK_AFTER: Duration = Duration::from_secs(15);
+
+/// An account to be made or adopted.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// The tenant's name for it.
+    pub name: String,
+    /// Its name at the provider; `None` lets the gateway choose one (not when adopting).
+    pub provider_name: Option<String>,
+    /// Take over an account that is there already, instead of making one.
+    pub adopt: bool,
+    /// What becomes of single messages over the quota.
+    pub on_rate_limit: OnRateLimit,
+}
+
+/// What to do with an account's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionCommand {
+    /// Start it.
+    Start,
+    /// Stop it and keep its pairing.
+    Stop,
+    /// Stop and start it.
+    Restart,
+    /// End its pairing.
+    Logout,
+}
+
+impl Gateway {
+    /// Makes an account at the provider, or adopts one that is there.
+    ///
+    /// # Errors
+    /// - [`GatewayError::Invalid`] of `/name` or `/wahaSession`.
+    /// - [`GatewayError::Taken`] where the name, or the account, is taken, by whomever.
+    /// - [`GatewayError::ProviderUnavailable`], [`GatewayError::ProviderRefused`].
+    pub async fn create_session(
+        &self,
+        tenant: TenantId,
+        new: NewSession,
+    ) -> Result<Session, GatewayError> {
+        check_name("/name", &new.name, MAX_NAME_CHARS)?;
+        let (created_at, id) = self.inner.ids.draw();
+        let provider_name = match (new.provider_name, new.adopt) {
+            (Some(name), _) => name,
+            (None, false) => format!("gw_{}", id.simple()),
+            (None, true) => {
+                return Err(GatewayError::invalid("/wahaSession", "is needed to adopt a session"));
+            }
+        };
+        check_provider_name(&provider_name)?;
+        let server = self.ports().control.servers().into_iter().next().unwrap_or_default();
+        let place = ProviderSession { server, name: provider_name };
+        let mut session = Session {
+            id: SessionId(id),
+            tenant,
+            name: new.name,
+            place,
+            adopted: new.adopt,
+            status: SessionStatus::Unknown,
+            status_at: created_at,
+            own_address: None,
+            on_rate_limit: new.on_rate_limit,
+            created_at,
+            updated_at: created_at,
+        };
+        if new.adopt {
+            let state = self.ports().control.state(&session.place).await?;
+            (session.status, session.own_address) = (state.status, state.own_address);
+            self.ports().sessions.insert(&session).await?;
+            return Ok(session);
+        }
+        // First here, then there: an account's first webhooks find their session, and of two
+        // requests for one name only one gets as far as the provider.
+        self.ports().sessions.insert(&session).await?;
+        let webhook = self.webhook_target(session.id);
+        match self.ports().control.create(&session.place, webhook).await {
+            Ok(state) => self.record_state(session, &state).await,
+            Err(error) => {
+                self.ports().sessions.delete(tenant, session.id).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Where the provider is to send a session's webhooks; `None` where the gateway does not know
+    /// its own address.
+    pub fn webhook_url(&self, session: SessionId) -> Option<String> {
+        let base = self.settings().public_url.as_ref()?;
+        Some(format!("{base}/webhooks/waha/{session}"))
+    }
+
+    fn webhook_target(&self, session: SessionId) -> Option<WebhookTarget> {
+        let secret = self.settings().webhook_secret.as_ref().map(|secret| secret.0.clone());
+        Some(WebhookTarget { url: self.webhook_url(session)?, secret })
+    }
+
+    /// One session.
+    ///
+    /// # Errors
+    /// [`GatewayError::SessionNotFound`], also for another tenant's.
+    pub async fn find_session(
+        &self,
+        tenant: TenantId,
+        session: &SessionRef,
+    ) -> Result<Session, GatewayError> {
+        self.session(tenant, session).await
+    }
+
+    /// All of the tenant's sessions, oldest first.
+    ///
+    /// # Errors
+    /// [`GatewayError::Unavailable`].
+    pub async fn list_sessions(&self, tenant: TenantId) -> Result<Vec<Session>, GatewayError> {
+        Ok(self.ports().sessions.list(tenant).await?)
+    }
+
+    /// Changes a session.
+    ///
+    /// # Errors
+    /// [`GatewayError::SessionNotFound`]; [`GatewayError::Invalid`] of `/name`;
+    /// [`GatewayError::Taken`] where the name is taken.
+    pub async fn patch_session(
+        &self,
+        tenant: TenantId,
+        session: &SessionRef,
+        patch: SessionPatch,
+    ) -> Result<Session, GatewayError> {
+        if let Some(name) = &patch.name {
+            check_name("/name", name, MAX_NAME_CHARS)?;
+        }
+        let id = self.session(tenant, session).await?.id;
+        let now = self.ports().clock.now();
+        let patched = self.ports().sessions.patch(tenant, id, &patch, now).await?;
+        patched.ok_or(GatewayError::SessionNotFound)
+    }
+
+    /// Forgets a session. One that was made here is removed at the provider too; one that was
+    /// adopted is left there unless `purge` is set. Its messages stay; those that wait fail.
+    ///
+    /// # Errors
+    /// [`GatewayError::SessionNotFound`]; [`GatewayError::ProviderUnavailable`] where the account
+    /// could not be removed, and then the session is kept.
+    pub async fn delete_session(
+        &self,
+        tenant: TenantId,
+        session: &SessionRef,
+        purge: bool,
+    ) -> Result<(), GatewayError> {
+        let session = self.session(tenant, session).await?;
+        if purge || !session.adopted {
+            self.ports().control.delete(&session.place).await?;
+        }
+        self.ports().sessions.delete(tenant, session.id).await?;
+        // What waits is taken up, found to have no session, and failed.
+        if self.ports().queue.resume(session.id).await.is_err() {
+            self.observe(Observation::Fault { what: "queue" });
+        }
+        Ok(())
+    }
+
+    /// Starts, stops, restarts or unpairs a session. Gives it as the provider says it is then.
+    ///
+    /// # Errors
+    /// [`GatewayError::SessionNotFound`]; what the provider says.
+    pub async fn command_session(
+        &self,
+        tenant: TenantId,
+        session: &SessionRef,
+        command: SessionCommand,
+    ) -> Result<Session, GatewayError> {
+        let session = self.session(tenant, session).await?;
+        let (control, place) = (&self.ports().control, &session.place);
+        let state = match command {
+            SessionCommand::Start => control.start(place).await?,
+            SessionCommand::Stop => control.stop(place).await?,
+            SessionCommand::Restart => control.restart(place).await?,
+            SessionCommand::Logout => control.logout(place).await?,
+        };
+        self.record_state(session, &state).await
+    }
+
+    /// What to scan to pair a telephone.
+    ///
+    /// # Errors
+    /// [`GatewayError::SessionNotFound`]; [`GatewayError::WrongSessionState`] unless the session
+    /// waits for it; [`GatewayError::ProviderUnavailable`].
+    pub async fn session_qr(
+        &self,
+        tenant: TenantId,
+        session: &SessionRef,
+    ) -> Result<QrCode, GatewayError> {
+        let session = self.session(tenant, session).await?;
+        Ok(self.ports().control.qr(&session.place).await?)
+    }
+
+    /// A code to type into a telephone instead of scanning.
+    ///
+    /// # Errors
+    /// As [`Gateway::session_qr`]; [`GatewayError::Invalid`] of `/phoneNumber`.
+    pub async fn session_pairing_code(
+        &self,
+        tenant: TenantId,
+        session: &SessionRef,
+        phone: &str,
+    ) -> Result<String, GatewayError> {
+        let phone = PhoneNumber::parse(phone, self.settings().phone_validation)
+            .map_err(|error| GatewayError::invalid("/phoneNumber", error.to_string()))?;
+        let session = self.session(tenant, session).await?;
+        Ok(self.ports().control.pairing_code(&session.place, &phone).await?)
+    }
+
+    async fn record_state(
+        &self,
+        session: Session,
+        state: &ProviderState,
+    ) -> Result<Session, GatewayError> {
+        let now = self.ports().clock.now();
+        let own = state.own_address.clone();
+        let changed =
+            self.ports().sessions.record_status(session.id, state.status, now, own).await?;
+        let Some(changed) = changed else {
+            return self.session(session.tenant, &session.id.into()).await;
+        };
+        self.follow_status(&changed).await;
+        Ok(changed)
+    }
+
+    /// Lets a session's messages go, or holds them, as its new state asks for.
+    pub(crate) async fn follow_status(&self, session: &Session) {
+        tracing::info!(
+            session.id = %session.id,
+            session.status = %session.status,
+            "session {} is {}", session.id, session.status
+        );
+        self.observe(Observation::Session { status: session.status });
+        let queue = &self.ports().queue;
+        let told = if session.status == SessionStatus::Working {
+            queue.resume(session.id).await
+        } else {
+            let until = self.ports().clock.now().plus(RECHECK_AFTER);
+            queue.pause(session.id, Pause { until, why: HeldBy::Session }).await
+        };
+        if told.is_err() {
+            self.observe(Observation::Fault { what: "queue" });
+        }
+    }
+
+    /// Asks the provider about one session and records what it says.
+    pub(crate) async fn refresh_session(&self, session: Session) -> Result<Session, GatewayError> {
+        let state = match self.ports().control.state(&session.place).await {
+            Ok(state) => state,
+            Err(ProviderError::NotFound) => {
+                ProviderState { status: SessionStatus::Stopped, own_address: None }
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.record_state(session, &state).await
+    }
+}
+
+fn check_name(pointer: &str, name: &str, max: usize) -> Result<(), GatewayError> {
+    if name.trim().is_empty() || name.chars().count() > max {
+        return Err(GatewayError::invalid(pointer, format!("must have 1 to {max} characters")));
+    }
+    Ok(())
+}
+
+/// WAHA's own rule for session names.
+fn check_provider_name(name: &str) -> Result<(), GatewayError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if (1..=54).contains(&name.len()) && name.chars().all(allowed) {
+        return Ok(());
+    }
+    let detail = "must have 1 to 54 characters: letters, digits, _ and - only";
+    Err(GatewayError::invalid("/wahaSession", detail))
+}

@@ -1,0 +1,45 @@
+//! The deployment's tenants.
+
+use crate::domain::id::TenantId;
+use crate::domain::tenant::Tenant;
+use crate::gateway::Gateway;
+use crate::gateway::error::GatewayError;
+use crate::ports::store_error::StoreError;
+
+/// The longest name of a tenant or a session, in characters.
+pub(super) const MAX_NAME_CHARS: usize = 100;
+
+impl Gateway {
+    /// Makes a tenant.
+    ///
+    /// # Errors
+    /// [`GatewayError::Invalid`] where the name is empty or too long; [`GatewayError::Taken`] where
+    /// another has it.
+    pub async fn create_tenant(&self, name: &str) -> Result<Tenant, GatewayError> {
+        if name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS {
+            let detail = format!("must have 1 to {MAX_NAME_CHARS} characters");
+            return Err(GatewayError::invalid("/name", detail));
+        }
+        let (created_at, id) = self.inner.ids.draw();
+        let tenant = Tenant { id: TenantId(id), name: name.to_owned(), created_at };
+        match self.ports().tenants.insert(&tenant).await {
+            Ok(()) => Ok(tenant),
+            Err(StoreError::Conflict { .. }) => Err(GatewayError::Taken { what: "tenant name" }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Looks a tenant up by id or, where the text is none, by name.
+    ///
+    /// # Errors
+    /// [`GatewayError::TenantNotFound`].
+    pub async fn find_tenant(&self, id_or_name: &str) -> Result<Tenant, GatewayError> {
+        let tenants = &self.ports().tenants;
+        if let Ok(id) = id_or_name.parse::<TenantId>()
+            && let Some(tenant) = tenants.find(id).await?
+        {
+            return Ok(tenant);
+        }
+        tenants.find_named(id_or_name).await?.ok_or(GatewayError::TenantNotFound)
+    }
+}

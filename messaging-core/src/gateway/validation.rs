@@ -1,0 +1,232 @@
+//! What a request to send must be like, whatever it came by.
+
+use crate::domain::address::{Address, InvalidAddress};
+use crate::domain::content::{
+    Attachment, Content, MAX_TEXT_CHARS, Media, MediaKind, MediaSource, Poll,
+};
+use crate::domain::phone::PhoneValidation;
+use crate::gateway::error::InvalidField;
+
+/// The most bytes a message's metadata may take as JSON.
+const MAX_METADATA_BYTES: usize = 16 * 1024;
+
+/// Reads a recipient.
+pub(super) fn recipient(
+    pointer: &str,
+    text: &str,
+    validation: PhoneValidation,
+) -> Result<Address, InvalidField> {
+    Address::parse(text, validation).map_err(|error| {
+        let code = match error {
+            InvalidAddress::Phone(_) => "invalid-phone",
+            InvalidAddress::Chat => "invalid-request",
+        };
+        InvalidField::new(pointer, code, error.to_string())
+    })
+}
+
+/// Everything that is wrong with a content.
+pub(super) fn content(content: &Content) -> Vec<InvalidField> {
+    let mut wrong = Vec::new();
+    if content.body.chars().count() > MAX_TEXT_CHARS {
+        let detail = format!("may have at most {MAX_TEXT_CHARS} characters (Unicode code points)");
+        wrong.push(InvalidField::new("/body", "message-too-long", detail));
+    }
+    let invalid = |pointer, detail| InvalidField::new(pointer, "invalid-request", detail);
+    match &content.attachment {
+        None if content.body.is_empty() => {
+            wrong.push(invalid("/body", "must not be empty".to_owned()));
+        }
+        None => {}
+        Some(Attachment::Media(media)) => wrong.extend(self::media(media)),
+        Some(Attachment::Location(place)) => {
+            if !(-90.0..=90.0).contains(&place.latitude) {
+                wrong.push(invalid("/location/latitude", "must lie within -90 and 90".to_owned()));
+            }
+            if !(-180.0..=180.0).contains(&place.longitude) {
+                wrong.push(invalid(
+                    "/location/longitude",
+                    "must lie within -180 and 180".to_owned(),
+                ));
+            }
+        }
+        Some(Attachment::Contact(card)) => {
+            if card.name.trim().is_empty() {
+                wrong.push(invalid("/contact/name", "must not be empty".to_owned()));
+            }
+        }
+        Some(Attachment::Poll(poll)) => wrong.extend(self::poll(poll)),
+        Some(Attachment::Unsupported) => {
+            wrong.push(invalid("", "cannot be sent".to_owned()));
+        }
+    }
+    if !content.body.is_empty()
+        && matches!(
+            content.attachment,
+            Some(Attachment::Location(_) | Attachment::Contact(_) | Attachment::Poll(_))
+        )
+    {
+        let detail = "must be left out: a location, contact or poll has no caption";
+        wrong.push(invalid("/body", detail.to_owned()));
+    }
+    wrong
+}
+
+fn media(media: &Media) -> Vec<InvalidField> {
+    let mut wrong = Vec::new();
+    let mut invalid = |pointer, detail: &str| {
+        wrong.push(InvalidField::new(pointer, "invalid-request", detail));
+    };
+    if media.kind == MediaKind::Sticker {
+        invalid("/media/kind", "must be image, document, voice or video");
+    }
+    match &media.source {
+        MediaSource::Url(url) if url.starts_with("http://") || url.starts_with("https://") => {}
+        MediaSource::Url(_) => invalid("/media/url", "must begin with http:// or https://"),
+        MediaSource::Data(data) if is_base64(data) => {}
+        MediaSource::Data(_) => {
+            invalid("/media/data", "must be base64 with padding, and not empty")
+        }
+        MediaSource::Missing => invalid("/media", "must have either url or data"),
+    }
+    if media.filename.as_ref().is_some_and(|name| name.contains(['/', '\\', '\0'])) {
+        invalid("/media/filename", "must be a name without slashes");
+    }
+    if media.mimetype.as_ref().is_some_and(|mime| !mime.contains('/')) {
+        invalid("/media/mimetype", "must be a media type such as image/jpeg");
+    }
+    wrong
+}
+
+/// Whether a text has the form of base64 with padding (RFC 4648, section 4).
+fn is_base64(text: &str) -> bool {
+    let data = text.trim_end_matches('=');
+    let padding = text.len() - data.len();
+    !data.is_empty()
+        && text.len().is_multiple_of(4)
+        && padding <= 2
+        && data.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
+}
+
+fn poll(poll: &Poll) -> Vec<InvalidField> {
+    let mut wrong = Vec::new();
+    let mut invalid = |pointer: &str, detail: &str| {
+        wrong.push(InvalidField::new(pointer, "invalid-request", detail));
+    };
+    if poll.question.trim().is_empty() {
+        invalid("/poll/question", "must not be empty");
+    }
+    if !(2..=12).contains(&poll.options.len()) {
+        invalid("/poll/options", "must have 2 to 12 answers");
+    }
+    for (index, option) in poll.options.iter().enumerate() {
+        if option.trim().is_empty() || poll.options[..index].contains(option) {
+            invalid(&format!("/poll/options/{index}"), "must not be empty or repeated");
+        }
+    }
+    wrong
+}
+
+/// What is wrong with a message's metadata.
+pub(super) fn metadata(metadata: Option<&serde_json::Value>) -> Option<InvalidField> {
+    let metadata = metadata?;
+    let detail = if !metadata.is_object() {
+        "must be an object".to_owned()
+    } else if metadata.to_string().len() > MAX_METADATA_BYTES {
+        format!("may take at most {MAX_METADATA_BYTES} bytes as JSON")
+    } else {
+        return None;
+    };
+    Some(InvalidField::new("/metadata", "invalid-request", detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::content::Location;
+
+    #[track_caller]
+    fn check(given: Content, expected: &[(&str, &str)]) {
+        let wrong = content(&given);
+        let wrong: Vec<_> = wrong.iter().map(|w| (w.pointer.as_str(), w.code)).collect();
+        assert_eq!(wrong, expected);
+    }
+
+    fn file(source: MediaSource) -> Content {
+        Content {
+            body: String::new(),
+            attachment: Some(Attachment::Media(Media {
+                kind: MediaKind::Image,
+                source,
+                mimetype: None,
+                filename: None,
+            })),
+        }
+    }
+
+    #[test]
+    fn a_text_has_one_to_4096_characters_however_many_bytes() {
+        check(Content::text(""), &[("/body", "invalid-request")]);
+        check(Content::text("a".repeat(4096)), &[]);
+        check(Content::text("a".repeat(4097)), &[("/body", "message-too-long")]);
+        check(Content::text("😀".repeat(4096)), &[]);
+        check(Content::text("😀".repeat(4097)), &[("/body", "message-too-long")]);
+        check(Content::text("א".repeat(4096)), &[]);
+        check(Content::text("א".repeat(4097)), &[("/body", "message-too-long")]);
+    }
+
+    #[test]
+    fn a_file_comes_by_address_or_in_base64() {
+        check(file(MediaSource::Url("https://example.com/a.png".into())), &[]);
+        check(
+            file(MediaSource::Url("file:///etc/passwd".into())),
+            &[("/media/url", "invalid-request")],
+        );
+        check(file(MediaSource::Data("aGVsbG8=".into())), &[]);
+        for data in ["", "=", "====", "aGVsbG8", "data:image/png;base64,aGVsbG8="] {
+            check(file(MediaSource::Data(data.into())), &[("/media/data", "invalid-request")]);
+        }
+    }
+
+    #[test]
+    fn a_place_lies_on_the_globe_and_has_no_caption() {
+        let place = |latitude, longitude| Content {
+            body: String::new(),
+            attachment: Some(Attachment::Location(Location { latitude, longitude, title: None })),
+        };
+        check(place(52.5, 13.4), &[]);
+        check(
+            place(f64::NAN, 181.0),
+            &[
+                ("/location/latitude", "invalid-request"),
+                ("/location/longitude", "invalid-request"),
+            ],
+        );
+        check(Content { body: "here".into(), ..place(0.0, 0.0) }, &[("/body", "invalid-request")]);
+    }
+
+    #[test]
+    fn a_poll_has_two_to_twelve_different_answers() {
+        let poll = |options: &[&str]| Content {
+            body: String::new(),
+            attachment: Some(Attachment::Poll(Poll {
+                question: "When?".into(),
+                options: options.iter().map(|each| (*each).to_owned()).collect(),
+                multiple_answers: false,
+            })),
+        };
+        check(poll(&["now", "later"]), &[]);
+        check(poll(&["now"]), &[("/poll/options", "invalid-request")]);
+        check(poll(&["now", "now"]), &[("/poll/options/1", "invalid-request")]);
+    }
+
+    #[test]
+    fn metadata_is_an_object_of_bounded_size() {
+        assert_eq!(metadata(None), None);
+        assert_eq!(metadata(Some(&serde_json::json!({"campaignId": "c"}))), None);
+        assert!(metadata(Some(&serde_json::json!([1]))).is_some());
+        assert!(
+            metadata(Some(&serde_json::json!({"k": "x".repeat(MAX_METADATA_BYTES)}))).is_some()
+        );
+    }
+}

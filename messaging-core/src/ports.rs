@@ -1,0 +1,16 @@
+//! What the core needs from outside, as traits. Each says what its caller may rely on.
+
+pub mod clock;
+pub mod entropy;
+pub mod inbox_store;
+pub mod message_store;
+pub mod observer;
+pub mod queue;
+pub mod rate_limiter;
+pub mod session_control;
+pub mod session_store;
+pub mod store_error;
+pub mod tenant_store;
+pub mod transport;
+pub mod webhook_decoder;
+pub mod webhook_verifier;

@@ -1,0 +1,124 @@
+//! The truth about messages and bulk requests.
+
+use async_trait::async_trait;
+
+use crate::domain::batch::{Batch, BatchProgress};
+use crate::domain::filter::{MessageFilter, MessagePage, Portion};
+use crate::domain::id::{BatchId, MessageId, SessionId, TenantId};
+use crate::domain::message::{ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange};
+use crate::domain::statistics::{Statistics, StatisticsRange};
+use crate::domain::timestamp::Timestamp;
+use crate::ports::store_error::StoreError;
+
+/// The truth about messages and bulk requests.
+///
+/// A store reads no clock and draws no id: both arrive with the call, so the same calls always
+/// leave the same rows behind. Every method is atomic, and what it has kept when it returns is on
+/// durable storage. Calls that take a [`TenantId`] see nothing of any other tenant; the others are
+/// the worker's.
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait MessageStore: Send + Sync + 'static {
+    /// Keeps new messages, each with the first line of its history, all or none.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where an id is kept already.
+    async fn insert(&self, messages: &[Message]) -> Result<(), StoreError>;
+
+    /// Keeps a bulk request and its messages, all or none.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where an id is kept already.
+    async fn insert_batch(&self, batch: &Batch, messages: &[Message]) -> Result<(), StoreError>;
+
+    /// Applies each change where [`transition`](crate::domain::status::transition) allows it, and
+    /// adds a line to the message's history for each that moved it or was worth recording. Gives
+    /// one outcome for each change, in the order given; changes to one message take effect in
+    /// that order. Of two callers that change the same message, one comes after the other.
+    ///
+    /// Besides the status: `Begin` adds one to `generation` and to `attempts`, `Hold` takes one
+    /// from `attempts`, `Replay` sets `attempts` to 0 and takes the failure away; a status'
+    /// instant (`sent_at`, …) is set at the first time it is reached, and those it implies with
+    /// it (what is read was delivered and sent); `due_at`, `failure` and `provider_message_id` as
+    /// [`StatusChange`] says. An event that is kept (a late acceptance, say) still fills
+    /// `provider_message_id` and `sent_at` where they are empty.
+    async fn change(&self, changes: &[StatusChange]) -> Result<Vec<ChangeOutcome>, StoreError>;
+
+    /// Looks up one tenant's message; `None` when that tenant has none of that id.
+    async fn find(&self, tenant: TenantId, id: MessageId) -> Result<Option<Message>, StoreError>;
+
+    /// The messages of these ids, in no promised order; those that are not there are left out.
+    async fn load(&self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError>;
+
+    /// One tenant's messages that the filter lets through, newest first.
+    async fn list(
+        &self,
+        tenant: TenantId,
+        filter: &MessageFilter,
+        portion: Portion,
+    ) -> Result<MessagePage, StoreError>;
+
+    /// The history of one tenant's message, oldest first; `None` when that tenant has no such
+    /// message.
+    async fn events(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+    ) -> Result<Option<Vec<MessageEvent>>, StoreError>;
+
+    /// Counts over one tenant's messages.
+    async fn statistics(
+        &self,
+        tenant: TenantId,
+        range: &StatisticsRange,
+    ) -> Result<Statistics, StoreError>;
+
+    /// Looks up one tenant's bulk request and how far it has come.
+    async fn find_batch(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+    ) -> Result<Option<BatchProgress>, StoreError>;
+
+    /// Cancels what of a bulk request still waits and marks it cancelled. Gives the ids that moved;
+    /// `None` when the tenant has no such request. A second time nothing moves.
+    async fn cancel_batch(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+        now: Timestamp,
+    ) -> Result<Option<Vec<MessageId>>, StoreError>;
+
+    /// Lets as many held messages of a bulk request into the queue as its size leaves room for
+    /// (those let in and not yet past `sending` take room), in order, and gives them.
+    async fn release_from_batch(&self, batch: BatchId) -> Result<Vec<QueueItem>, StoreError>;
+
+    /// Bulk requests that hold messages back, with ids above `after`, in order of id.
+    async fn batches_holding(
+        &self,
+        after: Option<BatchId>,
+        limit: u32,
+    ) -> Result<Vec<BatchId>, StoreError>;
+
+    /// Outbound messages that a queue ought to know (`queued`, `retry` or `sending`, not held by
+    /// their bulk request), with ids above `after`, in order of id.
+    async fn pending(
+        &self,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<QueueItem>, StoreError>;
+
+    /// When, since `since`, attempts through this session ended, for whatever reason, oldest
+    /// first: what a limiter that lost its state counts from. An attempt that is still `sending`
+    /// counts at `now`; one that reached nobody ([`Hold`](crate::domain::status::StatusEvent::Hold))
+    /// does not count.
+    async fn attempts_since(
+        &self,
+        session: SessionId,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Timestamp>, StoreError>;
+
+    /// Whether the store can be written at present.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,90 @@
+//! How often something may happen, counted over everybody who does it.
+
+use async_trait::async_trait;
+
+use crate::domain::id::{SessionId, TenantId};
+use crate::domain::quota::{Decision, Quota};
+use crate::domain::timestamp::Timestamp;
+use crate::ports::store_error::BoxError;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RateKey {
+    /// Messages accepted for a session.
+    Admission(SessionId),
+    /// Messages sent through a session.
+    Sending(SessionId),
+    /// Webhooks from one source, by a number that stands for it.
+    WebhookSource(u64),
+    /// Requests of a tenant.
+    Tenant(TenantId),
+}
+
+/// The right to do one thing once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a permit that is neither settled nor released counts until its term ends"]
+pub struct Permit {
+    /// What is counted.
+    pub key: RateKey,
+    /// Tells this permit from others of its key.
+    pub id: u64,
+}
+
+/// The answer to [`RateLimiter::reserve`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reservation {
+    /// Go ahead.
+    Granted {
+        /// To be settled or released.
+        permit: Permit,
+        /// How many more would be allowed now.
+        remaining: u32,
+    },
+    /// Not now.
+    Limited {
+        /// How long until the same request can be granted.
+        retry_after: std::time::Duration,
+    },
+}
+
+/// Why a limiter could not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the rate limiter cannot be used at present")]
+pub struct RateLimiterError(#[source] pub BoxError);
+
+/// How often something may happen, counted over everybody who does it.
+///
+/// [`reserve`](Self::reserve) and its kin count exactly, in a sliding window: never more than the
+/// quota in *any* window. [`admit`](Self::admit) is cheaper and lets bursts through
+/// ([`gcra`](crate::domain::quota::gcra)). A key is used with one of the two ways, and with one
+/// quota at a time.
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait RateLimiter: Send + Sync + 'static {
+    /// Reserves the right to do one thing, to be done and settled before `until`. A permit that is
+    /// not settled by then counts as if used at that instant.
+    async fn reserve(
+        &self,
+        key: RateKey,
+        quota: Quota,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Reservation, RateLimiterError>;
+
+    /// The thing was done, no later than `at`: the window begins there.
+    async fn settle(&self, permit: Permit, at: Timestamp) -> Result<(), RateLimiterError>;
+
+    /// The thing was not done.
+    async fn release(&self, permit: Permit) -> Result<(), RateLimiterError>;
+
+    /// Counts things done before this limiter knew of them.
+    async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError>;
+
+    /// Counts one thing where the quota allows it, evenly refilled, with bursts up to the limit.
+    async fn admit(
+        &self,
+        key: RateKey,
+        quota: Quota,
+        now: Timestamp,
+    ) -> Result<Decision, RateLimiterError>;
+}

@@ -1,0 +1,66 @@
+//! The truth about sessions.
+
+use async_trait::async_trait;
+
+use crate::domain::address::Address;
+use crate::domain::id::{SessionId, TenantId};
+use crate::domain::session::{ProviderSession, Session, SessionPatch, SessionStatus};
+use crate::domain::timestamp::Timestamp;
+use crate::ports::store_error::StoreError;
+
+/// The truth about sessions. Atomic, durable and without a clock, as
+/// [`MessageStore`](super::message_store::MessageStore).
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait SessionStore: Send + Sync + 'static {
+    /// Keeps a new session.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] of `session name` where the tenant has one of this name, of
+    /// `session place` where its place at the provider is taken, by whomever.
+    async fn insert(&self, session: &Session) -> Result<(), StoreError>;
+
+    /// Looks up one tenant's session.
+    async fn find(&self, tenant: TenantId, id: SessionId) -> Result<Option<Session>, StoreError>;
+
+    /// Looks up one tenant's session by its name.
+    async fn find_named(&self, tenant: TenantId, name: &str)
+    -> Result<Option<Session>, StoreError>;
+
+    /// One tenant's sessions, in order of id.
+    async fn list(&self, tenant: TenantId) -> Result<Vec<Session>, StoreError>;
+
+    /// Changes one tenant's session; `None` when the tenant has none of that id.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] of `session name` where the name is taken.
+    async fn patch(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        patch: &SessionPatch,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError>;
+
+    /// Forgets one tenant's session; its messages stay. Tells whether it was there.
+    async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError>;
+
+    /// Looks up a session whoever owns it: for the worker and for webhooks.
+    async fn find_any(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+
+    /// The sessions of this name at the provider, over all its servers.
+    async fn find_placed(&self, name: &str) -> Result<Vec<Session>, StoreError>;
+
+    /// All sessions with their places, in order of id: for the worker.
+    async fn all_places(&self) -> Result<Vec<(SessionId, ProviderSession)>, StoreError>;
+
+    /// Records a session's state unless a later one (by `at`) is known, and its own address where
+    /// given. Gives the session where its status changed.
+    async fn record_status(
+        &self,
+        id: SessionId,
+        status: SessionStatus,
+        at: Timestamp,
+        own_address: Option<Address>,
+    ) -> Result<Option<Session>, StoreError>;
+}
