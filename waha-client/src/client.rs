@@ -144,7 +144,7 @@ impl WahaClient {
         Ok(Self { inner: Arc::new(Inner { http, base, config }) })
     }
 
-    fn timeouts(&self) -> &Timeouts {
+    pub(crate) fn timeouts(&self) -> &Timeouts {
         &self.inner.config.timeouts
     }
 

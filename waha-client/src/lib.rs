@@ -37,6 +37,7 @@ pub mod engine;
 pub mod error;
 pub mod ids;
 mod redaction;
+pub mod transport;
 mod unix_time;
 pub mod webhooks;
 pub mod wire;
