@@ -37,6 +37,8 @@ pub mod engine;
 pub mod error;
 pub mod ids;
 mod redaction;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 pub mod transport;
 mod unix_time;
 pub mod webhooks;
