@@ -36,12 +36,17 @@ pub trait MessageStore: Send + Sync + 'static {
     /// one outcome for each change, in the order given; changes to one message take effect in
     /// that order. Of two callers that change the same message, one comes after the other.
     ///
-    /// Besides the status: `Begin` adds one to `generation` and to `attempts`, `Hold` takes one
-    /// from `attempts`, `Replay` sets `attempts` to 0 and takes the failure away; a status'
-    /// instant (`sent_at`, …) is set at the first time it is reached, and those it implies with
-    /// it (what is read was delivered and sent); `due_at`, `failure` and `provider_message_id` as
-    /// [`StatusChange`] says. An event that is kept (a late acceptance, say) still fills
-    /// `provider_message_id` and `sent_at` where they are empty.
+    /// Besides the status: `Begin` adds one to `generation` and to `attempts`; `Hold` takes one
+    /// from `attempts`; `Accept`, `Deliver` and `Read` take the failure away; `Replay` sets
+    /// `attempts` to 0 and takes the failure, `failed_at` and `sent_at` away, but leaves the id at
+    /// the provider, by which a late ack still finds the message. A status' instant (`sent_at`, …)
+    /// is set when it is reached, and those it implies with it where they are empty (what is read
+    /// was delivered and sent); `updated_at` never goes back; nothing that moved is held by its
+    /// bulk request; `due_at`, `failure` and `provider_message_id` are as [`StatusChange`] says.
+    /// An event that is kept still fills `provider_message_id` where that is empty, and so does
+    /// one that proves the sending (a late acceptance or ack) with `sent_at`.
+    ///
+    /// All of this is [`Message::apply`]; a store finds the message, applies, and writes back.
     async fn change(&self, changes: &[StatusChange]) -> Result<Vec<ChangeOutcome>, StoreError>;
 
     /// Looks up one tenant's message; `None` when that tenant has none of that id.
