@@ -2,3 +2,5 @@
 
 pub mod api;
 pub mod auth;
+pub mod config;
+pub mod telemetry;

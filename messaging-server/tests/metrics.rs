@@ -9,7 +9,7 @@ use messaging_core::domain::content::ContentKind;
 use messaging_core::domain::failure::FailureCode;
 use messaging_core::domain::message::{Direction, Priority};
 use messaging_core::domain::session::SessionStatus;
-use messaging_core::domain::status::Status;
+use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::ports::clock::SystemClock;
 use messaging_core::ports::observer::{InboxResult, Observation, Observer, WebhookResult};
 use messaging_core::ports::queue::HeldBy;
@@ -49,7 +49,10 @@ fn everything() -> Vec<Observation> {
         Observation::Refused { code: "rate-limited" },
         Observation::Attempt { outcome: "accepted", took },
         moved(Status::Sent, None),
-        moved(Status::Delivered, None),
+        Observation::Receipt {
+            event: StatusEvent::Deliver,
+            since_accepted: Duration::from_secs(2),
+        },
         moved(Status::Failed, Some(FailureCode::NotOnWhatsapp)),
         Observation::Held { why: HeldBy::Rate },
         Observation::QuotaUsed { share: 0.5 },
@@ -113,6 +116,7 @@ fn what_happens_is_counted() {
     check(&metrics, r#"messaging_transitions_total{direction="outbound",status="sent"} 1"#);
     check(&metrics, r#"messaging_time_to_sent_seconds_count 1"#);
     check(&metrics, r#"messaging_time_to_delivered_seconds_sum 2"#);
+    check(&metrics, r#"messaging_transitions_total{direction="outbound",status="delivered"} 1"#);
     check(&metrics, r#"messaging_failures_total{code="not-on-whatsapp"} 1"#);
     check(&metrics, r#"messaging_held_total{reason="rate"} 1"#);
     check(&metrics, r#"messaging_session_quota_used_ratio_bucket{le="0.5"} 1"#);
