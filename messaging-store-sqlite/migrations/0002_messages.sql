@@ -45,17 +45,16 @@ CREATE TABLE messages (
     CHECK (failure_code IS NOT NULL OR failure_detail IS NULL)
 ) STRICT;
 
--- A tenant's list, newest first.
-CREATE INDEX messages_of_tenant ON messages (tenant, id);
+-- A tenant's list, newest first. What lists are filtered by and statistics count stands in it, so
+-- that both pass over a million entries (a tenth of a second) without looking at one row. One wide
+-- index instead of one for each filter: a new message changes one page here, where a narrow index
+-- by session alone would change as many as there are sessions at work, and pages changed are what
+-- a commit costs.
+CREATE INDEX messages_of_tenant
+ON messages (tenant, id, created_at, status, direction, session, kind, sent_at);
 
--- A tenant's list or statistics between two instants.
-CREATE INDEX messages_created ON messages (tenant, created_at);
-
--- A tenant's list of one status: the failed ones, say, among a million that arrived.
-CREATE INDEX messages_of_status ON messages (tenant, status, id);
-
--- A session's list.
-CREATE INDEX messages_of_session ON messages (session, id);
+-- A tenant's dead letters, which must be found at once among a million that arrived.
+CREATE INDEX messages_failed ON messages (tenant, id) WHERE status = 'failed';
 
 -- A campaign's list.
 CREATE INDEX messages_of_campaign ON messages (tenant, campaign, id) WHERE campaign IS NOT NULL;
