@@ -85,8 +85,11 @@ fn check(metrics: &Metrics, line: &str) {
 
 #[test]
 fn the_documentation_lists_every_metric_and_no_other() {
-    let documented: BTreeSet<String> =
-        DOCUMENT.lines().filter(|line| line.starts_with("| `messaging_")).map(str::to_owned).collect();
+    let documented: BTreeSet<String> = DOCUMENT
+        .lines()
+        .filter(|line| line.starts_with("| `messaging_"))
+        .map(str::to_owned)
+        .collect();
     let metrics = Metrics::new().unwrap();
     let counted: BTreeSet<String> = metrics.families().iter().map(|each| each.markdown()).collect();
     assert_eq!(documented, counted);
@@ -99,7 +102,9 @@ fn names_say_their_unit_or_that_they_count() {
         assert!(family.name.starts_with("messaging_"), "{}", family.name);
         match family.kind {
             "counter" => assert!(family.name.ends_with("_total"), "{}", family.name),
-            "histogram" => assert!(units.iter().any(|it| family.name.ends_with(it)), "{}", family.name),
+            "histogram" => {
+                assert!(units.iter().any(|it| family.name.ends_with(it)), "{}", family.name)
+            }
             _ => assert!(!family.name.ends_with("_total"), "{}", family.name),
         }
         assert!(family.help.ends_with('.'), "{}", family.name);
@@ -109,8 +114,14 @@ fn names_say_their_unit_or_that_they_count() {
 #[test]
 fn what_happens_is_counted() {
     let metrics = observed(everything());
-    check(&metrics, r#"messaging_messages_total{direction="outbound",priority="normal",type="text"} 1"#);
-    check(&metrics, r#"messaging_messages_by_country_total{calling_code="49",direction="outbound"} 1"#);
+    check(
+        &metrics,
+        r#"messaging_messages_total{direction="outbound",priority="normal",type="text"} 1"#,
+    );
+    check(
+        &metrics,
+        r#"messaging_messages_by_country_total{calling_code="49",direction="outbound"} 1"#,
+    );
     check(&metrics, r#"messaging_refused_total{code="rate-limited"} 1"#);
     check(&metrics, r#"messaging_attempt_duration_seconds_count{outcome="accepted"} 1"#);
     check(&metrics, r#"messaging_transitions_total{direction="outbound",status="sent"} 1"#);
@@ -139,10 +150,17 @@ fn a_message_that_is_tried_again_has_not_failed() {
 fn only_calling_codes_that_are_in_use_become_labels() {
     let metrics = observed((0..=u16::MAX).map(|code| accepted(Some(code))).chain([accepted(None)]));
     let text = metrics.text();
-    let lines = text.lines().filter(|line| line.starts_with("messaging_messages_by_country_total{"));
+    let lines =
+        text.lines().filter(|line| line.starts_with("messaging_messages_by_country_total{"));
     assert!((200..300).contains(&lines.count()));
-    check(&metrics, r#"messaging_messages_by_country_total{calling_code="1",direction="outbound"} 1"#);
-    check(&metrics, r#"messaging_messages_by_country_total{calling_code="none",direction="outbound"} 1"#);
+    check(
+        &metrics,
+        r#"messaging_messages_by_country_total{calling_code="1",direction="outbound"} 1"#,
+    );
+    check(
+        &metrics,
+        r#"messaging_messages_by_country_total{calling_code="none",direction="outbound"} 1"#,
+    );
 }
 
 #[test]
@@ -170,7 +188,13 @@ async fn requests_are_counted_by_route_and_never_by_path() {
         client.get(format!("/messages/{}", build::message_id(n))).send().await;
         client.get(format!("/nowhere/{n}")).send().await;
     }
-    check(&metrics, r#"messaging_http_requests_total{method="GET",route="/messages/:id",status="404"} 3"#);
+    check(
+        &metrics,
+        r#"messaging_http_requests_total{method="GET",route="/messages/:id",status="404"} 3"#,
+    );
     check(&metrics, r#"messaging_http_requests_total{method="GET",route="(none)",status="404"} 3"#);
-    check(&metrics, r#"messaging_http_request_duration_seconds_count{method="GET",route="(none)"} 3"#);
+    check(
+        &metrics,
+        r#"messaging_http_request_duration_seconds_count{method="GET",route="(none)"} 3"#,
+    );
 }

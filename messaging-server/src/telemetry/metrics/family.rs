@@ -57,11 +57,7 @@ impl FamilyRegistry {
         self.register(family, HistogramVec::new(options, labels)?)
     }
 
-    pub(crate) fn gauge(
-        &mut self,
-        name: &'static str,
-        help: &'static str,
-    ) -> Result<Gauge, Error> {
+    pub(crate) fn gauge(&mut self, name: &'static str, help: &'static str) -> Result<Gauge, Error> {
         let family = Family { name, kind: "gauge", labels: &[], help };
         self.register(family, Gauge::new(name, help)?)
     }

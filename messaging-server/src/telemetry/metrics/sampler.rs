@@ -37,8 +37,8 @@ impl Sampler {
         all.queue.set(self.ports.queue.depth().await.map_or(f64::NAN, |depth| depth as f64));
 
         let inbox = self.ports.inbox.depth().await;
-        let (pending, dead) = inbox
-            .map_or((f64::NAN, f64::NAN), |depth| (depth.pending as f64, depth.dead as f64));
+        let (pending, dead) =
+            inbox.map_or((f64::NAN, f64::NAN), |depth| (depth.pending as f64, depth.dead as f64));
         all.inbox_events.with_label_values(&["pending"]).set(pending);
         all.inbox_events.with_label_values(&["dead"]).set(dead);
 
