@@ -87,6 +87,10 @@ impl PhoneNumber {
 
     /// The country calling code, such as 49; `None` when none in use begins the number.
     pub fn calling_code(&self) -> Option<u16> {
+        // No code begins with 0, which a number read as digits would hide.
+        if self.digits().starts_with('0') {
+            return None;
+        }
         // Calling codes are prefix-free, so at most one length can match.
         (1..=3).find_map(|length| {
             let code: u16 = self.digits().get(..length)?.parse().ok()?;
