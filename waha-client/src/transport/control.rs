@@ -1,0 +1,187 @@
+//! WAHA's sessions behind [`SessionControl`].
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use messaging_core::domain::address::Address;
+use messaging_core::domain::phone::PhoneNumber;
+use messaging_core::domain::session::{ProviderSession, SessionStatus};
+use messaging_core::ports::session_control::{
+    ProviderError, ProviderState, QrCode, SessionControl, WebhookTarget,
+};
+
+use super::WahaProvider;
+use crate::ids::ChatId;
+use crate::wire::{
+    HmacConfig, IgnoreConfig, NowebConfig, NowebStoreConfig, RetriesConfig, RetryPolicy,
+    SessionConfig, SessionCreateRequest, SessionInfo, WebhookConfig,
+};
+use crate::{WahaClient, WahaError, wire};
+
+impl WahaProvider {
+    fn client(&self, place: &ProviderSession) -> Result<&WahaClient, ProviderError> {
+        Ok(&self.server(&place.server).map_err(refusal)?.client)
+    }
+
+    async fn state_of(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
+        let info = self.client(place)?.session(&place.name).await.map_err(refusal)?;
+        info.map(|info| state(&info)).ok_or(ProviderError::NotFound)
+    }
+}
+
+#[async_trait]
+impl SessionControl for WahaProvider {
+    fn servers(&self) -> Vec<String> {
+        self.servers.iter().map(|server| server.name.clone()).collect()
+    }
+
+    async fn create(
+        &self,
+        place: &ProviderSession,
+        webhook: Option<WebhookTarget>,
+    ) -> Result<ProviderState, ProviderError> {
+        let request = SessionCreateRequest {
+            name: place.name.clone(),
+            start: true,
+            config: Some(config(webhook)),
+        };
+        let info = self.client(place)?.create_session(&request).await.map_err(refusal)?;
+        Ok(state(&info))
+    }
+
+    async fn state(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
+        self.state_of(place).await
+    }
+
+    async fn states(&self, server: &str) -> Result<Vec<(String, ProviderState)>, ProviderError> {
+        let client = &self.server(server).map_err(refusal)?.client;
+        let sessions = client.sessions().await.map_err(refusal)?;
+        Ok(sessions.into_iter().map(|info| (info.name.clone(), state(&info))).collect())
+    }
+
+    async fn start(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
+        match self.client(place)?.start_session(&place.name).await {
+            Ok(()) => {}
+            Err(error) if error.reason() == "session-already-started" => {}
+            Err(error) => return Err(refusal(error)),
+        }
+        self.state_of(place).await
+    }
+
+    async fn stop(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
+        self.client(place)?.stop_session(&place.name).await.map_err(refusal)?;
+        self.state_of(place).await
+    }
+
+    async fn restart(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
+        self.client(place)?.restart_session(&place.name).await.map_err(refusal)?;
+        self.state_of(place).await
+    }
+
+    async fn logout(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
+        self.client(place)?.logout_session(&place.name).await.map_err(refusal)?;
+        self.state_of(place).await
+    }
+
+    async fn delete(&self, place: &ProviderSession) -> Result<(), ProviderError> {
+        self.client(place)?.delete_session(&place.name).await.map_err(refusal)
+    }
+
+    async fn qr(&self, place: &ProviderSession) -> Result<QrCode, ProviderError> {
+        let client = self.client(place)?;
+        let image = client.qr_image(&place.name).await.map_err(refusal)?;
+        let image = STANDARD.decode(image.data).map_err(|_| ProviderError::Unavailable)?;
+        // The picture is what is asked for; engines that give no text still give it.
+        let value = client.qr_value(&place.name).await.ok().map(|raw| raw.value);
+        Ok(QrCode { value, image })
+    }
+
+    async fn pairing_code(
+        &self,
+        place: &ProviderSession,
+        phone: &PhoneNumber,
+    ) -> Result<String, ProviderError> {
+        let client = self.client(place)?;
+        let code = client.request_pairing_code(&place.name, phone.digits()).await;
+        Ok(code.map_err(refusal)?.code)
+    }
+
+    async fn ping(&self, server: &str) -> Result<(), ProviderError> {
+        self.server(server).map_err(refusal)?.client.ping().await.map_err(refusal)
+    }
+}
+
+fn config(webhook: Option<WebhookTarget>) -> SessionConfig {
+    let webhooks = webhook.map(|target| {
+        vec![WebhookConfig {
+            url: target.url,
+            // `message` is left out: `message.any` tells of the same and of what goes out.
+            events: ["message.any", "message.ack", "session.status"].map(str::to_owned).into(),
+            hmac: target.secret.map(|key| HmacConfig { key: Some(key) }),
+            // Half an hour rather than WAHA's half a minute: events live in its memory only.
+            retries: Some(RetriesConfig {
+                policy: Some(RetryPolicy::Exponential),
+                delay_seconds: Some(2),
+                attempts: Some(10),
+            }),
+            ..WebhookConfig::default()
+        }]
+    });
+    SessionConfig {
+        webhooks,
+        ignore: Some(IgnoreConfig {
+            status: Some(true),
+            groups: None,
+            channels: Some(true),
+            broadcast: Some(true),
+        }),
+        // Without its store a NOWEB session cannot tell whether a message went out.
+        noweb: Some(NowebConfig {
+            mark_online: Some(false),
+            store: Some(NowebStoreConfig { enabled: true, full_sync: false }),
+            ..NowebConfig::default()
+        }),
+        ..SessionConfig::default()
+    }
+}
+
+fn state(info: &SessionInfo) -> ProviderState {
+    let own_address = info.me.as_ref().and_then(|me| ChatId::parse(&me.id).ok());
+    ProviderState { status: status(info.status), own_address: own_address.as_ref().map(address) }
+}
+
+/// WAHA's status in the core's words.
+pub(super) fn status(status: wire::SessionStatus) -> SessionStatus {
+    match status {
+        wire::SessionStatus::Stopped => SessionStatus::Stopped,
+        wire::SessionStatus::Starting => SessionStatus::Starting,
+        wire::SessionStatus::ScanQrCode => SessionStatus::ScanQr,
+        wire::SessionStatus::PasskeyRequired => SessionStatus::PasskeyRequired,
+        wire::SessionStatus::PasskeyConfirmationRequired => {
+            SessionStatus::PasskeyConfirmationRequired
+        }
+        wire::SessionStatus::Working => SessionStatus::Working,
+        wire::SessionStatus::Failed => SessionStatus::Failed,
+        wire::SessionStatus::Unknown => SessionStatus::Unknown,
+    }
+}
+
+/// A chat as an address: a person's number where the id holds one.
+pub(super) fn address(chat: &ChatId) -> Address {
+    chat.phone()
+        .and_then(PhoneNumber::from_digits)
+        .map_or_else(|| Address::Chat(chat.as_str().to_owned()), Address::Phone)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "reads as the function to map errors with")]
+fn refusal(error: WahaError) -> ProviderError {
+    match &error {
+        WahaError::Hold { .. } => ProviderError::WrongState,
+        WahaError::Permanent { reason, .. } => match *reason {
+            "session-unknown" | "not-found" => ProviderError::NotFound,
+            "session-exists" => ProviderError::AlreadyExists,
+            reason => ProviderError::Refused { reason },
+        },
+        _ => ProviderError::Unavailable,
+    }
+}
