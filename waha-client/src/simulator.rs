@@ -27,6 +27,7 @@ mod api;
 mod arrivals;
 mod clock;
 mod config;
+mod connections;
 mod content;
 mod control;
 mod deliveries;

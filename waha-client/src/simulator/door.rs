@@ -80,7 +80,7 @@ async fn serve(
         }
     };
     // No grace for open connections: they are cut, as when a process is killed.
-    let served = Server::new_with_acceptor(acceptor)
+    let served = Server::new_with_acceptor(world.connections.of(acceptor))
         .run_with_graceful_shutdown(Api::new(Arc::clone(world)), until_shut, Some(Duration::ZERO))
         .await;
     if let Err(error) = served {

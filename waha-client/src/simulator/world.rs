@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::arrivals::ArrivalLog;
 use super::clock::Clock;
 use super::config::SimulatorConfig;
+use super::connections::Connections;
 use super::dice::Dice;
 use super::door::DoorCommand;
 use super::keys::KeyRing;
@@ -30,6 +31,7 @@ pub(super) struct World {
     pub(super) waiting_webhooks: AtomicUsize,
     pub(super) door: mpsc::UnboundedSender<DoorCommand>,
     pub(super) shutdown: CancellationToken,
+    pub(super) connections: Connections,
     state: Mutex<State>,
 }
 
@@ -75,6 +77,7 @@ impl World {
             waiting_webhooks: AtomicUsize::new(0),
             door,
             shutdown,
+            connections: Connections::default(),
             state: Mutex::new(state),
             config,
         })
