@@ -1,5 +1,6 @@
 //! Which messages a caller asks for, and in what portions.
 
+use crate::domain::address::Address;
 use crate::domain::id::{BatchId, MessageId, SessionId};
 use crate::domain::message::{Direction, Message};
 use crate::domain::status::Status;
@@ -27,6 +28,33 @@ pub struct MessageFilter {
     pub search: Option<String>,
     /// Whose metadata has this text as its `campaignId`.
     pub campaign: Option<String>,
+}
+
+impl MessageFilter {
+    /// Whether all conditions hold for a message; what a store in a query language has to say in
+    /// its own words.
+    pub fn admits(&self, message: &Message) -> bool {
+        self.session.is_none_or(|session| session == message.session)
+            && self.batch.is_none_or(|batch| message.batch == Some(batch))
+            && self.direction.is_none_or(|direction| direction == message.direction)
+            && self.status.is_none_or(|status| status == message.status)
+            && self.from.is_none_or(|from| from <= message.created_at)
+            && self.to.is_none_or(|to| message.created_at <= to)
+            && self.campaign.as_deref().is_none_or(|name| campaign(message) == Some(name))
+            && self.search.as_deref().is_none_or(|text| mentions(message, text))
+    }
+}
+
+fn campaign(message: &Message) -> Option<&str> {
+    message.metadata.as_ref()?.get("campaignId")?.as_str()
+}
+
+fn mentions(message: &Message, text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let addresses = message.from.iter().chain(&message.to).map(Address::as_str);
+    addresses
+        .chain([message.content.body.as_str()])
+        .any(|each| each.to_ascii_lowercase().contains(&text))
 }
 
 impl std::fmt::Debug for MessageFilter {

@@ -73,7 +73,8 @@ named_enum! {
 /// What a kept webhook does, to be applied in one transaction with the record that it was.
 #[derive(Debug, Clone, PartialEq)]
 pub enum InboxEffect {
-    /// A message came in. Kept once for each (session, provider message id).
+    /// A message came in. Kept once for each (session, provider message id), whichever way the
+    /// one that is kept already goes.
     Receive(Box<Message>),
     /// Something happened to an outbound message.
     Change(StatusChange),
@@ -93,9 +94,11 @@ pub enum InboxEffect {
 /// What became of an [`InboxEffect`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Applied {
-    /// It took effect, and the entry is applied. With the message that moved, where one did.
+    /// It took effect, and the entry is applied. With the message that an
+    /// [`InboxEffect::Change`] moved, where it was not only recorded.
     Done(Option<Box<Message>>),
-    /// It changed nothing, being known already; the entry is applied.
+    /// It changed nothing, being known already, refused by the message's status, older than what
+    /// is known of the session, or about a session that is gone; the entry is applied.
     Known,
     /// The message it is about is not known (yet); the entry is left as it was.
     Unmatched,

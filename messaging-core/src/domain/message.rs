@@ -1,5 +1,7 @@
 //! One message, in or out, and what is recorded about it.
 
+pub mod applied;
+
 use crate::domain::address::{Address, RecipientKey};
 use crate::domain::content::Content;
 use crate::domain::failure::Failure;
@@ -61,7 +63,8 @@ pub struct Message {
     /// How many attempts were begun, counted or not: the fence that keeps the end of one attempt
     /// from being taken for the end of another.
     pub generation: u32,
-    /// Whether it waits for its bulk request to let it into the queue.
+    /// Whether it waits for its bulk request to let it into the queue. Never once it has moved
+    /// from where it was inserted.
     pub held_by_batch: bool,
     /// Not to be tried before.
     pub due_at: Timestamp,
@@ -137,13 +140,16 @@ pub struct StatusChange {
     pub at: Timestamp,
     /// The attempt this is about ([`Message::generation`]): to
     /// [`Begin`](StatusEvent::Begin), the generation before; to its end, the one it was given.
-    /// When another attempt has begun since, the change is refused. `None` does not ask.
+    /// When another attempt has begun since, the change is refused, whatever its event. `None`
+    /// does not ask.
     pub generation: Option<u32>,
-    /// The id chosen for, or learnt from, the provider. Kept where given.
+    /// The id chosen for, or learnt from, the provider. Kept where given, in place of the one
+    /// before.
     pub provider_message_id: Option<ProviderMessageId>,
-    /// Why; kept on the message with `Defer`, `Hold`, `Fail` and `Bounce`.
+    /// Why; recorded in the history with every event, and kept on the message with `Defer`,
+    /// `Hold`, `Fail` and `Bounce` where given.
     pub failure: Option<Failure>,
-    /// Not to be tried before; kept with `Defer`, `Hold` and `Replay`.
+    /// Not to be tried before; kept with `Defer`, `Hold` and `Replay` where given.
     pub due_at: Option<Timestamp>,
 }
 
@@ -172,7 +178,8 @@ pub enum ChangeOutcome {
         /// The message after.
         message: Box<Message>,
     },
-    /// Recorded among the message's events; nothing else changed.
+    /// Recorded among the message's events; its status stands, and what it did not know yet is
+    /// filled in.
     Kept,
     /// Not possible from the status the message has, or not about its latest attempt.
     Refused(Status),

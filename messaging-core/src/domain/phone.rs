@@ -87,13 +87,11 @@ impl PhoneNumber {
 
     /// The country calling code, such as 49; `None` when none in use begins the number.
     pub fn calling_code(&self) -> Option<u16> {
-        // No code begins with 0, which a number read as digits would hide.
-        if self.digits().starts_with('0') {
-            return None;
-        }
-        // Calling codes are prefix-free, so at most one length can match.
+        // No calling code begins with 0, and "098" read as a number would be Iran's 98. They are
+        // prefix-free, so at most one length can match.
         (1..=3).find_map(|length| {
-            let code: u16 = self.digits().get(..length)?.parse().ok()?;
+            let digits = self.digits().get(..length)?;
+            let code: u16 = digits.parse().ok().filter(|_| !digits.starts_with('0'))?;
             phonenumber::metadata::DATABASE.region(&code).is_some().then_some(code)
         })
     }

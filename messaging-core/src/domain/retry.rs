@@ -50,7 +50,9 @@ impl RetryPolicy {
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let longest = self.base.as_secs_f64() * self.factor.powi(exponent);
         let longest = longest.min(self.cap.as_secs_f64());
-        Duration::try_from_secs_f64(longest * drawn.clamp(0.0, 1.0)).unwrap_or(self.cap)
+        // `max` first: unlike `clamp`, it takes NaN for 0.
+        let share = drawn.max(0.0).clamp(0.0, 1.0);
+        Duration::try_from_secs_f64(longest * share).unwrap_or(self.cap)
     }
 }
 

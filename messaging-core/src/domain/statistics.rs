@@ -48,6 +48,22 @@ pub struct Percentiles {
     pub p95: f64,
 }
 
+impl Percentiles {
+    /// The percentiles of `seconds`, which are put in order; `None` where there are none.
+    pub fn of(seconds: &mut [f64]) -> Option<Self> {
+        seconds.sort_unstable_by(f64::total_cmp);
+        let ranked = |percent| seconds.get(Self::rank(percent, seconds.len())?).copied();
+        Some(Self { p50: ranked(50)?, p95: ranked(95)? })
+    }
+
+    /// Where, from 0, the value that `percent` of `count` values do not exceed stands in their
+    /// order; `None` where there are none. For stores that sort by themselves.
+    pub fn rank(percent: usize, count: usize) -> Option<usize> {
+        // In whole numbers: 0.95 has no exact form, and a rank rounded up wrongly is off by one.
+        (count * percent).div_ceil(100).max(1).checked_sub(1).filter(|rank| *rank < count)
+    }
+}
+
 impl Statistics {
     fn outbound(&self, statuses: &[Status]) -> u64 {
         statuses.iter().filter_map(|status| self.outbound_by_status.get(status)).sum()
@@ -76,6 +92,23 @@ impl Statistics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[track_caller]
+    fn check(count: u32, p50: f64, p95: f64) {
+        let mut seconds: Vec<f64> = (1..=count).rev().map(f64::from).collect();
+        assert_eq!(Percentiles::of(&mut seconds), Some(Percentiles { p50, p95 }));
+    }
+
+    #[test]
+    fn percentiles_are_values_that_occur() {
+        check(1, 1.0, 1.0);
+        check(2, 1.0, 2.0);
+        check(3, 2.0, 3.0);
+        check(20, 10.0, 19.0);
+        check(21, 11.0, 20.0);
+        check(100, 50.0, 95.0);
+        assert_eq!(Percentiles::of(&mut []), None);
+    }
 
     #[test]
     fn rates_are_shares_of_the_outbound_messages_with_an_outcome() {

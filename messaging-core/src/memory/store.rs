@@ -1,1 +1,57 @@
-//! To be written.
+//! Every store port in memory, for tests and first steps: nothing outlives the process.
+
+mod inbox;
+mod message_index;
+mod messages;
+mod sessions;
+mod tenants;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use self::inbox::Inbox;
+use self::messages::Messages;
+use self::sessions::Sessions;
+use self::tenants::Tenants;
+
+/// Every store port in memory: [`MessageStore`](crate::ports::message_store::MessageStore),
+/// [`SessionStore`](crate::ports::session_store::SessionStore),
+/// [`TenantStore`](crate::ports::tenant_store::TenantStore) and
+/// [`InboxStore`](crate::ports::inbox_store::InboxStore).
+///
+/// Behaves as any other store but for durability, and grows with all it was ever given.
+#[derive(Default)]
+pub struct MemoryStore {
+    // One lock over everything makes every call atomic, those across ports too.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    messages: Messages,
+    sessions: Sessions,
+    tenants: Tenants,
+    inbox: Inbox,
+}
+
+impl MemoryStore {
+    /// A store that holds nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No call leaves the state half changed, so what a panicking thread left is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+/// At most `limit` of `items`.
+fn first<T>(items: impl Iterator<Item = T>, limit: u32) -> Vec<T> {
+    items.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+}

@@ -22,7 +22,7 @@ pub struct InboxDepth {
 #[async_trait]
 pub trait InboxStore: Send + Sync + 'static {
     /// Keeps each webhook unless one of the same (session, event, key) was kept before, and says
-    /// for each which it was, in the order given.
+    /// for each which it was, in the order given. Of two in one call, the first is new.
     async fn keep(&self, entries: &[InboxEntry]) -> Result<Vec<Kept>, StoreError>;
 
     /// Entries to be applied that are due at `now`, in order of id.
@@ -32,11 +32,12 @@ pub trait InboxStore: Send + Sync + 'static {
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Gives each entry its effect, in one transaction with the record that it has it. An entry
-    /// that is applied already changes nothing and is [`Applied::Known`]. Gives one outcome for
-    /// each, in the order given.
+    /// that is applied already, or was never kept, changes nothing and is [`Applied::Known`]. Gives
+    /// one outcome for each, in the order given, in which they take effect.
     async fn apply(&self, effects: &[(InboxId, InboxEffect)]) -> Result<Vec<Applied>, StoreError>;
 
-    /// Says what is to become of entries that could not be applied; counts the attempt.
+    /// Says what is to become of entries that could not be applied; counts the attempt. Leaves
+    /// alone what is applied or was never kept.
     async fn defer(&self, verdicts: &[(InboxId, InboxVerdict)]) -> Result<(), StoreError>;
 
     /// How many entries stand where.

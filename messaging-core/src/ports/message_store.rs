@@ -22,13 +22,13 @@ pub trait MessageStore: Send + Sync + 'static {
     /// Keeps new messages, each with the first line of its history, all or none.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] where an id is kept already.
+    /// [`StoreError::Conflict`] where an id is kept already, or given twice.
     async fn insert(&self, messages: &[Message]) -> Result<(), StoreError>;
 
     /// Keeps a bulk request and its messages, all or none.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] where an id is kept already.
+    /// [`StoreError::Conflict`] where an id is kept already, or given twice.
     async fn insert_batch(&self, batch: &Batch, messages: &[Message]) -> Result<(), StoreError>;
 
     /// Applies each change where [`transition`](crate::domain::status::transition) allows it, and
@@ -36,12 +36,17 @@ pub trait MessageStore: Send + Sync + 'static {
     /// one outcome for each change, in the order given; changes to one message take effect in
     /// that order. Of two callers that change the same message, one comes after the other.
     ///
-    /// Besides the status: `Begin` adds one to `generation` and to `attempts`, `Hold` takes one
-    /// from `attempts`, `Replay` sets `attempts` to 0 and takes the failure away; a status'
-    /// instant (`sent_at`, …) is set at the first time it is reached, and those it implies with
-    /// it (what is read was delivered and sent); `due_at`, `failure` and `provider_message_id` as
-    /// [`StatusChange`] says. An event that is kept (a late acceptance, say) still fills
-    /// `provider_message_id` and `sent_at` where they are empty.
+    /// Besides the status: `Begin` adds one to `generation` and to `attempts`; `Hold` takes one
+    /// from `attempts`; `Accept`, `Deliver` and `Read` take the failure away; `Replay` sets
+    /// `attempts` to 0 and takes the failure, `failed_at` and `sent_at` away, but leaves the id at
+    /// the provider, by which a late ack still finds the message. A status' instant (`sent_at`, …)
+    /// is set when it is reached, and those it implies with it where they are empty (what is read
+    /// was delivered and sent); `updated_at` never goes back; nothing that moved is held by its
+    /// bulk request; `due_at`, `failure` and `provider_message_id` are as [`StatusChange`] says.
+    /// An event that is kept still fills `provider_message_id` where that is empty, and so does
+    /// one that proves the sending (a late acceptance or ack) with `sent_at`.
+    ///
+    /// All of this is [`Message::apply`]; a store finds the message, applies, and writes back.
     async fn change(&self, changes: &[StatusChange]) -> Result<Vec<ChangeOutcome>, StoreError>;
 
     /// Looks up one tenant's message; `None` when that tenant has none of that id.
@@ -50,7 +55,8 @@ pub trait MessageStore: Send + Sync + 'static {
     /// The messages of these ids, in no promised order; those that are not there are left out.
     async fn load(&self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError>;
 
-    /// One tenant's messages that the filter lets through, newest first.
+    /// One tenant's messages that the filter lets through, newest (by id) first. The total is of
+    /// all that it lets through, wherever the portion begins.
     async fn list(
         &self,
         tenant: TenantId,
@@ -81,7 +87,8 @@ pub trait MessageStore: Send + Sync + 'static {
     ) -> Result<Option<BatchProgress>, StoreError>;
 
     /// Cancels what of a bulk request still waits and marks it cancelled. Gives the ids that moved;
-    /// `None` when the tenant has no such request. A second time nothing moves.
+    /// `None` when the tenant has no such request. The request stays marked with the first time;
+    /// a second call moves only what was `sending` then and waits again.
     async fn cancel_batch(
         &self,
         tenant: TenantId,
@@ -90,7 +97,8 @@ pub trait MessageStore: Send + Sync + 'static {
     ) -> Result<Option<Vec<MessageId>>, StoreError>;
 
     /// Lets as many held messages of a bulk request into the queue as its size leaves room for
-    /// (those let in and not yet past `sending` take room), in order, and gives them.
+    /// (those let in and not yet past `sending` take room), in order of id, and gives them. Lets
+    /// nothing in where there is no such request.
     async fn release_from_batch(&self, batch: BatchId) -> Result<Vec<QueueItem>, StoreError>;
 
     /// Bulk requests that hold messages back, with ids above `after`, in order of id.
@@ -108,10 +116,11 @@ pub trait MessageStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<QueueItem>, StoreError>;
 
-    /// When, since `since`, attempts through this session ended, for whatever reason, oldest
-    /// first: what a limiter that lost its state counts from. An attempt that is still `sending`
-    /// counts at `now`; one that reached nobody ([`Hold`](crate::domain::status::StatusEvent::Hold))
-    /// does not count.
+    /// When, at or after `since`, attempts through this session ended, for whatever reason, oldest
+    /// first: what a limiter that lost its state counts from. An attempt ends with what takes its
+    /// message out of `sending`, or with the `Begin` that takes it up again; one that reached
+    /// nobody ([`Hold`](crate::domain::status::StatusEvent::Hold)) does not count. An attempt that
+    /// is still `sending` counts at `now`.
     async fn attempts_since(
         &self,
         session: SessionId,

@@ -17,7 +17,8 @@ pub trait SessionStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] of `session name` where the tenant has one of this name, of
-    /// `session place` where its place at the provider is taken, by whomever.
+    /// `session place` where its place at the provider is taken, by whomever; of `session` where
+    /// its id is.
     async fn insert(&self, session: &Session) -> Result<(), StoreError>;
 
     /// Looks up one tenant's session.
@@ -42,20 +43,21 @@ pub trait SessionStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError>;
 
-    /// Forgets one tenant's session; its messages stay. Tells whether it was there.
+    /// Forgets one tenant's session, so that its name and place are free; its messages stay. Tells
+    /// whether it was there.
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError>;
 
     /// Looks up a session whoever owns it: for the worker and for webhooks.
     async fn find_any(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
 
-    /// The sessions of this name at the provider, over all its servers.
+    /// The sessions of this name at the provider, over all its servers, in order of id.
     async fn find_placed(&self, name: &str) -> Result<Vec<Session>, StoreError>;
 
     /// All sessions with their places, in order of id: for the worker.
     async fn all_places(&self) -> Result<Vec<(SessionId, ProviderSession)>, StoreError>;
 
-    /// Records a session's state unless a later one (by `at`) is known, and its own address where
-    /// given. Gives the session where its status changed.
+    /// Records a session's state, and its own address where given, unless a later state (by `at`)
+    /// is known: then nothing changes. Gives the session where its status changed.
     async fn record_status(
         &self,
         id: SessionId,

@@ -37,7 +37,7 @@ impl StoreError {
     }
 
     /// Something stored that cannot be read, for this reason.
-    #[expect(clippy::needless_pass_by_value, reason = "ids are small, and literals are common")]
+    #[expect(clippy::needless_pass_by_value, reason = "ids are copied; callers read better so")]
     pub fn corrupt(entity: &'static str, id: impl ToString, source: impl Into<BoxError>) -> Self {
         Self::Corrupt { entity, id: id.to_string(), source: source.into() }
     }

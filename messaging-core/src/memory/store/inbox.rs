@@ -1,0 +1,140 @@
+//! Webhooks received, in memory.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use async_trait::async_trait;
+
+use super::sessions::Recorded;
+use super::{MemoryStore, State, first};
+use crate::domain::id::{InboxId, SessionId};
+use crate::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxStatus, InboxVerdict, Kept};
+use crate::domain::message::ChangeOutcome;
+use crate::domain::timestamp::Timestamp;
+use crate::ports::inbox_store::{InboxDepth, InboxStore};
+use crate::ports::store_error::StoreError;
+
+/// What was received. Of what is applied only the key stays, since only the key is asked for.
+#[derive(Default)]
+pub(super) struct Inbox {
+    keys: HashSet<(SessionId, String, String)>,
+    pending: BTreeMap<InboxId, InboxEntry>,
+    due: BTreeSet<(Timestamp, InboxId)>,
+    set_aside: BTreeMap<InboxId, (InboxStatus, InboxEntry)>,
+}
+
+impl Inbox {
+    fn keep(&mut self, entry: &InboxEntry) -> Kept {
+        let key = (entry.session, entry.event.clone(), entry.key.clone());
+        if !self.keys.insert(key) {
+            return Kept::Repeat;
+        }
+        self.put(entry.clone());
+        Kept::New
+    }
+
+    fn put(&mut self, entry: InboxEntry) {
+        self.due.insert((entry.due_at, entry.id));
+        self.pending.insert(entry.id, entry);
+    }
+
+    /// Takes out an entry that is not applied.
+    fn take(&mut self, id: InboxId) -> Option<InboxEntry> {
+        if let Some(entry) = self.pending.remove(&id) {
+            self.due.remove(&(entry.due_at, id));
+            return Some(entry);
+        }
+        self.set_aside.remove(&id).map(|(_, entry)| entry)
+    }
+
+    /// The session an entry that is not applied is about.
+    fn session_of(&self, id: InboxId) -> Option<SessionId> {
+        let set_aside = || self.set_aside.get(&id).map(|(_, entry)| entry);
+        Some(self.pending.get(&id).or_else(set_aside)?.session)
+    }
+
+    fn defer(&mut self, id: InboxId, verdict: InboxVerdict) {
+        let Some(mut entry) = self.take(id) else { return };
+        entry.attempts += 1;
+        let status = match verdict {
+            InboxVerdict::RetryAt(due_at) => {
+                entry.due_at = due_at;
+                self.put(entry);
+                return;
+            }
+            InboxVerdict::Unmatched => InboxStatus::Unmatched,
+            InboxVerdict::Dead => InboxStatus::Dead,
+        };
+        self.set_aside.insert(id, (status, entry));
+    }
+}
+
+impl State {
+    fn apply(&mut self, id: InboxId, effect: &InboxEffect) -> Applied {
+        let Some(session) = self.inbox.session_of(id) else { return Applied::Known };
+        let applied = self.give_effect(session, effect);
+        if applied != Applied::Unmatched {
+            self.inbox.take(id);
+        }
+        applied
+    }
+
+    fn give_effect(&mut self, session: SessionId, effect: &InboxEffect) -> Applied {
+        match effect {
+            InboxEffect::Receive(message) => {
+                if self.messages.receive(message) {
+                    Applied::Done(None)
+                } else {
+                    Applied::Known
+                }
+            }
+            InboxEffect::Change(change) => match self.messages.change(change) {
+                ChangeOutcome::Moved { message, .. } => Applied::Done(Some(message)),
+                ChangeOutcome::Kept => Applied::Done(None),
+                ChangeOutcome::Refused(_) => Applied::Known,
+                ChangeOutcome::NotFound => Applied::Unmatched,
+            },
+            InboxEffect::Session { status, at, own_address } => {
+                match self.sessions.record_status(session, *status, *at, own_address.clone()) {
+                    Recorded::Changed(_) | Recorded::Same => Applied::Done(None),
+                    Recorded::Ignored => Applied::Known,
+                }
+            }
+            InboxEffect::Nothing => Applied::Done(None),
+        }
+    }
+}
+
+#[async_trait]
+impl InboxStore for MemoryStore {
+    async fn keep(&self, entries: &[InboxEntry]) -> Result<Vec<Kept>, StoreError> {
+        let inbox = &mut self.lock().inbox;
+        Ok(entries.iter().map(|entry| inbox.keep(entry)).collect())
+    }
+
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<InboxEntry>, StoreError> {
+        let inbox = &self.lock().inbox;
+        let due = inbox.pending.values().filter(|entry| entry.due_at <= now);
+        Ok(first(due.cloned(), limit))
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.lock().inbox.due.first().map(|(at, _)| *at))
+    }
+
+    async fn apply(&self, effects: &[(InboxId, InboxEffect)]) -> Result<Vec<Applied>, StoreError> {
+        let state = &mut *self.lock();
+        Ok(effects.iter().map(|(id, effect)| state.apply(*id, effect)).collect())
+    }
+
+    async fn defer(&self, verdicts: &[(InboxId, InboxVerdict)]) -> Result<(), StoreError> {
+        let inbox = &mut self.lock().inbox;
+        verdicts.iter().for_each(|(id, verdict)| inbox.defer(*id, *verdict));
+        Ok(())
+    }
+
+    async fn depth(&self) -> Result<InboxDepth, StoreError> {
+        let inbox = &self.lock().inbox;
+        let dead = inbox.set_aside.values().filter(|(status, _)| *status == InboxStatus::Dead);
+        Ok(InboxDepth { pending: inbox.pending.len() as u64, dead: dead.count() as u64 })
+    }
+}

@@ -1,0 +1,122 @@
+//! Where messages are found without looking at all of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
+use crate::domain::message::{Direction, Message};
+use crate::domain::status::Status;
+
+/// Where messages are found without looking at all of them. Kept true by taking a message out
+/// before it is changed and putting it back afterwards.
+#[derive(Default)]
+pub(super) struct MessageIndex {
+    by_tenant: BTreeMap<TenantId, BTreeSet<MessageId>>,
+    by_provider: HashMap<ProviderKey, MessageId>,
+    by_batch: BTreeMap<BatchId, BatchMessages>,
+    /// Bulk requests that hold messages back.
+    holding: BTreeSet<BatchId>,
+    /// What a queue ought to know.
+    pending: BTreeSet<MessageId>,
+    sending: BTreeMap<SessionId, BTreeSet<MessageId>>,
+}
+
+type ProviderKey = (SessionId, ProviderMessageId, Direction);
+
+/// The messages of one bulk request.
+#[derive(Default)]
+pub(super) struct BatchMessages {
+    /// All of them.
+    pub(super) all: BTreeSet<MessageId>,
+    /// Those that wait to be let into the queue.
+    pub(super) held: BTreeSet<MessageId>,
+    /// Those let in and not yet past `sending`.
+    pub(super) open: BTreeSet<MessageId>,
+}
+
+impl MessageIndex {
+    pub(super) fn put(&mut self, message: &Message) {
+        let id = message.id;
+        self.by_tenant.entry(message.tenant).or_default().insert(id);
+        if let Some(key) = provider_key(message) {
+            self.by_provider.insert(key, id);
+        }
+        let is_open = is_to_be_sent(message) && !message.held_by_batch;
+        if is_open {
+            self.pending.insert(id);
+        }
+        if message.status == Status::Sending {
+            self.sending.entry(message.session).or_default().insert(id);
+        }
+        if let Some(batch) = message.batch {
+            let messages = self.by_batch.entry(batch).or_default();
+            messages.all.insert(id);
+            if is_open {
+                messages.open.insert(id);
+            } else if message.held_by_batch {
+                messages.held.insert(id);
+                self.holding.insert(batch);
+            }
+        }
+    }
+
+    pub(super) fn take_out(&mut self, message: &Message) {
+        let id = message.id;
+        if let Some(key) = provider_key(message)
+            && self.by_provider.get(&key) == Some(&id)
+        {
+            self.by_provider.remove(&key);
+        }
+        self.pending.remove(&id);
+        if let Some(sending) = self.sending.get_mut(&message.session) {
+            sending.remove(&id);
+        }
+        if let Some(batch) = message.batch
+            && let Some(messages) = self.by_batch.get_mut(&batch)
+        {
+            messages.open.remove(&id);
+            messages.held.remove(&id);
+            if messages.held.is_empty() {
+                self.holding.remove(&batch);
+            }
+        }
+    }
+
+    pub(super) fn of_tenant(&self, tenant: TenantId) -> Option<&BTreeSet<MessageId>> {
+        self.by_tenant.get(&tenant)
+    }
+
+    pub(super) fn of_batch(&self, batch: BatchId) -> Option<&BatchMessages> {
+        self.by_batch.get(&batch)
+    }
+
+    pub(super) fn holding(&self) -> &BTreeSet<BatchId> {
+        &self.holding
+    }
+
+    pub(super) fn pending(&self) -> &BTreeSet<MessageId> {
+        &self.pending
+    }
+
+    pub(super) fn sending_through(&self, session: SessionId) -> usize {
+        self.sending.get(&session).map_or(0, BTreeSet::len)
+    }
+
+    /// The message of this id at the provider that goes this way.
+    pub(super) fn at_provider(
+        &self,
+        session: SessionId,
+        id: &ProviderMessageId,
+        direction: Direction,
+    ) -> Option<MessageId> {
+        self.by_provider.get(&(session, id.clone(), direction)).copied()
+    }
+}
+
+fn provider_key(message: &Message) -> Option<ProviderKey> {
+    Some((message.session, message.provider_message_id.clone()?, message.direction))
+}
+
+fn is_to_be_sent(message: &Message) -> bool {
+    message.direction == Direction::Outbound
+        && matches!(message.status, Status::Queued | Status::Retry | Status::Sending)
+}

@@ -1,0 +1,345 @@
+//! Messages and bulk requests in memory.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
+
+use async_trait::async_trait;
+
+use super::message_index::MessageIndex;
+use super::{MemoryStore, first};
+use crate::domain::batch::{Batch, BatchProgress};
+use crate::domain::filter::{MessageFilter, MessagePage, Portion};
+use crate::domain::id::{BatchId, MessageId, SessionId, TenantId};
+use crate::domain::message::applied::ChangeEffect;
+use crate::domain::message::{
+    ChangeOutcome, Direction, Message, MessageEvent, MessageRef, QueueItem, StatusChange,
+};
+use crate::domain::statistics::{Percentiles, Statistics, StatisticsRange};
+use crate::domain::status::StatusEvent;
+use crate::domain::timestamp::Timestamp;
+use crate::ports::message_store::MessageStore;
+use crate::ports::store_error::StoreError;
+
+#[derive(Default)]
+pub(super) struct Messages {
+    rows: HashMap<MessageId, Row>,
+    batches: HashMap<BatchId, Batch>,
+    index: MessageIndex,
+    /// When attempts through each session ended, and how many at that instant.
+    attempts: HashMap<SessionId, BTreeMap<Timestamp, usize>>,
+}
+
+struct Row {
+    message: Message,
+    history: Vec<MessageEvent>,
+}
+
+impl Messages {
+    fn refuse_known(&self, messages: &[Message]) -> Result<(), StoreError> {
+        let mut seen = HashSet::new();
+        let is_new = |id| !self.rows.contains_key(&id) && seen.insert(id);
+        if messages.iter().map(|message| message.id).all(is_new) {
+            return Ok(());
+        }
+        Err(StoreError::Conflict { entity: "message" })
+    }
+
+    /// Keeps a message whose id is new.
+    fn keep(&mut self, message: &Message) {
+        self.index.put(message);
+        let history = vec![MessageEvent::first_of(message)];
+        self.rows.insert(message.id, Row { message: message.clone(), history });
+    }
+
+    /// Keeps a message that came in; `false` where it is known.
+    pub(super) fn receive(&mut self, message: &Message) -> bool {
+        let is_known = self.rows.contains_key(&message.id)
+            || message.provider_message_id.as_ref().is_some_and(|id| {
+                Direction::ALL.iter().any(|direction| {
+                    self.index.at_provider(message.session, id, *direction).is_some()
+                })
+            });
+        if !is_known {
+            self.keep(message);
+        }
+        !is_known
+    }
+
+    pub(super) fn change(&mut self, change: &StatusChange) -> ChangeOutcome {
+        let (id, tenant) = match &change.message {
+            MessageRef::Id(id) => (Some(*id), None),
+            MessageRef::Owned(tenant, id) => (Some(*id), Some(*tenant)),
+            MessageRef::Provider(session, id) => {
+                (self.index.at_provider(*session, id, Direction::Outbound), None)
+            }
+        };
+        let Some(row) = id.and_then(|id| self.rows.get_mut(&id)) else {
+            return ChangeOutcome::NotFound;
+        };
+        if tenant.is_some_and(|tenant| tenant != row.message.tenant) {
+            return ChangeOutcome::NotFound;
+        }
+        self.index.take_out(&row.message);
+        let effect = row.message.apply(change);
+        self.index.put(&row.message);
+        match effect {
+            ChangeEffect::Moved { from, ends_attempt, line } => {
+                if ends_attempt {
+                    let ended = self.attempts.entry(row.message.session).or_default();
+                    *ended.entry(change.at).or_default() += 1;
+                }
+                row.history.push(line);
+                ChangeOutcome::Moved { from, message: Box::new(row.message.clone()) }
+            }
+            ChangeEffect::Kept { line } => {
+                row.history.push(line);
+                ChangeOutcome::Kept
+            }
+            ChangeEffect::Refused(status) => ChangeOutcome::Refused(status),
+        }
+    }
+
+    fn row_of(&self, tenant: TenantId, id: MessageId) -> Option<&Row> {
+        self.rows.get(&id).filter(|row| row.message.tenant == tenant)
+    }
+
+    fn of_tenant(&self, tenant: TenantId) -> impl DoubleEndedIterator<Item = &Message> {
+        let ids = self.index.of_tenant(tenant).into_iter().flatten();
+        ids.filter_map(|id| self.rows.get(id)).map(|row| &row.message)
+    }
+
+    fn list(&self, tenant: TenantId, filter: &MessageFilter, portion: Portion) -> MessagePage {
+        let fitting = || self.of_tenant(tenant).rev().filter(|message| filter.admits(message));
+        let total = if *filter == MessageFilter::default() {
+            self.index.of_tenant(tenant).map_or(0, BTreeSet::len)
+        } else {
+            fitting().count()
+        };
+        let (mut rest, limit): (Box<dyn Iterator<Item = &Message>>, u32) = match portion {
+            Portion::Page { page, limit } => {
+                let before = u64::from(page.saturating_sub(1)) * u64::from(limit);
+                (Box::new(fitting().skip(usize::try_from(before).unwrap_or(usize::MAX))), limit)
+            }
+            Portion::OlderThan { message, limit } => {
+                (Box::new(fitting().skip_while(move |each| each.id >= message)), limit)
+            }
+        };
+        let messages = first(rest.by_ref().cloned(), limit);
+        let has_more = rest.next().is_some();
+        MessagePage { messages, total: total as u64, has_more }
+    }
+
+    fn statistics(&self, tenant: TenantId, range: &StatisticsRange) -> Statistics {
+        let mut counts = Statistics::default();
+        let mut seconds_to_sent = Vec::new();
+        let counted = MessageFilter {
+            session: range.session,
+            from: range.from,
+            to: range.to,
+            ..MessageFilter::default()
+        };
+        for message in self.of_tenant(tenant).filter(|message| counted.admits(message)) {
+            counts.total += 1;
+            *counts.by_status.entry(message.status).or_default() += 1;
+            *counts.by_direction.entry(message.direction).or_default() += 1;
+            *counts.by_kind.entry(message.content.kind()).or_default() += 1;
+            *counts.by_session.entry(message.session).or_default() += 1;
+            if message.direction == Direction::Outbound {
+                *counts.outbound_by_status.entry(message.status).or_default() += 1;
+            }
+            if let Some(sent_at) = message.sent_at {
+                seconds_to_sent.push(sent_at.since(message.created_at).as_secs_f64());
+            }
+        }
+        counts.time_to_sent = Percentiles::of(&mut seconds_to_sent);
+        counts
+    }
+
+    fn progress(&self, tenant: TenantId, id: BatchId) -> Option<BatchProgress> {
+        let batch = self.batches.get(&id).filter(|batch| batch.tenant == tenant)?.clone();
+        let mut by_status = BTreeMap::new();
+        let ids = self.index.of_batch(id).into_iter().flat_map(|messages| &messages.all);
+        for row in ids.filter_map(|id| self.rows.get(id)) {
+            *by_status.entry(row.message.status).or_default() += 1;
+        }
+        Some(BatchProgress { batch, by_status })
+    }
+
+    fn cancel_batch(
+        &mut self,
+        tenant: TenantId,
+        id: BatchId,
+        now: Timestamp,
+    ) -> Option<Vec<MessageId>> {
+        let batch = self.batches.get_mut(&id).filter(|batch| batch.tenant == tenant)?;
+        batch.cancelled_at = batch.cancelled_at.or(Some(now));
+        let unsent: Vec<MessageId> = self
+            .index
+            .of_batch(id)
+            .map(|messages| messages.held.union(&messages.open).copied().collect())
+            .unwrap_or_default();
+        let mut moved = Vec::new();
+        for message in unsent {
+            let cancel = StatusChange::new(MessageRef::Id(message), StatusEvent::Cancel, now);
+            if let ChangeOutcome::Moved { .. } = self.change(&cancel) {
+                moved.push(message);
+            }
+        }
+        Some(moved)
+    }
+
+    fn release_from_batch(&mut self, id: BatchId) -> Vec<QueueItem> {
+        let (Some(batch), Some(messages)) = (self.batches.get(&id), self.index.of_batch(id)) else {
+            return Vec::new();
+        };
+        let open = u32::try_from(messages.open.len()).unwrap_or(u32::MAX);
+        let room = batch.batch_size.saturating_sub(open);
+        let released = first(messages.held.iter().copied(), room);
+        released.into_iter().filter_map(|id| self.release(id)).collect()
+    }
+
+    fn release(&mut self, id: MessageId) -> Option<QueueItem> {
+        let message = &mut self.rows.get_mut(&id)?.message;
+        self.index.take_out(message);
+        message.held_by_batch = false;
+        self.index.put(message);
+        message.queue_item()
+    }
+
+    fn attempts_since(
+        &self,
+        session: SessionId,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Vec<Timestamp> {
+        let ended = self.attempts.get(&session).into_iter().flat_map(|ended| ended.range(since..));
+        let under_way = self.index.sending_through(session);
+        let mut all: Vec<Timestamp> = ended
+            .chain([(&now, &under_way)])
+            .flat_map(|(at, count)| std::iter::repeat_n(*at, *count))
+            .collect();
+        all.sort_unstable();
+        all
+    }
+}
+
+/// All that stand behind `after` in order.
+fn behind<T>(after: Option<T>) -> (Bound<T>, Bound<T>) {
+    (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
+}
+
+#[async_trait]
+impl MessageStore for MemoryStore {
+    async fn insert(&self, messages: &[Message]) -> Result<(), StoreError> {
+        let known = &mut self.lock().messages;
+        known.refuse_known(messages)?;
+        messages.iter().for_each(|message| known.keep(message));
+        Ok(())
+    }
+
+    async fn insert_batch(&self, batch: &Batch, messages: &[Message]) -> Result<(), StoreError> {
+        let known = &mut self.lock().messages;
+        if known.batches.contains_key(&batch.id) {
+            return Err(StoreError::Conflict { entity: "bulk request" });
+        }
+        known.refuse_known(messages)?;
+        known.batches.insert(batch.id, batch.clone());
+        messages.iter().for_each(|message| known.keep(message));
+        Ok(())
+    }
+
+    async fn change(&self, changes: &[StatusChange]) -> Result<Vec<ChangeOutcome>, StoreError> {
+        let known = &mut self.lock().messages;
+        Ok(changes.iter().map(|change| known.change(change)).collect())
+    }
+
+    async fn find(&self, tenant: TenantId, id: MessageId) -> Result<Option<Message>, StoreError> {
+        Ok(self.lock().messages.row_of(tenant, id).map(|row| row.message.clone()))
+    }
+
+    async fn load(&self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
+        let rows = &self.lock().messages.rows;
+        // Naming one twice does not make it two.
+        let ids: BTreeSet<&MessageId> = ids.iter().collect();
+        Ok(ids.into_iter().filter_map(|id| rows.get(id)).map(|row| row.message.clone()).collect())
+    }
+
+    async fn list(
+        &self,
+        tenant: TenantId,
+        filter: &MessageFilter,
+        portion: Portion,
+    ) -> Result<MessagePage, StoreError> {
+        Ok(self.lock().messages.list(tenant, filter, portion))
+    }
+
+    async fn events(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+    ) -> Result<Option<Vec<MessageEvent>>, StoreError> {
+        Ok(self.lock().messages.row_of(tenant, id).map(|row| row.history.clone()))
+    }
+
+    async fn statistics(
+        &self,
+        tenant: TenantId,
+        range: &StatisticsRange,
+    ) -> Result<Statistics, StoreError> {
+        Ok(self.lock().messages.statistics(tenant, range))
+    }
+
+    async fn find_batch(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+    ) -> Result<Option<BatchProgress>, StoreError> {
+        Ok(self.lock().messages.progress(tenant, id))
+    }
+
+    async fn cancel_batch(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+        now: Timestamp,
+    ) -> Result<Option<Vec<MessageId>>, StoreError> {
+        Ok(self.lock().messages.cancel_batch(tenant, id, now))
+    }
+
+    async fn release_from_batch(&self, batch: BatchId) -> Result<Vec<QueueItem>, StoreError> {
+        Ok(self.lock().messages.release_from_batch(batch))
+    }
+
+    async fn batches_holding(
+        &self,
+        after: Option<BatchId>,
+        limit: u32,
+    ) -> Result<Vec<BatchId>, StoreError> {
+        let known = &self.lock().messages;
+        Ok(first(known.index.holding().range(behind(after)).copied(), limit))
+    }
+
+    async fn pending(
+        &self,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<QueueItem>, StoreError> {
+        let known = &self.lock().messages;
+        let ids = known.index.pending().range(behind(after));
+        let rows = ids.filter_map(|id| known.rows.get(id));
+        Ok(first(rows.filter_map(|row| row.message.queue_item()), limit))
+    }
+
+    async fn attempts_since(
+        &self,
+        session: SessionId,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Timestamp>, StoreError> {
+        Ok(self.lock().messages.attempts_since(session, since, now))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! Sessions in memory.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use crate::domain::address::Address;
+use crate::domain::id::{SessionId, TenantId};
+use crate::domain::session::{ProviderSession, Session, SessionPatch, SessionStatus};
+use crate::domain::timestamp::Timestamp;
+use crate::ports::session_store::SessionStore;
+use crate::ports::store_error::StoreError;
+
+#[derive(Default)]
+pub(super) struct Sessions {
+    rows: BTreeMap<SessionId, Session>,
+    by_name: BTreeMap<(TenantId, String), SessionId>,
+    by_place: BTreeMap<ProviderSession, SessionId>,
+}
+
+/// What became of a report on a session's state.
+pub(super) enum Recorded {
+    /// The session has another status than before.
+    Changed(Session),
+    /// The status was that already.
+    Same,
+    /// A later state is known, or the session is gone.
+    Ignored,
+}
+
+impl Sessions {
+    fn insert(&mut self, session: &Session) -> Result<(), StoreError> {
+        let name = (session.tenant, session.name.clone());
+        let taken = if self.rows.contains_key(&session.id) {
+            Some("session")
+        } else if self.by_name.contains_key(&name) {
+            Some("session name")
+        } else if self.by_place.contains_key(&session.place) {
+            Some("session place")
+        } else {
+            None
+        };
+        if let Some(entity) = taken {
+            return Err(StoreError::Conflict { entity });
+        }
+        self.by_name.insert(name, session.id);
+        self.by_place.insert(session.place.clone(), session.id);
+        self.rows.insert(session.id, session.clone());
+        Ok(())
+    }
+
+    fn of_tenant(&self, tenant: TenantId, id: SessionId) -> Option<&Session> {
+        self.rows.get(&id).filter(|session| session.tenant == tenant)
+    }
+
+    fn patch(
+        &mut self,
+        tenant: TenantId,
+        id: SessionId,
+        patch: &SessionPatch,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let Some(session) = self.rows.get_mut(&id).filter(|session| session.tenant == tenant)
+        else {
+            return Ok(None);
+        };
+        if let Some(name) = &patch.name {
+            let named = (tenant, name.clone());
+            if self.by_name.get(&named).is_some_and(|other| *other != id) {
+                return Err(StoreError::Conflict { entity: "session name" });
+            }
+            let former = std::mem::replace(&mut session.name, name.clone());
+            self.by_name.remove(&(tenant, former));
+            self.by_name.insert(named, id);
+        }
+        session.on_rate_limit = patch.on_rate_limit.unwrap_or(session.on_rate_limit);
+        session.updated_at = now;
+        Ok(Some(session.clone()))
+    }
+
+    fn delete(&mut self, tenant: TenantId, id: SessionId) -> bool {
+        if self.of_tenant(tenant, id).is_none() {
+            return false;
+        }
+        if let Some(session) = self.rows.remove(&id) {
+            self.by_name.remove(&(tenant, session.name));
+            self.by_place.remove(&session.place);
+        }
+        true
+    }
+
+    pub(super) fn record_status(
+        &mut self,
+        id: SessionId,
+        status: SessionStatus,
+        at: Timestamp,
+        own_address: Option<Address>,
+    ) -> Recorded {
+        let Some(session) = self.rows.get_mut(&id).filter(|session| session.status_at <= at) else {
+            return Recorded::Ignored;
+        };
+        let before = std::mem::replace(&mut session.status, status);
+        session.status_at = at;
+        session.updated_at = session.updated_at.max(at);
+        if own_address.is_some() {
+            session.own_address = own_address;
+        }
+        if before == status { Recorded::Same } else { Recorded::Changed(session.clone()) }
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemoryStore {
+    async fn insert(&self, session: &Session) -> Result<(), StoreError> {
+        self.lock().sessions.insert(session)
+    }
+
+    async fn find(&self, tenant: TenantId, id: SessionId) -> Result<Option<Session>, StoreError> {
+        Ok(self.lock().sessions.of_tenant(tenant, id).cloned())
+    }
+
+    async fn find_named(
+        &self,
+        tenant: TenantId,
+        name: &str,
+    ) -> Result<Option<Session>, StoreError> {
+        let known = &self.lock().sessions;
+        let id = known.by_name.get(&(tenant, name.to_owned()));
+        Ok(id.and_then(|id| known.rows.get(id)).cloned())
+    }
+
+    async fn list(&self, tenant: TenantId) -> Result<Vec<Session>, StoreError> {
+        let rows = &self.lock().sessions.rows;
+        Ok(rows.values().filter(|session| session.tenant == tenant).cloned().collect())
+    }
+
+    async fn patch(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        patch: &SessionPatch,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        self.lock().sessions.patch(tenant, id, patch, now)
+    }
+
+    async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError> {
+        Ok(self.lock().sessions.delete(tenant, id))
+    }
+
+    async fn find_any(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        Ok(self.lock().sessions.rows.get(&id).cloned())
+    }
+
+    async fn find_placed(&self, name: &str) -> Result<Vec<Session>, StoreError> {
+        let rows = &self.lock().sessions.rows;
+        Ok(rows.values().filter(|session| session.place.name == name).cloned().collect())
+    }
+
+    async fn all_places(&self) -> Result<Vec<(SessionId, ProviderSession)>, StoreError> {
+        let rows = &self.lock().sessions.rows;
+        Ok(rows.values().map(|session| (session.id, session.place.clone())).collect())
+    }
+
+    async fn record_status(
+        &self,
+        id: SessionId,
+        status: SessionStatus,
+        at: Timestamp,
+        own_address: Option<Address>,
+    ) -> Result<Option<Session>, StoreError> {
+        match self.lock().sessions.record_status(id, status, at, own_address) {
+            Recorded::Changed(session) => Ok(Some(session)),
+            Recorded::Same | Recorded::Ignored => Ok(None),
+        }
+    }
+}

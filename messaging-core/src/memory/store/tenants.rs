@@ -1,0 +1,51 @@
+//! Tenants in memory.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use crate::domain::id::TenantId;
+use crate::domain::tenant::Tenant;
+use crate::ports::store_error::StoreError;
+use crate::ports::tenant_store::TenantStore;
+
+#[derive(Default)]
+pub(super) struct Tenants {
+    rows: BTreeMap<TenantId, Tenant>,
+    by_name: BTreeMap<String, TenantId>,
+}
+
+impl Tenants {
+    fn insert(&mut self, tenant: &Tenant) -> Result<(), StoreError> {
+        if self.rows.contains_key(&tenant.id) {
+            return Err(StoreError::Conflict { entity: "tenant" });
+        }
+        if self.by_name.contains_key(&tenant.name) {
+            return Err(StoreError::Conflict { entity: "tenant name" });
+        }
+        self.by_name.insert(tenant.name.clone(), tenant.id);
+        self.rows.insert(tenant.id, tenant.clone());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl TenantStore for MemoryStore {
+    async fn insert(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        self.lock().tenants.insert(tenant)
+    }
+
+    async fn find(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
+        Ok(self.lock().tenants.rows.get(&id).cloned())
+    }
+
+    async fn find_named(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
+        let known = &self.lock().tenants;
+        Ok(known.by_name.get(name).and_then(|id| known.rows.get(id)).cloned())
+    }
+
+    async fn list(&self) -> Result<Vec<Tenant>, StoreError> {
+        Ok(self.lock().tenants.rows.values().cloned().collect())
+    }
+}
