@@ -257,24 +257,14 @@ async fn a_message_found_sending_after_a_crash_is_looked_up_first() {
     }
 }
 
-/// Stops the worker at the instant the provider has, or has not, taken the message.
-async fn crash_while_sending(world: World, arrived: bool) -> World {
-    let script = if arrived { Script::LoseAnswer } else { Script::LoseRequest };
-    world.provider.script([script]);
-    // The look after the unknown outcome finds nobody, so the message stays as it is.
-    let provider = std::sync::Arc::clone(&world.provider);
-    let place = session(1).place;
-    let working = world.worker.run_once(1);
-    tokio::pin!(working);
-    // The send itself is one poll; what follows is cut off.
-    let mut polls = 0;
-    std::future::poll_fn(|context| {
-        polls += 1;
-        let _ = working.as_mut().poll(context);
-        std::task::Poll::Ready(())
-    })
-    .await;
-    let _ = (polls, provider, place);
+/// Kills the process while it waits for the provider's answer.
+async fn crash_while_sending(world: World, sent: bool) -> World {
+    world.provider.script([Script::Hang { sent }]);
+    tokio::select! {
+        biased;
+        _ = world.worker.run_once(1) => unreachable!("the provider never answers"),
+        () = std::future::ready(()) => {}
+    }
     world.restart()
 }
 

@@ -30,6 +30,11 @@ pub enum Script {
     LoseAnswer,
     /// The request is lost on the way, and nobody can tell.
     LoseRequest,
+    /// Never comes back; for tests that end whoever waits for it.
+    Hang {
+        /// Whether the message is sent.
+        sent: bool,
+    },
 }
 
 /// One send that arrived at the provider.
@@ -200,6 +205,12 @@ impl Transport for FakeProvider {
             Some(Script::LoseAnswer) => {
                 self.arrive(envelope, route, id);
                 SendOutcome::Unknown
+            }
+            Some(Script::Hang { sent }) => {
+                if sent {
+                    self.arrive(envelope, route, id);
+                }
+                std::future::pending().await
             }
             None => SendOutcome::Accepted { id: Some(self.arrive(envelope, route, id)) },
         }

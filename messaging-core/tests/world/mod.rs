@@ -34,19 +34,20 @@ use messaging_core::ports::webhook_decoder::{MalformedWebhook, WebhookDecoder, W
 use messaging_core::ports::webhook_verifier::{Headers, SignatureError, WebhookVerifier};
 
 /// Tenant 1 with session 1, connected, and everything that works for it.
-pub struct World {
-    pub clock: Arc<FakeClock>,
-    pub provider: Arc<FakeProvider>,
-    pub store: Arc<dyn Store>,
-    pub gateway: Gateway,
-    pub worker: Worker,
-    pub inbox: InboxProcessor,
-    pub recovery: Recovery,
-    pub watch: SessionWatch,
+pub(crate) struct World {
+    pub(crate) clock: Arc<FakeClock>,
+    pub(crate) provider: Arc<FakeProvider>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) gateway: Gateway,
+    pub(crate) worker: Worker,
+    pub(crate) inbox: InboxProcessor,
+    pub(crate) recovery: Recovery,
+    pub(crate) watch: SessionWatch,
+    seed: u64,
 }
 
 /// What a store must be to carry a world, so that a test can put another in its place.
-pub trait Store:
+pub(crate) trait Store:
     MessageStore + SessionStore + TenantStore + messaging_core::ports::inbox_store::InboxStore
 {
 }
@@ -57,24 +58,24 @@ impl<S> Store for S where
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Settings::default()).await
     }
 
-    pub async fn with(settings: Settings) -> Self {
+    pub(crate) async fn with(settings: Settings) -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         TenantStore::insert(&*store, &tenant(1)).await.unwrap();
         SessionStore::insert(&*store, &session(1)).await.unwrap();
         let clock = Arc::new(FakeClock::new(at(10_000)));
         let provider = Arc::new(FakeProvider::new(Arc::clone(&clock) as Arc<dyn Clock>));
         provider.set_session(&session(1).place, SessionStatus::Working);
-        Self::start(store, clock, provider, settings)
+        Self::start(store, clock, provider, settings, 1)
     }
 
     /// What a restart of the process leaves: the store, the provider and the time.
-    pub fn restart(self) -> Self {
+    pub(crate) fn restart(self) -> Self {
         let settings = self.gateway.settings().clone();
-        Self::start(self.store, self.clock, self.provider, settings)
+        Self::start(self.store, self.clock, self.provider, settings, self.seed + 1)
     }
 
     fn start(
@@ -82,6 +83,7 @@ impl World {
         clock: Arc<FakeClock>,
         provider: Arc<FakeProvider>,
         settings: Settings,
+        seed: u64,
     ) -> Self {
         let ports = Ports {
             messages: Arc::clone(&store) as _,
@@ -96,7 +98,7 @@ impl World {
             decoder: Arc::new(Words),
             observer: Arc::new(NoObserver),
             clock: Arc::clone(&clock) as _,
-            entropy: Arc::new(SeededEntropy::new(7)),
+            entropy: Arc::new(SeededEntropy::new(seed)),
         };
         let gateway = Gateway::new(ports, settings);
         Self {
@@ -108,25 +110,26 @@ impl World {
             provider,
             store,
             gateway,
+            seed,
         }
     }
 
     /// Accepts a text for person `to`.
-    pub async fn send(&self, to: u64, body: &str) -> Message {
+    pub(crate) async fn send(&self, to: u64, body: &str) -> Message {
         self.try_send(request(to, body)).await.unwrap()
     }
 
-    pub async fn try_send(&self, request: SendRequest) -> Result<Message, GatewayError> {
+    pub(crate) async fn try_send(&self, request: SendRequest) -> Result<Message, GatewayError> {
         self.gateway.send(tenant_id(1), request).await.map(|accepted| accepted.message)
     }
 
     /// Lets the worker do all it can without time passing.
-    pub async fn work(&self) {
+    pub(crate) async fn work(&self) {
         while self.worker.run_once(64).await.unwrap().claimed > 0 {}
     }
 
     /// Lets the worker do all it can within `span`, stepping from one due instant to the next.
-    pub async fn work_for(&self, span: Duration) {
+    pub(crate) async fn work_for(&self, span: Duration) {
         let end = self.clock.now().plus(span);
         loop {
             let pass = self.worker.run_once(64).await.unwrap();
@@ -141,33 +144,33 @@ impl World {
         self.clock.set(end);
     }
 
-    pub async fn message(&self, id: MessageId) -> Message {
+    pub(crate) async fn message(&self, id: MessageId) -> Message {
         self.store.load(&[id]).await.unwrap().pop().unwrap()
     }
 
-    pub async fn status(&self, id: MessageId) -> Status {
+    pub(crate) async fn status(&self, id: MessageId) -> Status {
         self.message(id).await.status
     }
 
     /// The bodies that arrived at the provider, in order, repeats left out.
-    pub fn delivered(&self) -> Vec<String> {
+    pub(crate) fn delivered(&self) -> Vec<String> {
         let arrivals = self.provider.arrivals();
         arrivals.into_iter().filter(|it| !it.repeat).map(|it| it.content.body).collect()
     }
 
     /// Takes in a webhook in the words of [`Words`] and applies it.
-    pub async fn webhook(&self, words: &str) -> Result<Kept, GatewayError> {
+    pub(crate) async fn webhook(&self, words: &str) -> Result<Kept, GatewayError> {
         let kept = self.keep(words).await?;
         self.inbox.run_once().await.unwrap();
         Ok(kept)
     }
 
-    pub async fn keep(&self, words: &str) -> Result<Kept, GatewayError> {
+    pub(crate) async fn keep(&self, words: &str) -> Result<Kept, GatewayError> {
         let headers: &[(&str, &str)] = &[("password", "open sesame")];
         self.keep_with(&headers, words).await
     }
 
-    pub async fn keep_with(
+    pub(crate) async fn keep_with(
         &self,
         headers: &dyn Headers,
         words: &str,
@@ -179,13 +182,13 @@ impl World {
 }
 
 /// A request for a text to person `to` through session 1.
-pub fn request(to: u64, body: &str) -> SendRequest {
+pub(crate) fn request(to: u64, body: &str) -> SendRequest {
     let to = messaging_core::conformance::build::address(to);
     SendRequest::text(session(1).id, to.as_str(), body)
 }
 
 /// Settings with another quota for each session.
-pub fn quota(limit: u32, window: Duration) -> Settings {
+pub(crate) fn quota(limit: u32, window: Duration) -> Settings {
     Settings { session_quota: Quota { limit, window }, ..Settings::default() }
 }
 
