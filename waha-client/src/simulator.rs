@@ -41,6 +41,7 @@ mod keys;
 mod knobs;
 mod latency;
 mod lifecycle;
+mod lines;
 mod media;
 mod messages;
 mod picture;
