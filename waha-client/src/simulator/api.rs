@@ -18,7 +18,6 @@ mod sessions;
 
 use std::sync::Arc;
 
-use poem::web::RemoteAddr;
 use poem::{Endpoint, Request, Response};
 
 use self::answer::Answer;
@@ -36,23 +35,15 @@ impl Api {
     pub(super) const fn new(world: Arc<World>) -> Self {
         Self { world }
     }
-
-    fn refuse(&self, caller: &RemoteAddr, call: &Call, refusal: Refusal) -> Response {
-        if matches!(refusal, Refusal::Dropped) {
-            self.world.connections.cut(caller);
-        }
-        answer::refused(&self.world, call, refusal)
-    }
 }
 
 impl Endpoint for Api {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let caller = request.remote_addr().clone();
         let call = match Call::read(request, self.world.config.limits.body_bytes).await {
             Ok(call) => Arc::new(call),
-            Err((call, refusal)) => return Ok(self.refuse(&caller, &call, refusal)),
+            Err((call, refusal)) => return Ok(answer::refused(&self.world, &call, refusal)),
         };
         // A caller that hangs up does not stop WAHA from going on, so the work is not tied to
         // the connection. The end of the process stops it.
@@ -68,7 +59,7 @@ impl Endpoint for Api {
         let answered = work.await.unwrap_or_else(|_| Err(Refusal::thrown("unexpected end")));
         Ok(match answered {
             Ok(answer) => answer.into_response(),
-            Err(refusal) => self.refuse(&caller, &call, refusal),
+            Err(refusal) => answer::refused(&self.world, &call, refusal),
         })
     }
 }

@@ -62,8 +62,10 @@ pub(super) fn refused(world: &World, call: &Call, refusal: Refusal) -> Response 
             .status(StatusCode::BAD_GATEWAY)
             .content_type("text/html")
             .body("<html><body><h1>502 Bad Gateway</h1></body></html>"),
-        // Never seen: the connection is cut before it is written.
-        Refusal::Dropped => Response::builder().finish(),
+        Refusal::Dropped => {
+            world.lines.cut(&call.caller);
+            Response::builder().finish()
+        }
     }
 }
 

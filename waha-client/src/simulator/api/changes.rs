@@ -35,14 +35,14 @@ pub(super) async fn change(
             };
             let (message, view, origin) =
                 update(world, session, &raw_id, |message| message.content.text = Some(text))?;
-            let mut payload = view.message(&message, true);
+            let mut payload = view.message(&message);
             payload["editedMessageId"] = json!(raw_id);
             ((payload, origin), "message.edited")
         }
         "DELETE" => {
             let (message, view, origin) =
                 update(world, session, &raw_id, |message| message.content.text = None)?;
-            let after = view.message(&message, true);
+            let after = view.message(&message);
             let payload = json!({"after": after, "before": null, "revokedMessageId": raw_id});
             ((payload, origin), "message.revoked")
         }

@@ -76,7 +76,7 @@ fn messages(
     let filter = Filter::of(call);
     let newest_first =
         state.messages.newest_first(session, chat.as_deref()).filter(|it| filter.fits(it));
-    let show = |message: &StoredMessage| view.message(message, false);
+    let show = |message: &StoredMessage| view.message(message);
     let shown: Vec<Value> = if call.query("sortOrder") == Some("asc") {
         newest_first.rev().skip(offset).take(limit).map(show).collect()
     } else {
@@ -130,7 +130,7 @@ fn message(
         .and_then(|raw_id| state.messages.find(session, &raw_id))
         .filter(|found| chat.is_none_or(|chat| chat == found.chat));
     match found {
-        Some(found) => Ok(Answer::ok(view.message(found, false))),
+        Some(found) => Ok(Answer::ok(view.message(found))),
         None => Err(ErrorBody::message_not_found().into()),
     }
 }
@@ -143,7 +143,7 @@ fn overview(state: &State, view: &View, call: &Call, session: &str) -> Answer {
             "id": view.chat(&last.chat),
             "name": last.chat.split('@').next(),
             "picture": null,
-            "lastMessage": view.message(last, false),
+            "lastMessage": view.message(last),
             "_chat": {},
         })
     });
