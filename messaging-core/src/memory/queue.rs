@@ -1,8 +1,10 @@
-//! A queue in memory: the embedded mode's, and the model of what every other must do.
+//! The queue of the embedded mode: an index in memory of what is due, rebuilt from the store.
 
-mod lane;
+mod line;
+mod rotation;
 mod state;
 
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,55 +17,60 @@ use crate::domain::timestamp::Timestamp;
 use crate::memory::queue::state::State;
 use crate::ports::queue::{Claim, Claims, Pause, Position, Queue, QueueError};
 
-/// A queue in memory. It forgets everything with the process, which costs nothing but the time to
-/// read it from the store again.
+/// How many items are added or forgotten before others get their turn at the lock.
+const CHUNK: usize = 256;
+
+/// A [`Queue`] in memory, for one process.
 ///
-/// Every call takes one lock for a time that grows with the logarithm of what waits.
-#[derive(Debug)]
+/// Every operation takes logarithmic time, depths constant time, whatever the number of tenants,
+/// sessions and messages. One lock guards everything and is never held while anybody waits.
 pub struct MemoryQueue {
     state: Mutex<State>,
     version: watch::Sender<u64>,
 }
 
-impl Default for MemoryQueue {
-    fn default() -> Self {
-        Self { state: Mutex::default(), version: watch::Sender::new(0) }
-    }
-}
-
 impl MemoryQueue {
     /// An empty queue.
     pub fn new() -> Self {
-        Self::default()
+        Self { state: Mutex::new(State::new()), version: watch::Sender::new(0) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere must not stop all sending; and nothing of what is done under this
+        // lock panics half-way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes whoever waits for a change. Called after the lock is let go, so that the woken do not
-    /// run into it.
-    fn announce(&self) {
-        self.version.send_modify(|version| *version = version.wrapping_add(1));
-    }
-
-    fn announce_if(&self, changed: bool) -> bool {
-        if changed {
-            self.announce();
+    /// Does something and wakes whoever waits for what it may have made possible. The version
+    /// changes under the lock: a claim that has seen the old state has also seen the old version.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let result = change(&mut state);
+        if state.take_news() {
+            self.version.send_modify(|version| *version = version.wrapping_add(1));
         }
-        changed
+        result
+    }
+}
+
+impl Default for MemoryQueue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryQueue").field("depth", &self.lock().depth()).finish_non_exhaustive()
     }
 }
 
 #[async_trait]
 impl Queue for MemoryQueue {
     async fn push(&self, items: &[QueueItem]) -> Result<(), QueueError> {
-        let added = {
-            let mut state = self.state();
-            items.iter().filter(|item| state.push(**item)).count()
-        };
-        self.announce_if(added > 0);
+        for chunk in items.chunks(CHUNK) {
+            self.change(|state| chunk.iter().for_each(|item| state.push(item)));
+        }
         Ok(())
     }
 
@@ -73,59 +80,55 @@ impl Queue for MemoryQueue {
         lease: Duration,
         now: Timestamp,
     ) -> Result<Claims, QueueError> {
-        // Read first: what changes while this claims wakes the caller again, which is harmless.
-        let version = *self.version.borrow();
-        let mut state = self.state();
-        let items = state.claim(max, now.plus(lease), now);
-        Ok(Claims { items, next_due: state.next_due(), version })
+        let mut state = self.lock();
+        let items = state.claim(max, lease, now);
+        if state.take_news() {
+            self.version.send_modify(|version| *version = version.wrapping_add(1));
+        }
+        let next_due = state.next_due(now);
+        state.tell(next_due);
+        Ok(Claims { items, next_due, version: *self.version.borrow() })
     }
 
     async fn complete(&self, claim: &Claim) -> Result<bool, QueueError> {
-        let done = self.state().complete(claim);
-        Ok(self.announce_if(done))
+        Ok(self.change(|state| state.complete(claim)))
     }
 
     async fn retry_at(&self, claim: &Claim, at: Timestamp) -> Result<bool, QueueError> {
-        let done = self.state().retry_at(claim, at);
-        Ok(self.announce_if(done))
+        Ok(self.change(|state| state.retry_at(claim, at)))
     }
 
     async fn pause(&self, session: SessionId, pause: Pause) -> Result<(), QueueError> {
-        self.state().pause(session, pause);
+        self.change(|state| state.pause(session, pause));
         Ok(())
     }
 
     async fn resume(&self, session: SessionId) -> Result<(), QueueError> {
-        let resumed = self.state().resume(session);
-        self.announce_if(resumed);
+        self.change(|state| state.resume(session));
         Ok(())
     }
 
     async fn forget(&self, messages: &[MessageId]) -> Result<(), QueueError> {
-        let forgotten = {
-            let mut state = self.state();
-            messages.iter().filter(|message| state.forget(**message)).count()
-        };
-        // What stood behind a forgotten message may go now.
-        self.announce_if(forgotten > 0);
+        for chunk in messages.chunks(CHUNK) {
+            self.change(|state| chunk.iter().for_each(|message| state.forget(*message)));
+        }
         Ok(())
     }
 
     async fn position(&self, item: &QueueItem) -> Result<Option<Position>, QueueError> {
-        Ok(self.state().position(item.message))
+        Ok(self.lock().position(item.message))
     }
 
     async fn session_depth(&self, session: SessionId) -> Result<u64, QueueError> {
-        Ok(self.state().session_depth(session))
+        Ok(self.lock().session_depth(session))
     }
 
     async fn depth(&self) -> Result<u64, QueueError> {
-        Ok(self.state().depth())
+        Ok(self.lock().depth())
     }
 
     async fn changed(&self, version: u64) {
-        let mut versions = self.version.subscribe();
-        // The sender lives as long as the queue, so waiting cannot fail.
-        let _ = versions.wait_for(|current| *current != version).await;
+        // The sender lives as long as `self`, so the wait cannot end otherwise.
+        let _ = self.version.subscribe().wait_for(|current| *current != version).await;
     }
 }

@@ -40,6 +40,10 @@ pub struct Pause {
 }
 
 /// A message handed out to be tried.
+///
+/// A claim is good until the message is completed, put back, forgotten, or handed out again. So a
+/// claimer that comes after the end of its lease, but before anybody else got the message, is
+/// still in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
     /// What was handed out.
@@ -55,8 +59,8 @@ pub struct Claim {
 pub struct Claims {
     /// What is to be tried now.
     pub items: Vec<Claim>,
-    /// When, should nothing happen before, there may be more; `None` when only a change can bring
-    /// more.
+    /// When, should nothing happen before, there may be more: the instant of the call itself where
+    /// `max` left some; `None` when only a change can bring more.
     pub next_due: Option<Timestamp>,
     /// The state this was read from, for [`Queue::changed`].
     pub version: u64,
@@ -65,13 +69,15 @@ pub struct Claims {
 /// Where a message stands in its session's line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// How many of its session leave before it. Counted to [`MAX_POSITION`] at the most.
+    /// How many of its session stand before it: the one handed out, the more urgent, and of the
+    /// same urgency those accepted before it, whether due or not. None when it is itself handed
+    /// out. Counted to [`MAX_POSITION`] at the most.
     pub ahead: u64,
     /// Not to be tried before.
     pub due_at: Timestamp,
-    /// The pause of its session, where there is one.
+    /// The pause of its session, where there is one. One whose time is over may still be named.
     pub pause: Option<Pause>,
-    /// Whether it is handed out.
+    /// Whether it is handed out. It may still be called so when its lease is over.
     pub claimed: bool,
 }
 
@@ -92,11 +98,15 @@ pub struct QueueError(#[source] pub BoxError);
 /// urgency: while one waits for its next attempt, later ones of the same or less urgency to the same
 /// recipient wait behind it, and nobody else does.
 ///
+/// All instants are compared with the `now` of the latest claim, never with a clock. What was due
+/// once may stay so when the clock goes back.
+///
 /// A queue may forget everything at any moment. Whatever it should know is pushed again.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait Queue: Send + Sync + 'static {
-    /// Adds messages. One that is known already, waiting or handed out, is left as it is.
+    /// Adds messages, in whatever order. One that is known already, waiting or handed out, is left
+    /// as it is.
     async fn push(&self, items: &[QueueItem]) -> Result<(), QueueError>;
 
     /// Hands out at most `max` messages that are due. Each is its claimer's alone for `lease`;
@@ -116,13 +126,14 @@ pub trait Queue: Send + Sync + 'static {
     /// still good; one that was not changes nothing.
     async fn retry_at(&self, claim: &Claim, at: Timestamp) -> Result<bool, QueueError>;
 
-    /// Hands out nothing of a session until `pause.until`. The later of two calls stands.
+    /// Hands out nothing of a session until `pause.until`, messages or not. What is handed out
+    /// already is not affected. A second call replaces the first, also by an earlier end.
     async fn pause(&self, session: SessionId, pause: Pause) -> Result<(), QueueError>;
 
-    /// Ends a session's pause.
+    /// Ends a session's pause, if there is one.
     async fn resume(&self, session: SessionId) -> Result<(), QueueError>;
 
-    /// Forgets messages that are not handed out.
+    /// Forgets messages that are not handed out. Unknown ones are ignored.
     async fn forget(&self, messages: &[MessageId]) -> Result<(), QueueError>;
 
     /// Where a message stands; `None` when the queue does not know it.
@@ -135,6 +146,7 @@ pub trait Queue: Send + Sync + 'static {
     async fn depth(&self) -> Result<u64, QueueError>;
 
     /// Returns once the queue has changed since the state called `version`, so that there may be
-    /// something to claim.
+    /// something to claim that was not foretold by [`Claims::next_due`]. It may also return without
+    /// need; whoever waits claims again, and learns the new version.
     async fn changed(&self, version: u64);
 }

@@ -1,266 +1,398 @@
-//! Everything a queue in memory knows: the lanes, whose turn it is, and what time will change.
+//! All that the queue knows, and what each operation does to it.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::time::Duration;
+
+use uuid::Uuid;
 
 use crate::domain::id::{MessageId, SessionId, TenantId};
 use crate::domain::message::QueueItem;
 use crate::domain::timestamp::Timestamp;
-use crate::memory::queue::lane::Lane;
+use crate::memory::queue::line::Line;
+use crate::memory::queue::rotation::{Rotation, Turn};
 use crate::ports::queue::{Claim, Pause, Position};
 
+/// All that the queue knows.
+///
+/// After every operation each session stands where [`State::place`] puts it: in the rotation when
+/// something of it can be claimed, else among the timers when it can be at a known instant.
 #[derive(Debug)]
-struct Entry {
-    item: QueueItem,
-    lease: Option<Lease>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Lease {
-    token: u64,
-    until: Timestamp,
-}
-
-#[derive(Debug, Default)]
 pub(super) struct State {
-    entries: HashMap<MessageId, Entry>,
-    lanes: HashMap<SessionId, Lane>,
-    /// Tenants that have sessions in their ring, in the order of their turns.
-    turns: VecDeque<TenantId>,
-    /// Each tenant's sessions that may have something to send, in the order of their turns.
-    rings: HashMap<TenantId, VecDeque<SessionId>>,
-    /// Sessions that have nothing to send before an instant.
+    known: HashMap<MessageId, Known>,
+    sessions: HashMap<SessionId, Session>,
+    rotation: Rotation,
+    /// When something of a session can be claimed.
     timers: BTreeSet<(Timestamp, SessionId)>,
-    leases: BTreeSet<(Timestamp, MessageId)>,
+    /// When the pause of a session without messages ends, and the session can be forgotten.
+    pauses: BTreeSet<(Timestamp, SessionId)>,
+    /// The instant that the latest claim was made at. What was due by then is due.
+    seen: Timestamp,
     last_token: u64,
+    listeners: Listeners,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// With the instant it is due at now.
+    item: QueueItem,
+    /// The claim that is good; 0 for none.
+    token: u64,
+}
+
+#[derive(Debug)]
+struct Session {
+    /// Whose messages are in the line; of no meaning while it is empty.
+    tenant: TenantId,
+    line: Line,
+    lease_until: Option<Timestamp>,
+    pause: Option<Pause>,
+    /// Its place in the rotation.
+    turn: Option<Turn>,
+    stand: Stand,
+}
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    /// Something can be claimed now.
+    InRotation,
+    /// Something can be claimed then.
+    Claimable(Timestamp),
+    /// There are no messages, and the pause ends then.
+    Forgettable(Timestamp),
+    /// There is nothing to keep.
+    Gone,
+}
+
+/// What those who wait for a change have been told, so that only what is news to them wakes them.
+#[derive(Debug)]
+struct Listeners {
+    /// The latest instant at which somebody comes by itself; `None` when nobody has asked since
+    /// the last news.
+    comes_at: Option<Timestamp>,
+    news: bool,
 }
 
 impl State {
-    pub(super) fn push(&mut self, item: QueueItem) -> bool {
-        if self.entries.contains_key(&item.message) {
-            return false;
-        }
-        self.entries.insert(item.message, Entry { item, lease: None });
-        self.lanes.entry(item.session).or_default().add(&item);
-        self.enter_ring(item.session);
-        true
-    }
-
-    pub(super) fn claim(
-        &mut self,
-        max: usize,
-        lease_until: Timestamp,
-        now: Timestamp,
-    ) -> Vec<Claim> {
-        self.end_leases(now);
-        self.ring_timers(now);
-        let mut claims = Vec::new();
-        while claims.len() < max {
-            let Some(session) = self.next_turn() else { break };
-            claims.extend(self.claim_from(session, lease_until, now));
-        }
-        claims
-    }
-
-    /// The session whose turn it is, taken out of its ring. Its tenant's next turn comes after
-    /// all the others'.
-    fn next_turn(&mut self) -> Option<SessionId> {
-        let tenant = self.turns.pop_front()?;
-        let ring = self.rings.get_mut(&tenant)?;
-        let session = ring.pop_front();
-        if ring.is_empty() {
-            self.rings.remove(&tenant);
-        } else {
-            self.turns.push_back(tenant);
-        }
-        session
-    }
-
-    fn claim_from(
-        &mut self,
-        session: SessionId,
-        lease_until: Timestamp,
-        now: Timestamp,
-    ) -> Option<Claim> {
-        let lane = self.lanes.get_mut(&session)?;
-        lane.in_ring = false;
-        let Some(rank) = lane.next(now) else {
-            self.wake_later(session);
-            return None;
-        };
-        lane.hand_out(rank);
-        self.last_token += 1;
-        let token = self.last_token;
-        let entry = self.entries.get_mut(&rank.1)?;
-        entry.lease = Some(Lease { token, until: lease_until });
-        self.leases.insert((lease_until, rank.1));
-        Some(Claim { item: entry.item, lease_until, token })
-    }
-
-    pub(super) fn complete(&mut self, claim: &Claim) -> bool {
-        self.end_claim(claim).is_some_and(|item| {
-            self.remove(&item);
-            true
-        })
-    }
-
-    pub(super) fn retry_at(&mut self, claim: &Claim, at: Timestamp) -> bool {
-        self.end_claim(claim).is_some_and(|item| {
-            self.put_back(&item, at);
-            true
-        })
-    }
-
-    /// Takes back a lease that is still the claimer's.
-    fn end_claim(&mut self, claim: &Claim) -> Option<QueueItem> {
-        let entry = self.entries.get_mut(&claim.item.message)?;
-        let lease = entry.lease.take_if(|lease| lease.token == claim.token)?;
-        self.leases.remove(&(lease.until, claim.item.message));
-        Some(entry.item)
-    }
-
-    fn put_back(&mut self, item: &QueueItem, at: Timestamp) {
-        if let Some(entry) = self.entries.get_mut(&item.message) {
-            entry.item.due_at = at;
-        }
-        if let Some(lane) = self.lanes.get_mut(&item.session) {
-            lane.put_back(item, at);
-        }
-        self.enter_ring(item.session);
-    }
-
-    pub(super) fn forget(&mut self, message: MessageId) -> bool {
-        match self.entries.get(&message) {
-            Some(Entry { item, lease: None }) => {
-                let item = *item;
-                self.remove(&item);
-                true
-            }
-            _ => false,
+    pub(super) fn new() -> Self {
+        Self {
+            known: HashMap::new(),
+            sessions: HashMap::new(),
+            rotation: Rotation::default(),
+            timers: BTreeSet::new(),
+            pauses: BTreeSet::new(),
+            seen: Timestamp::EPOCH,
+            last_token: 0,
+            // Somebody may wait who has not asked yet.
+            listeners: Listeners { comes_at: Some(Timestamp::MAX), news: false },
         }
     }
 
-    fn remove(&mut self, item: &QueueItem) {
-        self.entries.remove(&item.message);
-        if let Some(lane) = self.lanes.get_mut(&item.session) {
-            lane.remove(item);
-            self.enter_ring(item.session);
+    /// Adds a message, unless it is known.
+    pub(super) fn push(&mut self, item: &QueueItem) {
+        if self.known.contains_key(&item.message) {
+            return;
         }
-    }
-
-    pub(super) fn pause(&mut self, session: SessionId, pause: Pause) {
-        let lane = self.lanes.entry(session).or_default();
-        let earlier = lane.pause.filter(|earlier| earlier.until > pause.until);
-        let until = lane.pause.insert(earlier.unwrap_or(pause)).until;
-        if lane.is_empty() {
-            // Nobody will look at it before a message comes, and perhaps none does.
-            self.set_timer(session, until);
+        self.known.insert(item.message, Known { item: *item, token: 0 });
+        let session = self.sessions.entry(item.session).or_insert_with(Session::new);
+        if session.line.is_empty() {
+            session.tenant = item.tenant;
         }
+        session.line.add(item, self.seen);
+        self.place(item.session);
     }
 
-    pub(super) fn resume(&mut self, session: SessionId) -> bool {
-        let lane = self.lanes.get_mut(&session);
-        let resumed = lane.is_some_and(|lane| lane.pause.take().is_some());
-        if resumed {
-            self.enter_ring(session);
-        }
-        resumed
-    }
-
-    pub(super) fn position(&self, message: MessageId) -> Option<Position> {
-        let entry = self.entries.get(&message)?;
-        let lane = self.lanes.get(&entry.item.session)?;
-        Some(Position {
-            ahead: lane.ahead_of((entry.item.priority, message)),
-            due_at: entry.item.due_at,
-            pause: lane.pause,
-            claimed: entry.lease.is_some(),
-        })
-    }
-
-    pub(super) fn session_depth(&self, session: SessionId) -> u64 {
-        self.lanes.get(&session).map_or(0, Lane::depth)
-    }
-
-    pub(super) fn depth(&self) -> u64 {
-        self.entries.len() as u64
-    }
-
-    /// When time alone may bring something to claim.
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
-        let timer = self.timers.first().map(|(at, _)| *at);
-        let lease = self.leases.first().map(|(until, _)| *until);
-        let turn = self.turns.front().map(|_| Timestamp::EPOCH);
-        [timer, lease, turn].into_iter().flatten().min()
-    }
-
-    /// Hands out again what was not completed in time.
-    fn end_leases(&mut self, now: Timestamp) {
-        while let Some((until, message)) = self.leases.first().copied() {
-            if until > now {
-                break;
-            }
-            self.leases.pop_first();
-            if let Some(entry) = self.entries.get_mut(&message) {
-                entry.lease = None;
-                let item = entry.item;
-                self.put_back(&item, item.due_at);
-            }
-        }
-    }
-
-    fn ring_timers(&mut self, now: Timestamp) {
+    /// Hands out at most `max` messages.
+    pub(super) fn claim(&mut self, max: usize, lease: Duration, now: Timestamp) -> Vec<Claim> {
+        self.seen = now;
         while let Some((at, session)) = self.timers.first().copied() {
             if at > now {
                 break;
             }
-            self.timers.pop_first();
-            if let Some(lane) = self.lanes.get_mut(&session) {
-                lane.timer = None;
-                lane.pause = lane.pause.filter(|pause| pause.until > now);
+            self.place(session);
+        }
+        while let Some((at, session)) = self.pauses.first().copied() {
+            if at > now {
+                break;
             }
-            self.enter_ring(session);
+            self.place(session);
         }
+        // A claim is its claimer's alone at least for as long as this call takes.
+        let lease_until = now.plus(lease.max(Duration::from_micros(1)));
+        let mut claims = Vec::new();
+        while claims.len() < max {
+            let Some(id) = self.rotation.next() else { break };
+            claims.extend(self.claim_of(id, lease_until));
+            self.place(id);
+        }
+        // Whoever waits for an instant that has come needs nobody to wake it.
+        self.listeners.news = false;
+        claims
     }
 
-    /// Gives a session a turn, to be looked at when it comes.
-    fn enter_ring(&mut self, session: SessionId) {
-        let Some(lane) = self.lanes.get_mut(&session) else { return };
-        if let Some(at) = lane.timer.take() {
-            self.timers.remove(&(at, session));
+    /// When there may be more to claim.
+    pub(super) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.rotation.is_empty() { self.timers.first().map(|(at, _)| *at) } else { Some(now) }
+    }
+
+    /// The message needs no further attempt.
+    pub(super) fn complete(&mut self, claim: &Claim) -> bool {
+        if !self.is_good(claim) {
+            return false;
         }
-        if lane.is_empty() {
-            match lane.pause {
-                Some(pause) => self.set_timer(session, pause.until),
-                // A turn it still has finds no lane.
-                None => {
-                    self.lanes.remove(&session);
-                }
+        self.remove(claim.item.message);
+        true
+    }
+
+    /// The message gets its place again.
+    pub(super) fn retry_at(&mut self, claim: &Claim, at: Timestamp) -> bool {
+        if !self.is_good(claim) {
+            return false;
+        }
+        let Some(known) = self.known.get_mut(&claim.item.message) else { return false };
+        known.item.due_at = at;
+        known.token = 0;
+        let item = known.item;
+        if let Some(session) = self.sessions.get_mut(&item.session) {
+            if session.line.is_out(&item) {
+                session.lease_until = None;
+                session.line.put_back(Some(at), self.seen);
+            } else {
+                // The lease had ended, but nobody else has got the message since.
+                session.line.remove(&item, self.seen);
+                session.line.add(&item, self.seen);
             }
-            return;
         }
-        let Some(tenant) = lane.tenant else { return };
-        if lane.in_ring || lane.claimed.is_some() {
-            return;
-        }
-        lane.in_ring = true;
-        let ring = self.rings.entry(tenant).or_default();
-        if ring.is_empty() {
-            self.turns.push_back(tenant);
-        }
-        ring.push_back(session);
+        self.place(item.session);
+        true
     }
 
-    fn wake_later(&mut self, session: SessionId) {
-        if let Some(at) = self.lanes.get(&session).and_then(Lane::wakes_at) {
-            self.set_timer(session, at);
+    /// Hands out nothing of a session for a time.
+    pub(super) fn pause(&mut self, id: SessionId, pause: Pause) {
+        self.sessions.entry(id).or_insert_with(Session::new).pause = Some(pause);
+        self.place(id);
+    }
+
+    /// Ends a session's pause.
+    pub(super) fn resume(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.pause = None;
+            self.place(id);
         }
     }
 
-    fn set_timer(&mut self, session: SessionId, at: Timestamp) {
-        let Some(lane) = self.lanes.get_mut(&session) else { return };
-        if let Some(earlier) = lane.timer.replace(at) {
-            self.timers.remove(&(earlier, session));
+    /// Forgets a message that is not handed out.
+    pub(super) fn forget(&mut self, message: MessageId) {
+        let is_out = |known: &Known| {
+            self.sessions
+                .get(&known.item.session)
+                .is_some_and(|session| session.line.is_out(&known.item))
+        };
+        if self.known.get(&message).is_some_and(|known| !is_out(known)) {
+            self.remove(message);
         }
-        self.timers.insert((at, session));
+    }
+
+    /// Where a message stands.
+    pub(super) fn position(&self, message: MessageId) -> Option<Position> {
+        let item = &self.known.get(&message)?.item;
+        let session = self.sessions.get(&item.session)?;
+        let claimed = session.line.is_out(item);
+        Some(Position {
+            ahead: if claimed { 0 } else { session.line.ahead(item) },
+            due_at: item.due_at,
+            pause: session.pause,
+            claimed,
+        })
+    }
+
+    /// How many messages of a session there are.
+    pub(super) fn session_depth(&self, id: SessionId) -> u64 {
+        self.sessions.get(&id).map_or(0, |session| session.line.len() as u64)
+    }
+
+    /// How many messages there are.
+    pub(super) fn depth(&self) -> u64 {
+        self.known.len() as u64
+    }
+
+    /// Whoever waits now will come at `next_due` by itself.
+    pub(super) fn tell(&mut self, next_due: Option<Timestamp>) {
+        let comes_at = next_due.unwrap_or(Timestamp::MAX);
+        self.listeners.comes_at = self.listeners.comes_at.max(Some(comes_at));
+    }
+
+    /// Whether those who wait must be woken: something entered the rotation, or will before the
+    /// last of them comes by itself.
+    pub(super) fn take_news(&mut self) -> bool {
+        let Some(comes_at) = self.listeners.comes_at else { return false };
+        let earlier = self.timers.first().is_some_and(|(at, _)| *at < comes_at);
+        let news = self.listeners.news || earlier;
+        if news {
+            self.listeners = Listeners { comes_at: None, news: false };
+        }
+        news
+    }
+
+    fn is_good(&self, claim: &Claim) -> bool {
+        claim.token != 0
+            && self.known.get(&claim.item.message).is_some_and(|known| known.token == claim.token)
+    }
+
+    fn claim_of(&mut self, id: SessionId, lease_until: Timestamp) -> Option<Claim> {
+        let session = self.sessions.get_mut(&id)?;
+        session.turn = None;
+        let message = session.line.take(self.seen)?;
+        let known = self.known.get_mut(&message)?;
+        self.last_token += 1;
+        known.token = self.last_token;
+        session.line.set_out(&known.item);
+        session.lease_until = Some(lease_until);
+        Some(Claim { item: known.item, lease_until, token: known.token })
+    }
+
+    fn remove(&mut self, message: MessageId) {
+        let Some(Known { item, .. }) = self.known.remove(&message) else { return };
+        if let Some(session) = self.sessions.get_mut(&item.session) {
+            if session.line.is_out(&item) {
+                session.lease_until = None;
+            }
+            session.line.remove(&item, self.seen);
+        }
+        self.place(item.session);
+        shrink(&mut self.known);
+    }
+
+    /// Puts a session where it belongs after anything about it has changed or an instant that it
+    /// waited for has come.
+    fn place(&mut self, id: SessionId) {
+        let seen = self.seen;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.lease_until.is_some_and(|until| until <= seen) {
+            session.lease_until = None;
+            session.line.put_back(None, seen);
+        }
+        if session.pause.is_some_and(|pause| pause.until <= seen) {
+            session.pause = None;
+        }
+        let stand = session.stand(seen);
+        match (stand == Stand::InRotation, session.turn) {
+            (true, None) => {
+                session.turn = Some(self.rotation.enter(session.tenant, id));
+                self.listeners.news = true;
+            }
+            (false, Some(turn)) => {
+                self.rotation.leave(session.tenant, turn);
+                session.turn = None;
+            }
+            _ => {}
+        }
+        if stand != session.stand {
+            match session.stand {
+                Stand::Claimable(at) => drop(self.timers.remove(&(at, id))),
+                Stand::Forgettable(at) => drop(self.pauses.remove(&(at, id))),
+                Stand::InRotation | Stand::Gone => {}
+            }
+            match stand {
+                Stand::Claimable(at) => drop(self.timers.insert((at, id))),
+                Stand::Forgettable(at) => drop(self.pauses.insert((at, id))),
+                Stand::InRotation | Stand::Gone => {}
+            }
+            session.stand = stand;
+        }
+        if stand == Stand::Gone {
+            self.sessions.remove(&id);
+            shrink(&mut self.sessions);
+        }
+    }
+}
+
+impl Session {
+    fn new() -> Self {
+        Self {
+            tenant: TenantId(Uuid::nil()),
+            line: Line::default(),
+            lease_until: None,
+            pause: None,
+            turn: None,
+            stand: Stand::Gone,
+        }
+    }
+
+    /// Where the session belongs, given that leases and pauses that have ended are gone.
+    fn stand(&self, seen: Timestamp) -> Stand {
+        let paused_until = self.pause.map(|pause| pause.until);
+        if self.line.is_empty() {
+            return paused_until.map_or(Stand::Gone, Stand::Forgettable);
+        }
+        if let Some(until) = self.lease_until {
+            return Stand::Claimable(until);
+        }
+        match (self.line.may_leave(seen), paused_until) {
+            (true, None) => Stand::InRotation,
+            (true, Some(until)) => Stand::Claimable(until),
+            // A line that is not empty, nothing of it out, has a head; and this one is not due.
+            (false, _) => {
+                self.line.next_due().max(paused_until).map_or(Stand::Gone, Stand::Claimable)
+            }
+        }
+    }
+}
+
+/// Gives memory back once most of it lies idle.
+fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
+    if map.capacity() > 1024 && map.len() < map.capacity() / 8 {
+        map.shrink_to(map.len() * 2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::build::{at, session_id};
+    use crate::conformance::queue::item;
+    use crate::ports::queue::HeldBy;
+
+    const LEASE: Duration = Duration::from_secs(30);
+
+    fn of_session(session: u64, n: u64) -> QueueItem {
+        QueueItem { session: session_id(session), ..item(n) }
+    }
+
+    #[test]
+    fn nothing_remains_of_what_is_done() {
+        let mut state = State::new();
+        for n in 0..5000 {
+            state.push(&of_session(n % 2000, n));
+            state.pause(session_id(n), Pause { until: at(n), why: HeldBy::Rate });
+        }
+        let mut now = at(0);
+        while state.depth() > 0 {
+            for claim in state.claim(100, LEASE, now) {
+                assert!(state.complete(&claim));
+            }
+            now = now.plus(Duration::from_millis(10));
+        }
+        state.claim(0, LEASE, at(5000));
+        assert!(state.sessions.is_empty() && state.known.is_empty() && state.rotation.is_empty());
+        assert!(state.timers.is_empty() && state.pauses.is_empty());
+        assert!(state.known.capacity() <= 1024 && state.sessions.capacity() <= 1024);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_holds_up_nothing_that_was_not_to_wait() {
+        let mut state = State::new();
+        let late = QueueItem { due_at: at(5_000_000), ..of_session(2, 3) };
+        for item in [item(1), item(2), late] {
+            state.push(&item);
+        }
+        let claims = state.claim(1, LEASE, at(10_000_000));
+        assert!(state.complete(&claims[0]));
+        let claims = state.claim(100, LEASE, at(0));
+        assert_eq!(claims.iter().map(|claim| claim.item).collect::<Vec<_>>(), [item(2)]);
+        assert!(state.complete(&claims[0]));
+        assert_eq!(state.next_due(at(0)), Some(at(5_000_000)));
+        assert_eq!(state.claim(100, LEASE, at(5_000_000))[0].item, late);
     }
 }
