@@ -1,0 +1,154 @@
+//! Webhooks received, on SQLite.
+
+mod apply;
+
+use async_trait::async_trait;
+use messaging_core::domain::id::InboxId;
+use messaging_core::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxVerdict, Kept};
+use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::inbox_store::{InboxDepth, InboxStore};
+use messaging_core::ports::store_error::{BoxError, StoreError};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::column::{self, Id, Stored, decode_all, instant};
+use crate::error::Fault;
+use crate::inbox_store::apply::Prepared;
+use crate::store::SqliteStore;
+
+impl Stored for InboxEntry {
+    const ENTITY: &'static str = "inbox entry";
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        Ok(Self {
+            id: column::id(row, 0)?,
+            tenant: column::id(row, 1)?,
+            session: column::id(row, 2)?,
+            event: row.get(3)?,
+            key: row.get(4)?,
+            attempts: row.get(5)?,
+            due_at: instant(row, 6)?,
+            received_at: instant(row, 7)?,
+            payload: row.get(8)?,
+        })
+    }
+}
+
+#[async_trait]
+impl InboxStore for SqliteStore {
+    async fn keep(&self, entries: &[InboxEntry]) -> Result<Vec<Kept>, StoreError> {
+        let entries = entries.to_vec();
+        self.write(move |connection| entries.iter().map(|entry| keep(connection, entry)).collect())
+            .await
+    }
+
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<InboxEntry>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, tenant, session, event, key, attempts, due_at, received_at, payload
+                 FROM inbox INDEXED BY inbox_pending
+                 WHERE status = 'pending' AND due_at <= ?1 ORDER BY id LIMIT ?2",
+            )?;
+            decode_all(statement.query((now.as_micros(), limit))?)
+        })
+        .await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|connection| {
+            let next: Option<i64> = connection
+                .prepare_cached(
+                    "SELECT due_at FROM inbox INDEXED BY inbox_due
+                     WHERE status = 'pending' ORDER BY due_at LIMIT 1",
+                )?
+                .query_row([], |row| row.get(0))
+                .optional()?;
+            Ok(next.map(Timestamp::from_micros))
+        })
+        .await
+    }
+
+    async fn apply(&self, effects: &[(InboxId, InboxEffect)]) -> Result<Vec<Applied>, StoreError> {
+        let effects = effects
+            .iter()
+            .map(|(id, effect)| Ok((*id, Prepared::new(effect.clone())?)))
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        self.write(move |connection| {
+            effects.iter().map(|(id, effect)| apply::apply(connection, *id, effect)).collect()
+        })
+        .await
+    }
+
+    async fn defer(&self, verdicts: &[(InboxId, InboxVerdict)]) -> Result<(), StoreError> {
+        let verdicts = verdicts.to_vec();
+        self.write(move |connection| {
+            verdicts.iter().try_for_each(|(id, verdict)| defer(connection, *id, *verdict))
+        })
+        .await
+    }
+
+    async fn depth(&self) -> Result<InboxDepth, StoreError> {
+        self.read(|connection| {
+            let count = |sql| {
+                let count: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+                Ok::<_, Fault>(u64::try_from(count).unwrap_or(0))
+            };
+            Ok(InboxDepth {
+                pending: count("SELECT count(*) FROM inbox WHERE status = 'pending'")?,
+                dead: count("SELECT count(*) FROM inbox WHERE status = 'dead'")?,
+            })
+        })
+        .await
+    }
+}
+
+fn keep(connection: &Connection, entry: &InboxEntry) -> Result<Kept, Fault> {
+    let is_new = connection
+        .prepare_cached(
+            "INSERT INTO inbox_keys (session, event, key, received_at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute((
+            entry.session.bytes(),
+            &entry.event,
+            &entry.key,
+            entry.received_at.as_micros(),
+        ))?
+        == 1;
+    if !is_new {
+        return Ok(Kept::Repeat);
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO inbox (
+                 id, tenant, session, event, key, status, attempts, due_at, received_at, payload
+             ) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?7, ?8, ?9)",
+        )?
+        .execute((
+            entry.id.bytes(),
+            entry.tenant.bytes(),
+            entry.session.bytes(),
+            &entry.event,
+            &entry.key,
+            entry.attempts,
+            entry.due_at.as_micros(),
+            entry.received_at.as_micros(),
+            &entry.payload,
+        ))?;
+    Ok(Kept::New)
+}
+
+/// Only what is still to be applied: an entry that was applied meanwhile stays so.
+fn defer(connection: &Connection, id: InboxId, verdict: InboxVerdict) -> Result<(), Fault> {
+    let (status, due_at) = match verdict {
+        InboxVerdict::RetryAt(at) => ("pending", Some(at.as_micros())),
+        InboxVerdict::Unmatched => ("unmatched", None),
+        InboxVerdict::Dead => ("dead", None),
+    };
+    connection
+        .prepare_cached(
+            "UPDATE inbox SET status = ?2, due_at = coalesce(?3, due_at), attempts = attempts + 1
+             WHERE id = ?1 AND status = 'pending'",
+        )?
+        .execute((id.bytes(), status, due_at))?;
+    Ok(())
+}

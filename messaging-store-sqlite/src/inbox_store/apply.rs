@@ -1,0 +1,109 @@
+//! Gives a kept webhook its effect, in the transaction that records that it has it.
+
+use messaging_core::domain::id::{InboxId, SessionId};
+use messaging_core::domain::inbox::{Applied, InboxEffect};
+use messaging_core::domain::message::{ChangeOutcome, Message};
+use messaging_core::ports::store_error::{BoxError, StoreError};
+use rusqlite::{Connection, Row};
+
+use crate::column::{self, BadColumn, Id, Stored, decode_first};
+use crate::error::Fault;
+use crate::message_store::row::NewMessage;
+use crate::message_store::{change, row};
+use crate::session_store::row::{Recorded, record_status};
+
+/// An effect whose message, where it brings one, is ready to be written.
+pub(super) enum Prepared {
+    Receive(Box<(Message, NewMessage)>),
+    Other(InboxEffect),
+}
+
+impl Prepared {
+    pub(super) fn new(effect: InboxEffect) -> Result<Self, StoreError> {
+        Ok(match effect {
+            InboxEffect::Receive(message) => {
+                let new = NewMessage::new((*message).clone())?;
+                Self::Receive(Box::new((*message, new)))
+            }
+            other => Self::Other(other),
+        })
+    }
+}
+
+/// What of an entry decides whether its effect is still wanted.
+struct Standing {
+    session: SessionId,
+    is_applied: bool,
+}
+
+impl Stored for Standing {
+    const ENTITY: &'static str = "inbox entry";
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        let status = row.get_ref(2)?.as_str().map_err(|_| BadColumn("status"))?;
+        Ok(Self { session: column::id(row, 1)?, is_applied: status == "applied" })
+    }
+}
+
+/// Gives one entry its effect.
+pub(super) fn apply(
+    connection: &Connection,
+    id: InboxId,
+    effect: &Prepared,
+) -> Result<Applied, Fault> {
+    let mut statement =
+        connection.prepare_cached("SELECT id, session, status FROM inbox WHERE id = ?1")?;
+    let standing: Option<Standing> = decode_first(statement.query([id.bytes()])?)?;
+    let Some(standing) = standing.filter(|standing| !standing.is_applied) else {
+        return Ok(Applied::Known);
+    };
+    let applied = match effect {
+        Prepared::Receive(both) => receive(connection, &both.0, &both.1)?,
+        Prepared::Other(effect) => take_effect(connection, standing.session, effect)?,
+    };
+    if applied != Applied::Unmatched {
+        connection
+            .prepare_cached("UPDATE inbox SET status = 'applied' WHERE id = ?1")?
+            .execute([id.bytes()])?;
+    }
+    Ok(applied)
+}
+
+/// Keeps a message that came in, once for each (session, provider message id).
+fn receive(connection: &Connection, message: &Message, new: &NewMessage) -> Result<Applied, Fault> {
+    if let Some(provider_id) = &message.provider_message_id {
+        let is_known = connection
+            .prepare_cached(
+                "SELECT 1 FROM messages
+                 WHERE session = ?1 AND provider_message_id = ?2 AND direction = ?3",
+            )?
+            .exists((message.session.bytes(), provider_id.as_str(), message.direction.as_str()))?;
+        if is_known {
+            return Ok(Applied::Known);
+        }
+    }
+    row::insert(connection, new)?;
+    Ok(Applied::Done(Some(Box::new(message.clone()))))
+}
+
+fn take_effect(
+    connection: &Connection,
+    session: SessionId,
+    effect: &InboxEffect,
+) -> Result<Applied, Fault> {
+    Ok(match effect {
+        InboxEffect::Change(change) => match change::change(connection, change)? {
+            ChangeOutcome::Moved { message, .. } => Applied::Done(Some(message)),
+            ChangeOutcome::Kept => Applied::Done(None),
+            ChangeOutcome::Refused(_) => Applied::Known,
+            ChangeOutcome::NotFound => Applied::Unmatched,
+        },
+        InboxEffect::Session { status, at, own_address } => {
+            match record_status(connection, session, *status, *at, own_address.as_ref())? {
+                Recorded::Changed(_) => Applied::Done(None),
+                Recorded::Same | Recorded::Outdated | Recorded::NotFound => Applied::Known,
+            }
+        }
+        InboxEffect::Nothing | InboxEffect::Receive(_) => Applied::Done(None),
+    })
+}

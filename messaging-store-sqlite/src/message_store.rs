@@ -1,0 +1,147 @@
+//! Messages and bulk requests on SQLite. Each file below holds the statements of one concern.
+
+pub(crate) mod bulk;
+pub(crate) mod change;
+mod history;
+mod list;
+pub(crate) mod row;
+mod statistics;
+mod waiting;
+
+use async_trait::async_trait;
+use messaging_core::domain::batch::{Batch, BatchProgress};
+use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
+use messaging_core::domain::id::{BatchId, MessageId, SessionId, TenantId};
+use messaging_core::domain::message::{
+    ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
+};
+use messaging_core::domain::statistics::{Statistics, StatisticsRange};
+use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::store_error::StoreError;
+
+use crate::message_store::row::NewMessage;
+use crate::store::SqliteStore;
+
+#[async_trait]
+impl MessageStore for SqliteStore {
+    async fn insert(&self, messages: &[Message]) -> Result<(), StoreError> {
+        // Turned into columns here, so that the one thread that writes does only that.
+        let messages = NewMessage::all(messages)?;
+        self.write(move |connection| row::insert_all(connection, &messages)).await
+    }
+
+    async fn insert_batch(&self, batch: &Batch, messages: &[Message]) -> Result<(), StoreError> {
+        let (batch, messages) = (batch.clone(), NewMessage::all(messages)?);
+        self.write(move |connection| {
+            bulk::insert(connection, &batch)?;
+            row::insert_all(connection, &messages)
+        })
+        .await
+    }
+
+    async fn change(&self, changes: &[StatusChange]) -> Result<Vec<ChangeOutcome>, StoreError> {
+        let changes = changes.to_vec();
+        self.write(move |connection| {
+            changes.iter().map(|each| change::change(connection, each)).collect()
+        })
+        .await
+    }
+
+    async fn find(&self, tenant: TenantId, id: MessageId) -> Result<Option<Message>, StoreError> {
+        self.read(move |connection| row::find_owned(connection, tenant, id)).await
+    }
+
+    async fn load(&self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
+        let mut ids = ids.to_vec();
+        // In order, so that neighbours are read from the same pages; and each once.
+        ids.sort_unstable();
+        ids.dedup();
+        self.read(move |connection| {
+            let found = ids.iter().map(|id| row::find(connection, *id));
+            found.filter_map(Result::transpose).collect()
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        tenant: TenantId,
+        filter: &MessageFilter,
+        portion: Portion,
+    ) -> Result<MessagePage, StoreError> {
+        let filter = filter.clone();
+        self.read(move |connection| list::list(connection, tenant, &filter, portion)).await
+    }
+
+    async fn events(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+    ) -> Result<Option<Vec<MessageEvent>>, StoreError> {
+        self.read(move |connection| history::of(connection, tenant, id)).await
+    }
+
+    async fn statistics(
+        &self,
+        tenant: TenantId,
+        range: &StatisticsRange,
+    ) -> Result<Statistics, StoreError> {
+        let range = *range;
+        self.read(move |connection| statistics::count(connection, tenant, &range)).await
+    }
+
+    async fn find_batch(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+    ) -> Result<Option<BatchProgress>, StoreError> {
+        self.read(move |connection| bulk::progress(connection, tenant, id)).await
+    }
+
+    async fn cancel_batch(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+        now: Timestamp,
+    ) -> Result<Option<Vec<MessageId>>, StoreError> {
+        self.write(move |connection| bulk::cancel(connection, tenant, id, now)).await
+    }
+
+    async fn release_from_batch(&self, batch: BatchId) -> Result<Vec<QueueItem>, StoreError> {
+        self.write(move |connection| bulk::release(connection, batch)).await
+    }
+
+    async fn batches_holding(
+        &self,
+        after: Option<BatchId>,
+        limit: u32,
+    ) -> Result<Vec<BatchId>, StoreError> {
+        self.read(move |connection| bulk::holding(connection, after, limit)).await
+    }
+
+    async fn pending(
+        &self,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<QueueItem>, StoreError> {
+        self.read(move |connection| waiting::pending(connection, after, limit)).await
+    }
+
+    async fn attempts_since(
+        &self,
+        session: SessionId,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Timestamp>, StoreError> {
+        self.read(move |connection| history::attempts(connection, session, since, now)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.write(|connection| {
+            connection.prepare_cached("UPDATE pulse SET beat = beat + 1")?.execute([])?;
+            Ok(())
+        })
+        .await
+    }
+}

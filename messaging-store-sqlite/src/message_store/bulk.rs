@@ -1,0 +1,181 @@
+//! Bulk requests: how far they have come, what they hold back, what they let in.
+
+use std::collections::BTreeMap;
+
+use messaging_core::domain::batch::{Batch, BatchProgress};
+use messaging_core::domain::id::{BatchId, MessageId, TenantId};
+use messaging_core::domain::message::{
+    ChangeOutcome, Message, MessageRef, QueueItem, StatusChange,
+};
+use messaging_core::domain::status::{Status, StatusEvent};
+use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::store_error::BoxError;
+use rusqlite::{Connection, Row};
+
+use crate::column::{self, Id, Stored, decode_all, decode_first, instant, named, optional_instant};
+use crate::error::Fault;
+use crate::message_store::change::change_found;
+use crate::message_store::row::message_columns;
+use crate::message_store::waiting::queue_item_columns;
+
+impl Stored for Batch {
+    const ENTITY: &'static str = "batch";
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        Ok(Self {
+            id: column::id(row, 0)?,
+            tenant: column::id(row, 1)?,
+            session: column::id(row, 2)?,
+            batch_size: row.get(3)?,
+            accepted: row.get(4)?,
+            rejected: row.get(5)?,
+            created_at: instant(row, 6)?,
+            cancelled_at: optional_instant(row, 7)?,
+        })
+    }
+}
+
+/// One line of a batch's count.
+struct Count(Status, u64);
+
+impl Stored for Count {
+    const ENTITY: &'static str = "batch";
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        Ok(Self(named(row, 1)?, u64::try_from(row.get::<_, i64>(2)?)?))
+    }
+}
+
+/// Writes a bulk request.
+pub(super) fn insert(connection: &Connection, batch: &Batch) -> Result<(), Fault> {
+    connection
+        .prepare_cached("INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+        .execute((
+            batch.id.bytes(),
+            batch.tenant.bytes(),
+            batch.session.bytes(),
+            batch.batch_size,
+            batch.accepted,
+            batch.rejected,
+            batch.created_at.as_micros(),
+            batch.cancelled_at.map(|at| at.as_micros()),
+        ))?;
+    Ok(())
+}
+
+fn find(connection: &Connection, id: BatchId) -> Result<Option<Batch>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, tenant, session, batch_size, accepted, rejected, created_at, cancelled_at
+         FROM batches WHERE id = ?1",
+    )?;
+    decode_first(statement.query([id.bytes()])?)
+}
+
+/// One tenant's bulk request and where its messages stand.
+pub(super) fn progress(
+    connection: &Connection,
+    tenant: TenantId,
+    id: BatchId,
+) -> Result<Option<BatchProgress>, Fault> {
+    let Some(batch) = find(connection, id)?.filter(|batch| batch.tenant == tenant) else {
+        return Ok(None);
+    };
+    let mut statement = connection.prepare_cached(
+        "SELECT batch, status, count(*) FROM messages WHERE batch = ?1 GROUP BY status",
+    )?;
+    let counts: Vec<Count> = decode_all(statement.query([id.bytes()])?)?;
+    let by_status: BTreeMap<_, _> =
+        counts.into_iter().map(|Count(status, n)| (status, n)).collect();
+    Ok(Some(BatchProgress { batch, by_status }))
+}
+
+/// Cancels what of one tenant's bulk request still waits, and marks it cancelled.
+pub(super) fn cancel(
+    connection: &Connection,
+    tenant: TenantId,
+    id: BatchId,
+    now: Timestamp,
+) -> Result<Option<Vec<MessageId>>, Fault> {
+    if find(connection, id)?.is_none_or(|batch| batch.tenant != tenant) {
+        return Ok(None);
+    }
+    connection
+        .prepare_cached(
+            "UPDATE batches SET cancelled_at = ?2 WHERE id = ?1 AND cancelled_at IS NULL",
+        )?
+        .execute((id.bytes(), now.as_micros()))?;
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        message_columns!(),
+        " FROM messages WHERE batch = ?1 AND (status = 'queued' OR status = 'retry') ORDER BY id"
+    ))?;
+    let waiting: Vec<Message> = decode_all(statement.query([id.bytes()])?)?;
+    let mut moved = Vec::with_capacity(waiting.len());
+    for message in waiting {
+        let id = message.id;
+        let cancel = StatusChange::new(MessageRef::Id(id), StatusEvent::Cancel, now);
+        if let ChangeOutcome::Moved { .. } = change_found(connection, message, &cancel)? {
+            moved.push(id);
+        }
+    }
+    Ok(Some(moved))
+}
+
+/// Lets as many held messages in as there is room for.
+pub(super) fn release(connection: &Connection, id: BatchId) -> Result<Vec<QueueItem>, Fault> {
+    let Some(batch) = find(connection, id)? else {
+        return Ok(Vec::new());
+    };
+    let taken: i64 = connection
+        .prepare_cached(
+            "SELECT count(*) FROM messages WHERE batch = ?1 AND held_by_batch = 0
+                 AND (status = 'queued' OR status = 'retry' OR status = 'sending')",
+        )?
+        .query_row([id.bytes()], |row| row.get(0))?;
+    let room = i64::from(batch.batch_size) - taken;
+    // A negative limit would mean none at all.
+    if room <= 0 {
+        return Ok(Vec::new());
+    }
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        queue_item_columns!(),
+        " FROM messages
+         WHERE batch = ?1 AND held_by_batch = 1 AND recipient IS NOT NULL
+         ORDER BY id LIMIT ?2"
+    ))?;
+    let released: Vec<QueueItem> = decode_all(statement.query((id.bytes(), room))?)?;
+    for item in &released {
+        connection
+            .prepare_cached("UPDATE messages SET held_by_batch = 0 WHERE id = ?1")?
+            .execute([item.message.bytes()])?;
+    }
+    Ok(released)
+}
+
+/// Bulk requests that hold messages back, in order of id.
+///
+/// Goes from one to the next in the index, so a request that holds thousands costs one step.
+pub(super) fn holding(
+    connection: &Connection,
+    after: Option<BatchId>,
+    limit: u32,
+) -> Result<Vec<BatchId>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT batch FROM messages INDEXED BY messages_held
+         WHERE held_by_batch = 1 AND batch > ?1 ORDER BY batch LIMIT 1",
+    )?;
+    let mut all = Vec::new();
+    let mut last = after;
+    while all.len() < limit as usize {
+        let above = last.as_ref().map_or(&[][..], |id| id.bytes());
+        let mut rows = statement.query([above])?;
+        let Some(row) = rows.next()? else {
+            break;
+        };
+        let next: BatchId = column::id(row, 0)?;
+        all.push(next);
+        last = Some(next);
+    }
+    Ok(all)
+}

@@ -1,0 +1,49 @@
+//! Finds a message, applies what happened to it, and writes it back.
+
+use messaging_core::domain::message::applied::ChangeEffect;
+use messaging_core::domain::message::{ChangeOutcome, Message, MessageRef, StatusChange};
+use rusqlite::Connection;
+
+use crate::error::Fault;
+use crate::message_store::{history, row};
+
+/// Applies one change.
+pub(crate) fn change(
+    connection: &Connection,
+    change: &StatusChange,
+) -> Result<ChangeOutcome, Fault> {
+    let found = match &change.message {
+        MessageRef::Id(id) => row::find(connection, *id)?,
+        MessageRef::Owned(tenant, id) => row::find_owned(connection, *tenant, *id)?,
+        MessageRef::Provider(session, id) => row::find_at_provider(connection, *session, id)?,
+    };
+    match found {
+        Some(message) => change_found(connection, message, change),
+        None => Ok(ChangeOutcome::NotFound),
+    }
+}
+
+/// Applies a change to the message it is about.
+pub(super) fn change_found(
+    connection: &Connection,
+    mut message: Message,
+    change: &StatusChange,
+) -> Result<ChangeOutcome, Fault> {
+    let known_provider_id = message.provider_message_id.clone();
+    let effect = message.apply(change);
+    let (line, attempt_of) = match &effect {
+        ChangeEffect::Moved { ends_attempt, line, .. } => {
+            (line, ends_attempt.then_some(message.session))
+        }
+        ChangeEffect::Kept { line } => (line, None),
+        ChangeEffect::Refused(status) => return Ok(ChangeOutcome::Refused(*status)),
+    };
+    history::add(connection, message.id, line, attempt_of)?;
+    row::update(connection, &message, message.provider_message_id != known_provider_id)?;
+    Ok(match effect {
+        ChangeEffect::Moved { from, .. } => {
+            ChangeOutcome::Moved { from, message: Box::new(message) }
+        }
+        _ => ChangeOutcome::Kept,
+    })
+}

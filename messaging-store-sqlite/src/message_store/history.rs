@@ -1,0 +1,114 @@
+//! The history of messages, and of the attempts made through a session.
+
+use messaging_core::domain::id::{MessageId, SessionId, TenantId};
+use messaging_core::domain::message::MessageEvent;
+use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::store_error::BoxError;
+use rusqlite::{Connection, Row};
+
+use crate::column::{Id, Stored, decode_all, failure, instant, named, optional_named};
+use crate::error::Fault;
+
+/// Reads a line; the message's id stands first, for errors.
+impl Stored for MessageEvent {
+    const ENTITY: &'static str = "history of message";
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        Ok(Self {
+            at: instant(row, 1)?,
+            event: optional_named(row, 2)?,
+            status: named(row, 3)?,
+            attempts: row.get(4)?,
+            failure: failure(row, 5)?,
+        })
+    }
+}
+
+/// Writes the first line of a message's history.
+pub(super) fn begin(
+    connection: &Connection,
+    message: MessageId,
+    line: &MessageEvent,
+) -> Result<(), Fault> {
+    write(
+        connection,
+        "INSERT INTO message_events VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        message,
+        line,
+        None,
+    )
+}
+
+/// Adds a line to a message's history; `attempt_of` is the session, where it ended an attempt that
+/// counts.
+pub(super) fn add(
+    connection: &Connection,
+    message: MessageId,
+    line: &MessageEvent,
+    attempt_of: Option<SessionId>,
+) -> Result<(), Fault> {
+    let sql = "INSERT INTO message_events
+         SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
+         FROM message_events WHERE message = ?1";
+    write(connection, sql, message, line, attempt_of)
+}
+
+fn write(
+    connection: &Connection,
+    sql: &'static str,
+    message: MessageId,
+    line: &MessageEvent,
+    attempt_of: Option<SessionId>,
+) -> Result<(), Fault> {
+    let failure = line.failure.as_ref();
+    connection.prepare_cached(sql)?.execute((
+        message.bytes(),
+        line.at.as_micros(),
+        line.event.map(|event| event.as_str()),
+        line.status.as_str(),
+        line.attempts,
+        failure.map(|failure| failure.code.as_str()),
+        failure.and_then(|failure| failure.detail.as_deref()),
+        attempt_of.as_ref().map(Id::bytes),
+    ))?;
+    Ok(())
+}
+
+/// The history of one tenant's message, oldest first.
+pub(super) fn of(
+    connection: &Connection,
+    tenant: TenantId,
+    id: MessageId,
+) -> Result<Option<Vec<MessageEvent>>, Fault> {
+    let is_there = connection
+        .prepare_cached("SELECT 1 FROM messages WHERE id = ?1 AND tenant = ?2")?
+        .exists((id.bytes(), tenant.bytes()))?;
+    if !is_there {
+        return Ok(None);
+    }
+    let mut statement = connection.prepare_cached(
+        "SELECT message, at, event, status, attempts, failure_code, failure_detail
+         FROM message_events WHERE message = ?1 ORDER BY number",
+    )?;
+    Ok(Some(decode_all(statement.query([id.bytes()])?)?))
+}
+
+/// When attempts through this session ended since then; those under way end now.
+pub(super) fn attempts(
+    connection: &Connection,
+    session: SessionId,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<Timestamp>, Fault> {
+    let mut ended = connection
+        .prepare_cached("SELECT at FROM message_events WHERE attempt_of = ?1 AND at >= ?2")?;
+    let mut under_way = connection
+        .prepare_cached("SELECT ?2 FROM messages WHERE session = ?1 AND status = 'sending'")?;
+    let micros = |row: &Row<'_>| row.get(0).map(Timestamp::from_micros);
+    let mut all = ended
+        .query_map((session.bytes(), since.as_micros()), micros)?
+        .chain(under_way.query_map((session.bytes(), now.as_micros()), micros)?)
+        .collect::<Result<Vec<_>, _>>()?;
+    all.sort_unstable();
+    Ok(all)
+}

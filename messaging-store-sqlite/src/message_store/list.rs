@@ -1,0 +1,107 @@
+//! A tenant's messages, filtered, in portions.
+
+use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
+use messaging_core::domain::id::TenantId;
+use messaging_core::domain::message::Message;
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use crate::column::{Id, decode_all};
+use crate::error::Fault;
+use crate::message_store::row::message_columns;
+
+/// Conditions that must all hold, and the values they ask for.
+struct Conditions {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    fn of(tenant: TenantId, filter: &MessageFilter) -> Self {
+        let mut all = Self { sql: String::new(), values: Vec::new() };
+        all.and("tenant = ?", [blob(&tenant)]);
+        if let Some(session) = &filter.session {
+            all.and("session = ?", [blob(session)]);
+        }
+        if let Some(batch) = &filter.batch {
+            all.and("batch = ?", [blob(batch)]);
+        }
+        if let Some(direction) = filter.direction {
+            all.and("direction = ?", [text(direction.as_str())]);
+        }
+        if let Some(status) = filter.status {
+            all.and("status = ?", [text(status.as_str())]);
+        }
+        if let Some(from) = filter.from {
+            all.and("created_at >= ?", [Value::Integer(from.as_micros())]);
+        }
+        if let Some(to) = filter.to {
+            all.and("created_at <= ?", [Value::Integer(to.as_micros())]);
+        }
+        if let Some(campaign) = &filter.campaign {
+            all.and("campaign = ?", [text(campaign)]);
+        }
+        if let Some(search) = &filter.search {
+            // `instr` takes every character as it is, where LIKE would have to be kept from
+            // reading some; `lower` knows the letters of ASCII, as promised, and no others.
+            let search = text(&search.to_ascii_lowercase());
+            all.and(
+                "(instr(lower(body), ?) OR instr(lower(sender), ?) OR instr(lower(recipient), ?))",
+                [search.clone(), search.clone(), search],
+            );
+        }
+        all
+    }
+
+    fn and<const N: usize>(&mut self, condition: &str, values: [Value; N]) {
+        self.sql.push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
+        self.sql.push_str(condition);
+        self.values.extend(values);
+    }
+}
+
+fn blob(id: &impl Id) -> Value {
+    Value::Blob(id.bytes().to_vec())
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+/// One portion of a tenant's messages, newest first, and how many there are in all.
+pub(super) fn list(
+    connection: &Connection,
+    tenant: TenantId,
+    filter: &MessageFilter,
+    portion: Portion,
+) -> Result<MessagePage, Fault> {
+    let mut conditions = Conditions::of(tenant, filter);
+    let total: i64 = connection
+        .prepare_cached(&format!("SELECT count(*) FROM messages{}", conditions.sql))?
+        .query_row(params_from_iter(&conditions.values), |row| row.get(0))?;
+    let (limit, offset) = match portion {
+        Portion::Page { page, limit } => {
+            (limit, i64::from(page.saturating_sub(1)) * i64::from(limit))
+        }
+        Portion::OlderThan { message, limit } => {
+            conditions.and("id < ?", [blob(&message)]);
+            (limit, 0)
+        }
+    };
+    // One more than asked for tells whether there are older ones.
+    conditions.values.push(Value::Integer(i64::from(limit) + 1));
+    conditions.values.push(Value::Integer(offset));
+    let mut statement = connection.prepare_cached(&format!(
+        concat!(
+            "SELECT ",
+            message_columns!(),
+            " FROM messages{} ORDER BY id DESC LIMIT ? OFFSET ?"
+        ),
+        conditions.sql
+    ))?;
+    let mut messages: Vec<Message> =
+        decode_all(statement.query(params_from_iter(&conditions.values))?)?;
+    let has_more = messages.len() > limit as usize;
+    messages.truncate(limit as usize);
+    Ok(MessagePage { messages, total: u64::try_from(total).unwrap_or(0), has_more })
+}

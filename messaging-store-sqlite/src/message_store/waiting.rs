@@ -1,0 +1,57 @@
+//! What waits to be sent, in the form a queue takes.
+
+use messaging_core::domain::address::{Address, RecipientKey};
+use messaging_core::domain::id::{MessageId, SessionId};
+use messaging_core::domain::message::QueueItem;
+use messaging_core::ports::store_error::BoxError;
+use rusqlite::{Connection, Row};
+
+use crate::column::{self, Id, Stored, decode_all, instant, named};
+use crate::error::Fault;
+
+/// What [`QueueItem`] is read from, in the order of [`Stored::read`].
+macro_rules! queue_item_columns {
+    () => {
+        "id, tenant, session, recipient, priority, due_at"
+    };
+}
+pub(super) use queue_item_columns;
+
+impl Stored for QueueItem {
+    const ENTITY: &'static str = "message";
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        let session: SessionId = column::id(row, 2)?;
+        let recipient = Address::from_stored(row.get_ref(3)?.as_str()?);
+        Ok(Self {
+            message: column::id(row, 0)?,
+            tenant: column::id(row, 1)?,
+            session,
+            recipient: RecipientKey::of(session, &recipient),
+            priority: named(row, 4)?,
+            due_at: instant(row, 5)?,
+        })
+    }
+}
+
+/// Outbound messages that a queue ought to know, in order of id.
+///
+/// The conditions on direction, holding and status are those of the index, word for word: only so
+/// does SQLite see that the index holds them all.
+pub(super) fn pending(
+    connection: &Connection,
+    after: Option<MessageId>,
+    limit: u32,
+) -> Result<Vec<QueueItem>, Fault> {
+    let after = after.as_ref().map_or(&[][..], |id| id.bytes());
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        queue_item_columns!(),
+        " FROM messages INDEXED BY messages_pending
+         WHERE id > ?1 AND direction = 'outbound' AND held_by_batch = 0
+             AND (status = 'queued' OR status = 'retry' OR status = 'sending')
+             AND recipient IS NOT NULL
+         ORDER BY id LIMIT ?2"
+    ))?;
+    decode_all(statement.query((after, limit))?)
+}

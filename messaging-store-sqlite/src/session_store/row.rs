@@ -1,0 +1,181 @@
+//! A session as a row, and back.
+
+use messaging_core::domain::address::Address;
+use messaging_core::domain::id::{SessionId, TenantId};
+use messaging_core::domain::session::{ProviderSession, Session, SessionPatch, SessionStatus};
+use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::store_error::BoxError;
+use rusqlite::{Connection, Row};
+
+use crate::column::{self, Id, Stored, decode_first, instant, named, optional_address};
+use crate::error::Fault;
+
+/// What [`Session`] is read from, in the order of [`Stored::read`].
+macro_rules! session_columns {
+    () => {
+        "id, tenant, name, server, server_name, adopted, status, status_at, own_address, \
+         on_rate_limit, created_at, updated_at"
+    };
+}
+pub(super) use session_columns;
+
+impl Stored for Session {
+    const ENTITY: &'static str = "session";
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        Ok(Self {
+            id: column::id(row, 0)?,
+            tenant: column::id(row, 1)?,
+            name: row.get(2)?,
+            place: ProviderSession { server: row.get(3)?, name: row.get(4)? },
+            adopted: row.get(5)?,
+            status: named(row, 6)?,
+            status_at: instant(row, 7)?,
+            own_address: optional_address(row, 8)?,
+            on_rate_limit: named(row, 9)?,
+            created_at: instant(row, 10)?,
+            updated_at: instant(row, 11)?,
+        })
+    }
+}
+
+impl Stored for (SessionId, ProviderSession) {
+    const ENTITY: &'static str = "session";
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        Ok((column::id(row, 0)?, ProviderSession { server: row.get(1)?, name: row.get(2)? }))
+    }
+}
+
+/// Writes a new session.
+pub(super) fn insert(connection: &Connection, session: &Session) -> Result<(), Fault> {
+    connection
+        .prepare_cached(concat!(
+            "INSERT INTO sessions (",
+            session_columns!(),
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+        ))?
+        .execute((
+            session.id.bytes(),
+            session.tenant.bytes(),
+            &session.name,
+            &session.place.server,
+            &session.place.name,
+            session.adopted,
+            session.status.as_str(),
+            session.status_at.as_micros(),
+            session.own_address.as_ref().map(Address::as_str),
+            session.on_rate_limit.as_str(),
+            session.created_at.as_micros(),
+            session.updated_at.as_micros(),
+        ))?;
+    Ok(())
+}
+
+/// Writes back what can change of a session.
+fn update(connection: &Connection, session: &Session) -> Result<(), Fault> {
+    connection
+        .prepare_cached(
+            "UPDATE sessions SET name = ?2, status = ?3, status_at = ?4, own_address = ?5,
+                 on_rate_limit = ?6, updated_at = ?7
+             WHERE id = ?1",
+        )?
+        .execute((
+            session.id.bytes(),
+            &session.name,
+            session.status.as_str(),
+            session.status_at.as_micros(),
+            session.own_address.as_ref().map(Address::as_str),
+            session.on_rate_limit.as_str(),
+            session.updated_at.as_micros(),
+        ))?;
+    Ok(())
+}
+
+/// The session of this id, whosever it is.
+pub(super) fn find(connection: &Connection, id: SessionId) -> Result<Option<Session>, Fault> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        session_columns!(),
+        " FROM sessions WHERE id = ?1"
+    ))?;
+    decode_first(statement.query([id.bytes()])?)
+}
+
+/// The session of this id, where it is this tenant's.
+pub(super) fn find_owned(
+    connection: &Connection,
+    tenant: TenantId,
+    id: SessionId,
+) -> Result<Option<Session>, Fault> {
+    Ok(find(connection, id)?.filter(|session| session.tenant == tenant))
+}
+
+/// Changes one tenant's session.
+pub(super) fn patch(
+    connection: &Connection,
+    tenant: TenantId,
+    id: SessionId,
+    patch: &SessionPatch,
+    now: Timestamp,
+) -> Result<Option<Session>, Fault> {
+    let Some(mut session) = find_owned(connection, tenant, id)? else {
+        return Ok(None);
+    };
+    if let Some(name) = &patch.name {
+        session.name.clone_from(name);
+    }
+    if let Some(on_rate_limit) = patch.on_rate_limit {
+        session.on_rate_limit = on_rate_limit;
+    }
+    session.updated_at = now;
+    update(connection, &session)?;
+    Ok(Some(session))
+}
+
+/// What became of a session's state that was told.
+pub(crate) enum Recorded {
+    /// Another one than before.
+    Changed(Box<Session>),
+    /// The same as before, now known to be true later.
+    Same,
+    /// A later one is known.
+    Outdated,
+    /// No such session.
+    NotFound,
+}
+
+impl Recorded {
+    /// The session, where its status changed.
+    pub(super) fn changed(self) -> Option<Session> {
+        match self {
+            Self::Changed(session) => Some(*session),
+            _ => None,
+        }
+    }
+}
+
+/// Records a session's state unless a later one is known.
+pub(crate) fn record_status(
+    connection: &Connection,
+    id: SessionId,
+    status: SessionStatus,
+    at: Timestamp,
+    own_address: Option<&Address>,
+) -> Result<Recorded, Fault> {
+    let Some(mut session) = find(connection, id)? else {
+        return Ok(Recorded::NotFound);
+    };
+    if at < session.status_at {
+        return Ok(Recorded::Outdated);
+    }
+    let has_changed = session.status != status;
+    session.status = status;
+    session.status_at = at;
+    if own_address.is_some() {
+        session.own_address = own_address.cloned();
+    }
+    session.updated_at = session.updated_at.max(at);
+    update(connection, &session)?;
+    Ok(if has_changed { Recorded::Changed(Box::new(session)) } else { Recorded::Same })
+}

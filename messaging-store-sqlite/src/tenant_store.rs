@@ -1,0 +1,61 @@
+//! Tenants on SQLite.
+
+use async_trait::async_trait;
+use messaging_core::domain::id::TenantId;
+use messaging_core::domain::tenant::Tenant;
+use messaging_core::ports::store_error::{BoxError, StoreError};
+use messaging_core::ports::tenant_store::TenantStore;
+use rusqlite::Row;
+
+use crate::column::{self, Id, Stored, decode_all, decode_first, instant};
+use crate::store::SqliteStore;
+
+impl Stored for Tenant {
+    const ENTITY: &'static str = "tenant";
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        Ok(Self { id: column::id(row, 0)?, name: row.get(1)?, created_at: instant(row, 2)? })
+    }
+}
+
+#[async_trait]
+impl TenantStore for SqliteStore {
+    async fn insert(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        let tenant = tenant.clone();
+        self.write(move |connection| {
+            connection
+                .prepare_cached("INSERT INTO tenants (id, name, created_at) VALUES (?1, ?2, ?3)")?
+                .execute((tenant.id.bytes(), &tenant.name, tenant.created_at.as_micros()))?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn find(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT id, name, created_at FROM tenants WHERE id = ?1")?;
+            decode_first(statement.query([id.bytes()])?)
+        })
+        .await
+    }
+
+    async fn find_named(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
+        let name = name.to_owned();
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT id, name, created_at FROM tenants WHERE name = ?1")?;
+            decode_first(statement.query([name])?)
+        })
+        .await
+    }
+
+    async fn list(&self) -> Result<Vec<Tenant>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT id, name, created_at FROM tenants ORDER BY id")?;
+            decode_all(statement.query([])?)
+        })
+        .await
+    }
+}
