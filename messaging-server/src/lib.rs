@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The messaging gateway as an HTTP service.
+
+pub mod api;
+pub mod auth;

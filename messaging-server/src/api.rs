@@ -1,0 +1,149 @@
+//! The HTTP API: resources joined into one service with one way of refusing.
+
+pub mod authorized;
+pub mod body;
+pub mod bulk;
+pub mod content;
+pub mod cursor;
+pub mod dead_letters;
+mod document;
+mod exchange;
+pub mod health;
+pub mod messages;
+pub mod metrics;
+pub mod named;
+pub mod problem;
+pub mod sessions;
+pub mod webhooks;
+
+use std::sync::Arc;
+
+use messaging_core::gateway::Gateway;
+use messaging_core::ports::clock::Clock;
+use messaging_core::ports::entropy::Entropy;
+use poem::endpoint::{BoxEndpoint, make_sync};
+use poem::error::NotFoundError;
+use poem::web::Html;
+use poem::{EndpointExt, IntoResponse, Response, Route, get};
+use poem_openapi::{OpenApiService, Tags};
+use secrecy::SecretString;
+
+use self::bulk::BulkApi;
+use self::dead_letters::DeadLettersApi;
+use self::exchange::Exchange;
+use self::health::HealthApi;
+use self::messages::MessagesApi;
+use self::metrics::MetricsApi;
+use self::sessions::SessionsApi;
+use self::webhooks::WebhooksApi;
+use crate::auth::TokenVerifier;
+
+pub use self::document::openapi_document;
+
+/// The version of the service.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What gives the metrics in Prometheus' text format.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// How large a request's body may be, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// A request without files in it.
+    pub json: usize,
+    /// A request to send, which may have a file in it, in base64.
+    pub media: usize,
+    /// A webhook.
+    pub webhook: usize,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self { json: MIB, media: 16 * MIB, webhook: 5 * MIB }
+    }
+}
+
+/// What the API is made of.
+#[derive(Clone)]
+pub struct ApiState {
+    /// The one door to everything.
+    pub gateway: Gateway,
+    /// Whose tokens are believed.
+    pub tokens: TokenVerifier,
+    /// The time, the same as the gateway's.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, for request ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// What `/metrics` answers.
+    pub metrics: MetricsText,
+    /// What a bearer must show to read `/metrics`; `None` leaves it open.
+    pub metrics_token: Option<SecretString>,
+    /// How large requests may be.
+    pub limits: BodyLimits,
+}
+
+/// What operations are about.
+#[derive(Tags)]
+enum Tag {
+    /// Send messages, follow them, count them, take them back.
+    Messages,
+    /// Send one content to many recipients, paced.
+    Bulk,
+    /// Messages that failed, and can be tried again.
+    #[oai(rename = "Dead letters")]
+    DeadLetters,
+    /// WhatsApp accounts: make, adopt, pair, start, stop and end them.
+    Sessions,
+    /// What WAHA reports; no token but a signature.
+    Webhooks,
+    /// Whether the service works, and how well; no token.
+    Health,
+}
+
+/// Everything there is, in the order of the document.
+type Resources =
+    (MessagesApi, BulkApi, DeadLettersApi, SessionsApi, WebhooksApi, HealthApi, MetricsApi);
+
+/// The whole HTTP API, for a server to serve at its root. Whatever it refuses is answered here, so
+/// it never ends in an error.
+pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
+    let state = Arc::new(state);
+    let gateway = || state.gateway.clone();
+    let resources: Resources = (
+        MessagesApi { gateway: gateway() },
+        BulkApi { gateway: gateway() },
+        DeadLettersApi { gateway: gateway() },
+        SessionsApi { gateway: gateway() },
+        WebhooksApi { gateway: gateway() },
+        HealthApi { state: Arc::clone(&state) },
+        MetricsApi { state: Arc::clone(&state) },
+    );
+    let mut methods = document::methods();
+    for page in ["/openapi.json", "/docs", "/docs/", "/problems/:code"] {
+        methods.insert(page.to_owned(), "GET, HEAD".to_owned());
+    }
+    let (page, document) = (document::swagger_ui(), openapi_document());
+    let swagger_ui = move || {
+        let page = page.clone();
+        get(make_sync(move |_| Html(page.clone())))
+    };
+    let all = Route::new()
+        .at("/docs", swagger_ui())
+        .at("/docs/", swagger_ui())
+        .at(
+            "/openapi.json",
+            get(make_sync(move |_| {
+                Response::builder().content_type("application/json").body(document.clone())
+            })),
+        )
+        .at("/problems/:code", get(make_sync(|request| problem_page(&request))))
+        .nest("/", OpenApiService::new(resources, "", VERSION));
+    Exchange::new(all, state, methods).boxed()
+}
+
+fn problem_page(request: &poem::Request) -> poem::Result<Response> {
+    let code = request.raw_path_param("code").unwrap_or_default();
+    let page = document::problem_page(code).ok_or(NotFoundError)?;
+    Ok(page.with_content_type("text/markdown; charset=utf-8").into_response())
+}

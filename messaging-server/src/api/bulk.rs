@@ -1,0 +1,66 @@
+//! Bulk requests over HTTP: one content for many recipients.
+
+use messaging_core::domain::id::BatchId;
+use messaging_core::gateway::Gateway;
+use poem_openapi::OpenApi;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use uuid::Uuid;
+
+use crate::api::Tag;
+use crate::api::authorized::{Authorized, ReadMessages, SendMessages};
+use crate::api::body::JsonBody;
+use crate::api::messages::bulk::{Bulk, BulkAnswer, SendBulk};
+use crate::api::problem::{BODY, CALLER, INVALID, LIMITED, NOT_FOUND, Refusal};
+
+/// Bulk requests.
+pub struct BulkApi {
+    /// The one door to everything.
+    pub gateway: Gateway,
+}
+
+#[OpenApi(tag = "Tag::Bulk")]
+impl BulkApi {
+    /// Send to many
+    ///
+    /// Needs `messages:send`. Accepts a message for each recipient that can be sent to and lists
+    /// the others. They are paced by the session's quota, never refused for it.
+    #[oai(path = "/messages/bulk", method = "post", operation_id = "send_bulk")]
+    async fn send_bulk(
+        &self,
+        caller: Authorized<SendMessages>,
+        body: JsonBody<SendBulk>,
+    ) -> Result<BulkAnswer, Refusal<{ CALLER | BODY | NOT_FOUND | LIMITED }>> {
+        let request = body.0.into_request()?;
+        Ok(self.gateway.send_bulk(caller.tenant(), request).await?.into())
+    }
+
+    /// Follow a bulk request
+    ///
+    /// Needs `messages:read`. Its messages are listed by `GET /messages?bulkId=…`.
+    #[oai(path = "/messages/bulk/:id", method = "get", operation_id = "get_bulk")]
+    async fn get_bulk(
+        &self,
+        caller: Authorized<ReadMessages>,
+        /// The bulk request's id.
+        id: Path<Uuid>,
+    ) -> Result<Json<Bulk>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
+        let found = self.gateway.find_bulk(caller.tenant(), BatchId(id.0)).await?;
+        Ok(Json(found.into()))
+    }
+
+    /// Cancel a bulk request
+    ///
+    /// Needs `messages:send`. Cancels what of it still waits; what is under way goes on. A second
+    /// time nothing more happens.
+    #[oai(path = "/messages/bulk/:id", method = "delete", operation_id = "cancel_bulk")]
+    async fn cancel_bulk(
+        &self,
+        caller: Authorized<SendMessages>,
+        /// The bulk request's id.
+        id: Path<Uuid>,
+    ) -> Result<Json<Bulk>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
+        let cancelled = self.gateway.cancel_bulk(caller.tenant(), BatchId(id.0)).await?;
+        Ok(Json(cancelled.into()))
+    }
+}

@@ -1,0 +1,102 @@
+//! The OpenAPI document, the page that shows it, and the page about each kind of problem.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+
+use poem::endpoint::BoxEndpoint;
+use poem::http::Method;
+use poem_openapi::registry::{MetaApi, Registry};
+use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
+
+use crate::api::exchange::Methods;
+use crate::api::{Resources, VERSION};
+
+/// poem-openapi writes names of headers in capitals; these are how they are known.
+const HEADERS: &[&str] = &[
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Waha-Signature",
+    "X-Webhook-Hmac",
+];
+
+const DESCRIPTION: &str = "\
+A multi-tenant gateway to WhatsApp by WAHA: it accepts messages, paces and sends them, follows what \
+becomes of each, keeps what comes in, and tells.
+
+Every request but those of webhooks, health and metrics carries a bearer token, which names the \
+tenant and a role. Another tenant's ids are answered as if they did not exist.
+
+What is refused is answered with `application/problem+json` (RFC 9457): programs go by its `code`, \
+people by its `detail`. 429 and 503 say in `Retry-After` when to come back. Every answer carries \
+`X-Request-Id`: the one of the request, or a new one.";
+
+/// Describes the resources without having any.
+struct Described<A>(PhantomData<A>);
+
+impl<A: OpenApi> OpenApi for Described<A> {
+    fn meta() -> Vec<MetaApi> {
+        A::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        A::register(registry);
+    }
+
+    fn add_routes(self, _: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {}
+}
+
+fn service() -> OpenApiService<Described<Resources>, ()> {
+    OpenApiService::new(Described(PhantomData), "Messaging gateway", VERSION)
+        .description(DESCRIPTION)
+        .license(LicenseObject::new("MIT OR Apache-2.0"))
+        .server("/")
+}
+
+/// The OpenAPI document of the HTTP API, as `/openapi.json` serves it.
+pub fn openapi_document() -> String {
+    let mut document = service().spec();
+    for header in HEADERS {
+        document =
+            document.replace(&format!("\"{}\"", header.to_uppercase()), &format!("\"{header}\""));
+    }
+    document.push('\n');
+    document
+}
+
+/// Swagger UI, all of it in one page.
+pub(super) fn swagger_ui() -> String {
+    let service = service();
+    service
+        .swagger_ui_html()
+        .replace(&service.spec(), &openapi_document())
+        .replace("<html charset=\"UTF-8\">", "<!doctype html>\n<html lang=\"en\">")
+        .replace("<title>Swagger UI</title>", "<title>Messaging gateway</title>")
+}
+
+/// The methods each route takes.
+pub(super) fn methods() -> Methods {
+    Resources::meta()
+        .into_iter()
+        .flat_map(|api| api.paths)
+        .map(|path| {
+            let mut methods: Vec<_> =
+                path.operations.iter().map(|operation| operation.method.to_string()).collect();
+            if methods.iter().any(|method| method == "GET") {
+                methods.push("HEAD".to_owned());
+            }
+            (path.path.replace('{', ":").replace('}', ""), methods.join(", "))
+        })
+        .collect()
+}
+
+/// The section about one kind of problem.
+pub(super) fn problem_page(code: &str) -> Option<&'static str> {
+    let pages = include_str!("../../../docs/problems.md");
+    let start = pages.find(&format!("\n## {code}\n"))? + 1;
+    let section = pages.get(start..)?;
+    let end = section.find("\n## ").map_or(section.len(), |end| end + 1);
+    section.get(..end)
+}

@@ -1,0 +1,142 @@
+//! What every request and answer have in common: an id, a span, one form of refusal, and headers
+//! that keep browsers from doing more with an answer than show it.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use messaging_core::domain::id::uuid_v7;
+use poem::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use poem::{Endpoint, PathPattern, Request, Response};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+use crate::api::ApiState;
+use crate::api::problem::{Problem, kind};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that is taken over from the caller.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Nothing may be loaded or run by what this server answers.
+const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// The page of documents has its script and style within it.
+const OWN_PAGE: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+                        img-src data: https:; connect-src 'self'; frame-ancestors 'none'";
+
+/// The methods that each route takes, as `Allow` lists them.
+pub(super) type Methods = HashMap<String, String>;
+
+/// Wraps all routes.
+pub(super) struct Exchange<E> {
+    inner: E,
+    state: Arc<ApiState>,
+    methods: Methods,
+}
+
+impl<E> Exchange<E> {
+    pub(super) fn new(inner: E, state: Arc<ApiState>, methods: Methods) -> Self {
+        Self { inner, state, methods }
+    }
+
+    fn request_id(&self, headers: &HeaderMap) -> String {
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        let sane = |id: &&str| {
+            (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
+                && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+        };
+        given.filter(sane).map_or_else(
+            || uuid_v7(self.state.clock.now(), self.state.entropy.next_u64()).to_string(),
+            str::to_owned,
+        )
+    }
+
+    fn refuse(&self, error: &poem::Error, path: &str) -> Response {
+        let mut problem = Problem::of(error);
+        if let Some(methods) = error
+            .data::<PathPattern>()
+            .filter(|_| problem.code() == kind::METHOD_NOT_ALLOWED.code)
+            .and_then(|pattern| self.methods.get(&*pattern.0))
+        {
+            problem = problem.with_header(ALLOW, methods);
+        }
+        problem.into_response_to(path)
+    }
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let began = self.state.clock.now();
+        let id = self.request_id(request.headers());
+        let path = request.original_uri().path().to_owned();
+        let method = request.method().clone();
+        request.set_data(Arc::clone(&self.state));
+
+        let span = tracing::info_span!(
+            "request",
+            request.id = %id,
+            http.method = %method,
+            http.route = Empty,
+            http.status = Empty,
+            tenant.id = Empty,
+        );
+        let answered = AssertUnwindSafe(self.inner.call(request))
+            .catch_unwind()
+            .instrument(span.clone())
+            .await;
+        let _entered = span.enter();
+        let (mut response, pattern) = match answered {
+            Ok(Ok(response)) => {
+                let pattern = response.data::<PathPattern>().cloned();
+                (response, pattern)
+            }
+            Ok(Err(error)) => (self.refuse(&error, &path), error.data::<PathPattern>().cloned()),
+            Err(_) => {
+                // The panic hook has told where; what it says may hold anything and goes nowhere.
+                tracing::error!("a request panicked");
+                (Problem::new(&kind::INTERNAL_ERROR).into_response_to(&path), None)
+            }
+        };
+        // Of an address that no route has nothing is logged: it may hold anything.
+        let route = pattern.as_ref().map_or("", |pattern| &*pattern.0);
+        let duration_ms = self.state.clock.now().since(began).as_millis();
+        tell(&span, route, response.status().as_u16(), duration_ms);
+        dress(response.headers_mut(), route, &id);
+        Ok(response)
+    }
+}
+
+fn tell(span: &Span, route: &str, status: u16, duration_ms: u128) {
+    span.record("http.route", route);
+    span.record("http.status", status);
+    // Probes come every few seconds and tell nothing as long as they succeed.
+    if status < 400 && (route.starts_with("/health") || route == "/metrics") {
+        tracing::debug!(duration_ms, "answered {status}");
+    } else {
+        tracing::info!(duration_ms, "answered {status}");
+    }
+}
+
+fn dress(headers: &mut HeaderMap, route: &str, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    let policy = if route.starts_with("/docs") { OWN_PAGE } else { NOTHING };
+    for (name, value) in [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, policy),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}

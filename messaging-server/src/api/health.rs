@@ -1,0 +1,176 @@
+//! Health over HTTP (draft-inadarei-api-health-check): what works, what does not, and whether to
+//! send requests here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use messaging_core::gateway::health::{self, Check};
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use crate::api::named::DateTime;
+use crate::api::{ApiState, Tag, VERSION};
+
+/// In how many seconds to look again.
+const LOOK_AGAIN_SECONDS: u64 = 5;
+
+/// Health.
+pub struct HealthApi {
+    /// What the API is made of.
+    pub state: Arc<ApiState>,
+}
+
+#[OpenApi(tag = "Tag::Health")]
+impl HealthApi {
+    /// Tell how everything is
+    ///
+    /// Needs no token. `warn` where messages are accepted but WAHA does not answer; `fail`, with 503,
+    /// where nothing can be accepted.
+    #[oai(path = "/health", method = "get", operation_id = "get_health")]
+    async fn health(&self) -> HealthAnswer {
+        let found = self.state.gateway.health().await;
+        let now = DateTime(self.state.clock.now());
+        HealthAnswer::of(Health::of(&found, now))
+    }
+
+    /// Tell whether the process lives
+    ///
+    /// Needs no token and asks nothing of anybody.
+    #[oai(path = "/health/live", method = "get", operation_id = "get_liveness")]
+    async fn live(&self) -> HealthAnswer {
+        HealthAnswer::of(Health::alone(PASS))
+    }
+
+    /// Tell whether requests can be sent here
+    ///
+    /// Needs no token. 503 while the store cannot be written; WAHA is not asked, for messages are
+    /// accepted without it.
+    #[oai(path = "/health/ready", method = "get", operation_id = "get_readiness")]
+    async fn ready(&self) -> HealthAnswer {
+        let ready = self.state.gateway.is_ready().await;
+        HealthAnswer::of(Health::alone(if ready { PASS } else { FAIL }))
+    }
+}
+
+const PASS: &str = "pass";
+const WARN: &str = "warn";
+const FAIL: &str = "fail";
+
+/// How everything is.
+#[derive(Clone, PartialEq, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub struct Health {
+    /// `pass`, `warn` or `fail`.
+    pub status: String,
+    /// The version of the service.
+    pub version: String,
+    /// What is wrong, in a sentence.
+    pub output: Option<String>,
+    /// Each thing the service depends on.
+    pub checks: Option<BTreeMap<String, Vec<HealthCheck>>>,
+}
+
+/// How one thing is.
+#[derive(Clone, PartialEq, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub struct HealthCheck {
+    /// Which of several.
+    pub component_id: Option<String>,
+    /// What it is: `datastore` or `component`.
+    pub component_type: String,
+    /// What was measured.
+    pub observed_value: Option<u64>,
+    /// In what unit.
+    pub observed_unit: Option<String>,
+    /// `pass`, `warn` or `fail`.
+    pub status: String,
+    /// When.
+    pub time: DateTime,
+}
+
+impl Health {
+    fn alone(status: &str) -> Self {
+        let (status, version) = (status.to_owned(), VERSION.to_owned());
+        Self { status, version, output: None, checks: None }
+    }
+
+    fn of(found: &health::Health, now: DateTime) -> Self {
+        let measured = |check: &Check, id: Option<&str>, kind: &str, bad: &str| HealthCheck {
+            component_id: id.map(str::to_owned),
+            component_type: kind.to_owned(),
+            observed_value: Some(u64::try_from(check.took.as_millis()).unwrap_or(u64::MAX)),
+            observed_unit: Some("ms".to_owned()),
+            status: if check.healthy { PASS } else { bad }.to_owned(),
+            time: now,
+        };
+        let store = vec![measured(&found.store, None, "datastore", FAIL)];
+        let servers: Vec<_> = found
+            .servers
+            .iter()
+            .map(|(name, check)| measured(check, Some(name), "component", WARN))
+            .collect();
+        let queue = HealthCheck {
+            component_id: None,
+            component_type: "component".to_owned(),
+            observed_value: found.queue_depth,
+            observed_unit: found.queue_depth.map(|_| "messages".to_owned()),
+            status: if found.queue_depth.is_some() { PASS } else { WARN }.to_owned(),
+            time: now,
+        };
+        let down: Vec<_> = found
+            .servers
+            .iter()
+            .filter(|(_, check)| !check.healthy)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let (status, output) = if !found.store.healthy {
+            (FAIL, Some("the store cannot be written: nothing is accepted".to_owned()))
+        } else if !down.is_empty() {
+            let down = down.join(", ");
+            (WARN, Some(format!("WAHA does not answer: {down}; messages are accepted and wait")))
+        } else if found.queue_depth.is_none() {
+            (WARN, Some("the queue does not answer; messages are accepted and wait".to_owned()))
+        } else {
+            (PASS, None)
+        };
+        let checks = [
+            ("store:responseTime".to_owned(), store),
+            ("waha:responseTime".to_owned(), servers),
+            ("queue:depth".to_owned(), vec![queue]),
+        ];
+        Self { output, checks: Some(checks.into()), ..Self::alone(status) }
+    }
+}
+
+impl Example for Health {
+    fn example() -> Self {
+        Self::alone(PASS)
+    }
+}
+
+/// The answer to a question for health.
+#[derive(ApiResponse)]
+pub enum HealthAnswer {
+    /// Requests can be sent here (`pass` or `warn`).
+    #[oai(status = 200, content_type = "application/health+json")]
+    Well(Json<Health>),
+    /// Nothing can be accepted (`fail`).
+    #[oai(status = 503, content_type = "application/health+json")]
+    Fail(
+        Json<Health>,
+        /// In how many seconds to look again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
+}
+
+impl HealthAnswer {
+    fn of(health: Health) -> Self {
+        if health.status == FAIL {
+            Self::Fail(Json(health), LOOK_AGAIN_SECONDS)
+        } else {
+            Self::Well(Json(health))
+        }
+    }
+}

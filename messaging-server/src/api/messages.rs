@@ -1,0 +1,196 @@
+//! Messages over HTTP: send, follow, count, take back, try again.
+
+pub mod bulk;
+pub mod message;
+pub(super) mod query;
+pub mod send;
+pub mod statistics;
+
+use messaging_core::domain::filter::MessageFilter;
+use messaging_core::domain::id::{BatchId, MessageId};
+use messaging_core::domain::message::Direction;
+use messaging_core::domain::statistics::StatisticsRange;
+use messaging_core::domain::status::Status;
+use messaging_core::gateway::{Gateway, SessionRef};
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use uuid::Uuid;
+
+use self::message::{Message, MessageEvent, MessageEvents, MessageList};
+use self::query::{ListQuery, default_limit};
+use self::send::{SendAnswer, SendMessage};
+use self::statistics::Statistics;
+use crate::api::Tag;
+use crate::api::authorized::{Authorized, ReadMessages, SendMessages};
+use crate::api::body::JsonBody;
+use crate::api::cursor::Cursor;
+use crate::api::named::{DateBound, Named};
+use crate::api::problem::{BODY, CALLER, CONFLICT, INVALID, LIMITED, NOT_FOUND, Refusal};
+
+/// Messages.
+pub struct MessagesApi {
+    /// The one door to everything.
+    pub gateway: Gateway,
+}
+
+#[OpenApi(tag = "Tag::Messages")]
+impl MessagesApi {
+    /// Send a message
+    ///
+    /// Needs `messages:send`. When this answers 202, the message is on durable storage and will
+    /// be sent, or end as `failed` with a reason. It is refused with 400 while its session is not
+    /// working, and with 429 over the session's quota, unless `onRateLimit` says `queue`.
+    #[oai(path = "/messages/send", method = "post", operation_id = "send_message")]
+    async fn send(
+        &self,
+        caller: Authorized<SendMessages>,
+        body: JsonBody<SendMessage>,
+    ) -> Result<SendAnswer, Refusal<{ CALLER | BODY | NOT_FOUND | LIMITED }>> {
+        let request = body.0.into_request()?;
+        Ok(self.gateway.send(caller.tenant(), request).await?.into())
+    }
+
+    /// List messages
+    ///
+    /// Needs `messages:read`. Newest first; all conditions given must hold. For depth, and where
+    /// messages come in meanwhile, go on with `cursor` instead of `page`.
+    #[oai(path = "/messages", method = "get", operation_id = "list_messages")]
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter of the address")]
+    async fn list(
+        &self,
+        caller: Authorized<ReadMessages>,
+        /// Through this session: its id or its name.
+        #[oai(name = "sessionId")]
+        session_id: Query<Option<String>>,
+        /// Going this way.
+        direction: Query<Option<Named<Direction>>>,
+        /// In this status, in whatever case.
+        status: Query<Option<Named<Status>>>,
+        /// Accepted or received at or after: RFC 3339, or a date alone, which means its beginning
+        /// (UTC).
+        #[oai(name = "fromDate")]
+        from_date: Query<Option<DateBound>>,
+        /// Accepted or received at or before: RFC 3339, or a date alone, which means its end
+        /// (UTC).
+        #[oai(name = "toDate")]
+        to_date: Query<Option<DateBound>>,
+        /// Whose text, sender or recipient contains this; at most 256 characters.
+        search: Query<Option<String>>,
+        /// Of this bulk request.
+        #[oai(name = "bulkId")]
+        bulk_id: Query<Option<Uuid>>,
+        /// Whose metadata has this `campaignId`.
+        #[oai(name = "campaignId")]
+        campaign_id: Query<Option<String>>,
+        /// Which page, from 1; 1 by default.
+        page: Query<Option<u32>>,
+        /// How many a page has at the most: 1 to 100.
+        #[oai(default = "default_limit")]
+        limit: Query<u32>,
+        /// The `nextCursor` of an earlier answer; it takes the place of `page`.
+        cursor: Query<Option<Cursor>>,
+    ) -> Result<Json<MessageList>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
+        let query = ListQuery {
+            session: session_id.0,
+            filter: MessageFilter {
+                session: None,
+                batch: bulk_id.0.map(BatchId),
+                direction: direction.0.map(|direction| direction.0),
+                status: status.0.map(|status| status.0),
+                from: from_date.0.map(|bound| bound.first),
+                to: to_date.0.map(|bound| bound.last),
+                search: search.0.filter(|text| !text.is_empty()),
+                campaign: campaign_id.0,
+            },
+            page: page.0,
+            limit: limit.0,
+            cursor: cursor.0,
+        };
+        let found = query.list(&self.gateway, caller.tenant()).await;
+        found.map(Json).map_err(Refusal::in_address)
+    }
+
+    /// Count messages
+    ///
+    /// Needs `messages:read`. Counts over the messages accepted or received in a range.
+    #[oai(path = "/messages/stats", method = "get", operation_id = "get_message_statistics")]
+    async fn statistics(
+        &self,
+        caller: Authorized<ReadMessages>,
+        /// At or after: RFC 3339, or a date alone, which means its beginning (UTC).
+        #[oai(name = "fromDate")]
+        from_date: Query<Option<DateBound>>,
+        /// At or before: RFC 3339, or a date alone, which means its end (UTC).
+        #[oai(name = "toDate")]
+        to_date: Query<Option<DateBound>>,
+        /// Through this session: its id or its name.
+        #[oai(name = "sessionId")]
+        session_id: Query<Option<String>>,
+    ) -> Result<Json<Statistics>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
+        let session = session_id.0.as_deref().map(SessionRef::from);
+        let range = StatisticsRange {
+            from: from_date.0.map(|bound| bound.first),
+            to: to_date.0.map(|bound| bound.last),
+            session: None,
+        };
+        let counted = self.gateway.statistics(caller.tenant(), session.as_ref(), range).await;
+        counted.map(|counted| Json(counted.into())).map_err(Refusal::in_address)
+    }
+
+    /// Look a message up
+    ///
+    /// Needs `messages:read`. While the message waits, `pacing` says why and until when.
+    #[oai(path = "/messages/:id", method = "get", operation_id = "get_message")]
+    async fn get(
+        &self,
+        caller: Authorized<ReadMessages>,
+        /// The message's id.
+        id: Path<Uuid>,
+    ) -> Result<Json<Message>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
+        let (message, pacing) = self.gateway.find_message(caller.tenant(), MessageId(id.0)).await?;
+        Ok(Json(Message { pacing: pacing.map(Into::into), ..message.into() }))
+    }
+
+    /// Cancel a message
+    ///
+    /// Needs `messages:send`. Only one that still waits (`queued` or `retry`) can be cancelled.
+    #[oai(path = "/messages/:id", method = "delete", operation_id = "cancel_message")]
+    async fn cancel(
+        &self,
+        caller: Authorized<SendMessages>,
+        /// The message's id.
+        id: Path<Uuid>,
+    ) -> Result<Json<Message>, Refusal<{ CALLER | INVALID | NOT_FOUND | CONFLICT }>> {
+        let cancelled = self.gateway.cancel(caller.tenant(), MessageId(id.0)).await?;
+        Ok(Json(cancelled.into()))
+    }
+
+    /// Read a message's history
+    ///
+    /// Needs `messages:read`.
+    #[oai(path = "/messages/:id/events", method = "get", operation_id = "list_message_events")]
+    async fn events(
+        &self,
+        caller: Authorized<ReadMessages>,
+        /// The message's id.
+        id: Path<Uuid>,
+    ) -> Result<Json<MessageEvents>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
+        let events = self.gateway.message_events(caller.tenant(), MessageId(id.0)).await?;
+        Ok(Json(MessageEvents { data: events.into_iter().map(MessageEvent::from).collect() }))
+    }
+
+    /// Try a failed message again
+    ///
+    /// Needs `messages:send`. The message is queued as if it had never been tried.
+    #[oai(path = "/messages/:id/retry", method = "post", operation_id = "retry_message")]
+    async fn retry(
+        &self,
+        caller: Authorized<SendMessages>,
+        /// The message's id.
+        id: Path<Uuid>,
+    ) -> Result<Json<Message>, Refusal<{ CALLER | INVALID | NOT_FOUND | CONFLICT }>> {
+        let queued = self.gateway.replay(caller.tenant(), MessageId(id.0)).await?;
+        Ok(Json(queued.into()))
+    }
+}

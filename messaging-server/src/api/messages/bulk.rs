@@ -1,0 +1,216 @@
+//! A request to send one content to many, and its answers.
+
+use std::collections::BTreeMap;
+
+use messaging_core::domain::batch::{BatchProgress, MAX_BATCH_SIZE};
+use messaging_core::domain::message::Priority;
+use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::gateway::bulk::{self, BulkAccepted, BulkRequest};
+use messaging_core::gateway::error::GatewayError;
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object};
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::message::Metadata;
+use crate::api::BodyLimits;
+use crate::api::body::RequestJson;
+use crate::api::content::{Attached, Contact, Location, Media, Poll};
+use crate::api::named::{DateTime, Named};
+
+/// How many of a bulk request are in the queue at a time, where the request does not say.
+const DEFAULT_BATCH_SIZE: u32 = 10;
+
+const _: () = assert!(DEFAULT_BATCH_SIZE <= MAX_BATCH_SIZE);
+
+/// One content for many recipients: a message each, in this order, paced by the session's quota.
+#[derive(Clone, PartialEq, Object, Deserialize)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SendBulk {
+    /// Through which session: its id or its name.
+    pub session_id: String,
+    /// To whom: numbers in international form (E.164), or chat ids. Those that cannot be sent to are
+    /// listed in the answer, and the others are accepted.
+    #[oai(validator(min_items = 1, max_items = 10000))]
+    pub recipients: Vec<String>,
+    /// The text, or the caption of a file: at most 4096 characters (Unicode code points).
+    #[oai(validator(max_length = 4096))]
+    pub body: Option<String>,
+    /// How many of these messages are in the queue at a time: 1 to 100, 10 by default.
+    #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
+    pub batch_size: Option<u32>,
+    /// What leaves first; `normal` by default.
+    pub priority: Option<Named<Priority>>,
+    /// Your own data, put on every message: at most 16 KiB.
+    pub metadata: Option<Metadata>,
+    /// A file.
+    pub media: Option<Media>,
+    /// A place.
+    pub location: Option<Location>,
+    /// A contact card.
+    pub contact: Option<Contact>,
+    /// A poll.
+    pub poll: Option<Poll>,
+}
+
+impl RequestJson for SendBulk {
+    fn limit(limits: &BodyLimits) -> usize {
+        limits.media
+    }
+}
+
+impl SendBulk {
+    pub(in crate::api) fn into_request(self) -> Result<BulkRequest, GatewayError> {
+        let Self { media, location, contact, poll, .. } = self;
+        Ok(BulkRequest {
+            session: self.session_id.as_str().into(),
+            recipients: self.recipients,
+            content: Attached { media, location, contact, poll }.with_text(self.body)?,
+            batch_size: self.batch_size.unwrap_or(DEFAULT_BATCH_SIZE),
+            priority: self.priority.map_or(Priority::Normal, |priority| priority.0),
+            metadata: self.metadata.map(|fields| Value::Object(fields.into_iter().collect())),
+        })
+    }
+}
+
+impl Example for SendBulk {
+    fn example() -> Self {
+        Self {
+            session_id: "main".to_owned(),
+            recipients: vec!["+5511988887777".to_owned(), "+5511988886666".to_owned()],
+            body: Some("Hello, this is a bulk message".to_owned()),
+            batch_size: Some(DEFAULT_BATCH_SIZE),
+            priority: Some(Named(Priority::Normal)),
+            metadata: None,
+            media: None,
+            location: None,
+            contact: None,
+            poll: None,
+        }
+    }
+}
+
+/// A bulk request that was accepted, in whole or in part.
+#[derive(Clone, PartialEq, Object)]
+#[oai(rename_all = "camelCase", example)]
+pub struct AcceptedBulk {
+    /// The bulk request's id.
+    pub id: Uuid,
+    /// How many messages were accepted.
+    pub accepted: u32,
+    /// The recipients that were refused, in the order of the request.
+    pub rejected: Vec<RejectedRecipient>,
+}
+
+/// A recipient that was refused.
+#[derive(Clone, PartialEq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct RejectedRecipient {
+    /// Where in `recipients`, from 0.
+    pub index: u64,
+    /// As the request has it.
+    pub to: String,
+    /// Why, for programs: `invalid-phone`, `invalid-request` or `duplicate-recipient`.
+    pub code: String,
+    /// Why, for people.
+    pub detail: String,
+}
+
+impl From<bulk::RejectedRecipient> for RejectedRecipient {
+    fn from(refused: bulk::RejectedRecipient) -> Self {
+        Self {
+            index: refused.index as u64,
+            to: refused.to,
+            code: refused.code.to_owned(),
+            detail: refused.detail,
+        }
+    }
+}
+
+impl Example for AcceptedBulk {
+    fn example() -> Self {
+        let id = Uuid::from_u128(0x019b_7700_0000_7000_8000_0000_0000_0003);
+        Self { id, accepted: 2, rejected: vec![] }
+    }
+}
+
+/// The answer to a bulk request.
+#[derive(ApiResponse)]
+pub enum BulkAnswer {
+    /// The messages are accepted, but for the recipients listed.
+    #[oai(status = 202)]
+    Accepted(
+        Json<AcceptedBulk>,
+        /// Where the bulk request can be looked at.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+impl From<BulkAccepted> for BulkAnswer {
+    fn from(accepted: BulkAccepted) -> Self {
+        let id = accepted.batch.id;
+        let body = AcceptedBulk {
+            id: id.0,
+            accepted: accepted.batch.accepted,
+            rejected: accepted.rejected.into_iter().map(RejectedRecipient::from).collect(),
+        };
+        Self::Accepted(Json(body), format!("/messages/bulk/{id}"))
+    }
+}
+
+/// A bulk request and how far it has come.
+#[derive(Clone, PartialEq, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub struct Bulk {
+    /// The bulk request's id.
+    pub id: Uuid,
+    /// The session its messages go through.
+    pub session_id: Uuid,
+    /// How many of its messages are in the queue at a time.
+    pub batch_size: u32,
+    /// How many messages it was accepted with.
+    pub accepted: u32,
+    /// How many of its recipients were refused.
+    pub rejected: u32,
+    /// How many messages stand in each status; statuses without any are left out.
+    pub by_status: BTreeMap<String, u64>,
+    /// When it was accepted.
+    pub created_at: DateTime,
+    /// When it was cancelled.
+    pub cancelled_at: Option<DateTime>,
+}
+
+impl From<BatchProgress> for Bulk {
+    fn from(progress: BatchProgress) -> Self {
+        let batch = progress.batch;
+        Self {
+            id: batch.id.0,
+            session_id: batch.session.0,
+            batch_size: batch.batch_size,
+            accepted: batch.accepted,
+            rejected: batch.rejected,
+            by_status: progress.by_status.iter().map(|(s, n)| (s.to_string(), *n)).collect(),
+            created_at: DateTime(batch.created_at),
+            cancelled_at: batch.cancelled_at.map(DateTime),
+        }
+    }
+}
+
+impl Example for Bulk {
+    fn example() -> Self {
+        Self {
+            id: Uuid::from_u128(0x019b_7700_0000_7000_8000_0000_0000_0003),
+            session_id: Uuid::from_u128(0x019b_7700_0000_7000_8000_0000_0000_0002),
+            batch_size: DEFAULT_BATCH_SIZE,
+            accepted: 25,
+            rejected: 0,
+            by_status: [("queued".to_owned(), 15), ("sent".to_owned(), 10)].into(),
+            created_at: DateTime(Timestamp::from_millis(1_767_225_600_000)),
+            cancelled_at: None,
+        }
+    }
+}

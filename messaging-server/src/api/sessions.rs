@@ -1,0 +1,215 @@
+//! Sessions over HTTP: making, adopting, pairing, starting, stopping and ending them.
+
+pub mod qr;
+pub mod session;
+
+use messaging_core::domain::session::SessionPatch;
+use messaging_core::gateway::sessions::SessionCommand;
+use messaging_core::gateway::{Gateway, SessionRef};
+use poem::web::Accept;
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+
+use self::qr::{PairingCode, Qr, QrAnswer, RequestPairingCode};
+use self::session::{
+    CreateSession, CreateSessionAnswer, DeleteSessionAnswer, PatchSession, Session, SessionList,
+};
+use crate::api::Tag;
+use crate::api::authorized::{Authorized, ManageSessions, ReadSessions};
+use crate::api::body::JsonBody;
+use crate::api::problem::{BODY, CALLER, CONFLICT, INVALID, NOT_FOUND, PROVIDER, Refusal};
+
+/// Sessions.
+pub struct SessionsApi {
+    /// The one door to everything.
+    pub gateway: Gateway,
+}
+
+/// What a command to a session may be refused for.
+type CommandRefusal = Refusal<{ CALLER | NOT_FOUND | CONFLICT | PROVIDER }>;
+
+#[OpenApi(tag = "Tag::Sessions")]
+impl SessionsApi {
+    /// Create or adopt a session
+    ///
+    /// Needs `sessions:manage`. Makes a session in WAHA, with webhooks and secret set, and starts
+    /// it. With `adopt` it takes over one that is in WAHA already, and changes nothing there; one
+    /// that another tenant has is refused with 409.
+    #[oai(path = "/sessions", method = "post", operation_id = "create_session")]
+    async fn create(
+        &self,
+        caller: Authorized<ManageSessions>,
+        body: JsonBody<CreateSession>,
+    ) -> Result<CreateSessionAnswer, Refusal<{ CALLER | BODY | CONFLICT | PROVIDER }>> {
+        let created = self.gateway.create_session(caller.tenant(), body.0.into()).await?;
+        Ok(created.into())
+    }
+
+    /// List sessions
+    ///
+    /// Needs `sessions:read`. All of the tenant's, oldest first.
+    #[oai(path = "/sessions", method = "get", operation_id = "list_sessions")]
+    async fn list(
+        &self,
+        caller: Authorized<ReadSessions>,
+    ) -> Result<Json<SessionList>, Refusal<CALLER>> {
+        let sessions = self.gateway.list_sessions(caller.tenant()).await?;
+        Ok(Json(SessionList { data: sessions.into_iter().map(Session::from).collect() }))
+    }
+
+    /// Look a session up
+    ///
+    /// Needs `sessions:read`.
+    #[oai(path = "/sessions/:id", method = "get", operation_id = "get_session")]
+    async fn get(
+        &self,
+        caller: Authorized<ReadSessions>,
+        /// The session's id or name.
+        id: Path<String>,
+    ) -> Result<Json<Session>, Refusal<{ CALLER | NOT_FOUND }>> {
+        let found = self.gateway.find_session(caller.tenant(), &named(&id)).await?;
+        Ok(Json(found.into()))
+    }
+
+    /// Change a session
+    ///
+    /// Needs `sessions:manage`. What is left out stays as it is.
+    #[oai(path = "/sessions/:id", method = "patch", operation_id = "update_session")]
+    async fn patch(
+        &self,
+        caller: Authorized<ManageSessions>,
+        /// The session's id or name.
+        id: Path<String>,
+        body: JsonBody<PatchSession>,
+    ) -> Result<Json<Session>, Refusal<{ CALLER | BODY | NOT_FOUND | CONFLICT }>> {
+        let patch: SessionPatch = body.0.into();
+        let patched = self.gateway.patch_session(caller.tenant(), &named(&id), patch).await?;
+        Ok(Json(patched.into()))
+    }
+
+    /// Delete a session
+    ///
+    /// Needs `sessions:manage`. One that was created here is removed from WAHA too; one that was
+    /// adopted stays there, unless `purge` is set. Its messages can still be looked at; those that
+    /// wait fail.
+    #[oai(path = "/sessions/:id", method = "delete", operation_id = "delete_session")]
+    async fn delete(
+        &self,
+        caller: Authorized<ManageSessions>,
+        /// The session's id or name.
+        id: Path<String>,
+        /// Whether an adopted session is removed from WAHA too.
+        #[oai(default)]
+        purge: Query<bool>,
+    ) -> Result<DeleteSessionAnswer, Refusal<{ CALLER | INVALID | NOT_FOUND | PROVIDER }>> {
+        self.gateway.delete_session(caller.tenant(), &named(&id), purge.0).await?;
+        Ok(DeleteSessionAnswer::Deleted)
+    }
+
+    /// Start a session
+    ///
+    /// Needs `sessions:manage`. One that runs is left running.
+    #[oai(path = "/sessions/:id/start", method = "post", operation_id = "start_session")]
+    async fn start(
+        &self,
+        caller: Authorized<ManageSessions>,
+        /// The session's id or name.
+        id: Path<String>,
+    ) -> Result<Json<Session>, CommandRefusal> {
+        self.command(&caller, &id, SessionCommand::Start).await
+    }
+
+    /// Stop a session
+    ///
+    /// Needs `sessions:manage`. Its pairing is kept.
+    #[oai(path = "/sessions/:id/stop", method = "post", operation_id = "stop_session")]
+    async fn stop(
+        &self,
+        caller: Authorized<ManageSessions>,
+        /// The session's id or name.
+        id: Path<String>,
+    ) -> Result<Json<Session>, CommandRefusal> {
+        self.command(&caller, &id, SessionCommand::Stop).await
+    }
+
+    /// Restart a session
+    ///
+    /// Needs `sessions:manage`.
+    #[oai(path = "/sessions/:id/restart", method = "post", operation_id = "restart_session")]
+    async fn restart(
+        &self,
+        caller: Authorized<ManageSessions>,
+        /// The session's id or name.
+        id: Path<String>,
+    ) -> Result<Json<Session>, CommandRefusal> {
+        self.command(&caller, &id, SessionCommand::Restart).await
+    }
+
+    /// Log a session out
+    ///
+    /// Needs `sessions:manage`. Ends its pairing: a telephone has to be paired again.
+    #[oai(path = "/sessions/:id/logout", method = "post", operation_id = "logout_session")]
+    async fn logout(
+        &self,
+        caller: Authorized<ManageSessions>,
+        /// The session's id or name.
+        id: Path<String>,
+    ) -> Result<Json<Session>, CommandRefusal> {
+        self.command(&caller, &id, SessionCommand::Logout).await
+    }
+
+    /// Show the QR code
+    ///
+    /// Needs `sessions:manage`. What to scan with a telephone to pair it, while the session is
+    /// `scan_qr_code`: a picture, or JSON where `Accept` asks for `application/json`.
+    #[oai(path = "/sessions/:id/qr", method = "get", operation_id = "get_session_qr")]
+    async fn qr(
+        &self,
+        caller: Authorized<ManageSessions>,
+        /// The session's id or name.
+        id: Path<String>,
+        accept: Accept,
+    ) -> Result<QrAnswer, CommandRefusal> {
+        let code = self.gateway.session_qr(caller.tenant(), &named(&id)).await?;
+        Ok(QrAnswer::Shown(Qr::as_accepted(code, &accept)))
+    }
+
+    /// Ask for a pairing code
+    ///
+    /// Needs `sessions:manage`. What to type into the telephone instead of scanning, while the
+    /// session is `scan_qr_code`.
+    #[oai(
+        path = "/sessions/:id/pairing-code",
+        method = "post",
+        operation_id = "request_pairing_code"
+    )]
+    async fn pairing_code(
+        &self,
+        caller: Authorized<ManageSessions>,
+        /// The session's id or name.
+        id: Path<String>,
+        body: JsonBody<RequestPairingCode>,
+    ) -> Result<Json<PairingCode>, Refusal<{ CALLER | BODY | NOT_FOUND | CONFLICT | PROVIDER }>>
+    {
+        let phone = body.0.phone_number;
+        let code = self.gateway.session_pairing_code(caller.tenant(), &named(&id), &phone).await?;
+        Ok(Json(PairingCode { code }))
+    }
+}
+
+impl SessionsApi {
+    async fn command(
+        &self,
+        caller: &Authorized<ManageSessions>,
+        id: &Path<String>,
+        command: SessionCommand,
+    ) -> Result<Json<Session>, CommandRefusal> {
+        let session = self.gateway.command_session(caller.tenant(), &named(id), command).await?;
+        Ok(Json(session.into()))
+    }
+}
+
+fn named(id: &Path<String>) -> SessionRef {
+    id.0.as_str().into()
+}

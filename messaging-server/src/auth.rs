@@ -1,0 +1,292 @@
+//! Who calls: bearer tokens that carry a tenant and a role, made and judged without reading a clock.
+//!
+//! A token is a JWT signed with HMAC-SHA256, in the profile of RFC 9068 (`typ: at+jwt`).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use messaging_core::domain::id::TenantId;
+use messaging_core::domain::tenant::{Permission, Role};
+use messaging_core::domain::timestamp::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Who issues the tokens, as their `iss` says.
+pub const ISSUER: &str = "messaging-server";
+
+/// The `typ` of an access token's header (RFC 9068, section 2.1).
+const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+/// What a token says.
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    tenant_id: TenantId,
+    role: Role,
+    /// Permissions separated by spaces; where it is absent, the role alone decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(default)]
+    iat: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
+    exp: i64,
+    #[serde(default)]
+    jti: String,
+}
+
+/// Somebody whose token was believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// In whose name.
+    pub tenant: TenantId,
+    /// As what.
+    pub role: Role,
+    /// Who, as the token says.
+    pub subject: String,
+    /// The permissions the token is narrowed to; `None` where the role alone decides.
+    scope: Option<Vec<Permission>>,
+}
+
+impl Caller {
+    /// Whether the caller may do what `permission` names.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.role.allows(permission)
+            && self.scope.as_ref().is_none_or(|scope| scope.contains(&permission))
+    }
+}
+
+/// Why a token is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// It is no JWT of the kind that is accepted, says too little, or is signed with another secret.
+    #[error("the token is not valid")]
+    Invalid,
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// Its time has not come.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+}
+
+/// A token could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the token cannot be signed")]
+pub struct IssueError(#[source] jsonwebtoken::errors::Error);
+
+/// Makes tokens.
+#[derive(Clone)]
+pub struct TokenIssuer {
+    key: Arc<EncodingKey>,
+}
+
+impl TokenIssuer {
+    /// Signs with this secret.
+    pub fn new(secret: &SecretString) -> Self {
+        Self { key: Arc::new(EncodingKey::from_secret(secret.expose_secret().as_bytes())) }
+    }
+
+    /// A token for `role` in the name of `tenant`, good from `now` for `ttl`; `jti` tells it
+    /// from others.
+    ///
+    /// # Errors
+    /// [`IssueError`] where the signature cannot be made.
+    pub fn issue(
+        &self,
+        tenant: TenantId,
+        role: Role,
+        ttl: Duration,
+        now: Timestamp,
+        jti: Uuid,
+    ) -> Result<String, IssueError> {
+        let scope: Vec<_> = Permission::ALL
+            .iter()
+            .filter(|permission| role.allows(**permission))
+            .map(|permission| permission.as_str())
+            .collect();
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            sub: format!("{role}@{tenant}"),
+            tenant_id: tenant,
+            role,
+            scope: Some(scope.join(" ")),
+            iat: seconds(now),
+            nbf: None,
+            exp: seconds(now.plus(ttl)),
+            jti: jti.to_string(),
+        };
+        let header =
+            Header { typ: Some(ACCESS_TOKEN_TYPE.into()), ..Header::new(Algorithm::HS256) };
+        jsonwebtoken::encode(&header, &claims, &self.key).map_err(IssueError)
+    }
+}
+
+/// Judges tokens.
+#[derive(Clone)]
+pub struct TokenVerifier {
+    key: Arc<DecodingKey>,
+    validation: Arc<Validation>,
+}
+
+impl TokenVerifier {
+    /// Believes what is signed with this secret.
+    pub fn new(secret: &SecretString) -> Self {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
+        validation.set_issuer(&[ISSUER]);
+        // The library would read the system's clock; `verify` is told the time.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        Self {
+            key: Arc::new(DecodingKey::from_secret(secret.expose_secret().as_bytes())),
+            validation: Arc::new(validation),
+        }
+    }
+
+    /// Who calls with this token at `now`.
+    ///
+    /// # Errors
+    /// The one reason why the token is not believed.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, TokenError> {
+        let decoded = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
+            .map_err(|_| TokenError::Invalid)?;
+        let typ = decoded.header.typ.unwrap_or_default().to_ascii_lowercase();
+        if typ.strip_prefix("application/").unwrap_or(&typ) != ACCESS_TOKEN_TYPE {
+            return Err(TokenError::Invalid);
+        }
+        let claims = decoded.claims;
+        if claims.exp <= seconds(now) {
+            return Err(TokenError::Expired);
+        }
+        if claims.nbf.is_some_and(|from| from > seconds(now)) {
+            return Err(TokenError::NotYetValid);
+        }
+        let scope = claims.scope.map(|scope| {
+            scope.split_ascii_whitespace().filter_map(Permission::from_name).collect()
+        });
+        Ok(Caller { tenant: claims.tenant_id, role: claims.role, subject: claims.sub, scope })
+    }
+}
+
+fn seconds(at: Timestamp) -> i64 {
+    at.as_millis() / 1000
+}
+
+impl fmt::Debug for TokenIssuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenIssuer(hidden)")
+    }
+}
+
+impl fmt::Debug for TokenVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenVerifier(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use messaging_core::conformance::build::{at, tenant_id};
+    use serde_json::{Value, json};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn secret(text: &str) -> SecretString {
+        SecretString::from(text.to_owned())
+    }
+
+    fn issued(role: Role) -> String {
+        let issuer = TokenIssuer::new(&secret("a secret of the tests"));
+        issuer.issue(tenant_id(1), role, HOUR, at(0), Uuid::nil()).unwrap()
+    }
+
+    fn signed(typ: Option<&str>, algorithm: Algorithm, claims: &Value) -> String {
+        let header = Header { typ: typ.map(str::to_owned), ..Header::new(algorithm) };
+        let key = EncodingKey::from_secret(b"a secret of the tests");
+        jsonwebtoken::encode(&header, claims, &key).unwrap()
+    }
+
+    fn claims() -> Value {
+        json!({
+            "iss": ISSUER, "sub": "somebody", "tenant_id": tenant_id(1), "role": "sender",
+            "iat": seconds(at(0)), "exp": seconds(at(0)) + 60, "jti": "1"
+        })
+    }
+
+    #[track_caller]
+    fn check(token: &str, now: Timestamp, expected: Result<Role, TokenError>) {
+        let verifier = TokenVerifier::new(&secret("a secret of the tests"));
+        assert_eq!(verifier.verify(token, now).map(|caller| caller.role), expected);
+    }
+
+    #[test]
+    fn what_is_issued_is_believed_until_it_expires() {
+        for role in Role::ALL {
+            check(&issued(*role), at(0), Ok(*role));
+        }
+        check(&issued(Role::Owner), at(3_599_999), Ok(Role::Owner));
+        check(&issued(Role::Owner), at(3_600_000), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn only_one_algorithm_one_type_and_one_secret_are_believed() {
+        let typ = Some(ACCESS_TOKEN_TYPE);
+        check(&signed(typ, Algorithm::HS256, &claims()), at(0), Ok(Role::Sender));
+        check(&signed(typ, Algorithm::HS512, &claims()), at(0), Err(TokenError::Invalid));
+        check(&signed(Some("JWT"), Algorithm::HS256, &claims()), at(0), Err(TokenError::Invalid));
+        check(&signed(None, Algorithm::HS256, &claims()), at(0), Err(TokenError::Invalid));
+        let other = TokenVerifier::new(&secret("another secret"));
+        assert_eq!(other.verify(&issued(Role::Owner), at(0)), Err(TokenError::Invalid));
+    }
+
+    #[test]
+    fn every_claim_that_is_needed_is_asked_for() {
+        for claim in ["iss", "sub", "tenant_id", "role", "exp"] {
+            let mut claims = claims();
+            claims.as_object_mut().unwrap().remove(claim);
+            let token = signed(Some("at+jwt"), Algorithm::HS256, &claims);
+            check(&token, at(0), Err(TokenError::Invalid));
+        }
+        for (claim, value) in [("iss", json!("other")), ("role", json!("god")), ("exp", json!("x"))]
+        {
+            let mut claims = claims();
+            claims[claim] = value;
+            let token = signed(Some("at+jwt"), Algorithm::HS256, &claims);
+            check(&token, at(0), Err(TokenError::Invalid));
+        }
+    }
+
+    #[test]
+    fn a_token_of_the_future_is_not_believed_yet() {
+        let mut claims = claims();
+        claims["nbf"] = json!(seconds(at(0)) + 1);
+        let token = signed(Some("at+jwt"), Algorithm::HS256, &claims);
+        check(&token, at(0), Err(TokenError::NotYetValid));
+        check(&token, at(1000), Ok(Role::Sender));
+    }
+
+    #[test]
+    fn a_scope_narrows_what_the_role_allows_and_never_widens_it() {
+        let mut claims = claims();
+        claims["scope"] = json!("messages:read sessions:manage something:else");
+        let token = signed(Some("at+jwt"), Algorithm::HS256, &claims);
+        let verifier = TokenVerifier::new(&secret("a secret of the tests"));
+        let caller = verifier.verify(&token, at(0)).unwrap();
+        let may: Vec<_> = Permission::ALL.iter().filter(|each| caller.may(**each)).collect();
+        assert_eq!(may, [&Permission::ReadMessages]);
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let secret = secret("a secret of the tests");
+        let shown = format!("{:?}{:?}", TokenIssuer::new(&secret), TokenVerifier::new(&secret));
+        assert!(!shown.contains("tests"));
+    }
+}

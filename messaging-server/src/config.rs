@@ -1,0 +1,273 @@
+//! Everything an operator can set, read in one place and handed on as plain values.
+//!
+//! [`settings`] is the table of all settings: their names, defaults and meanings. Nothing else in
+//! the program reads the environment.
+
+pub mod environment;
+pub mod example;
+pub mod kept_secret;
+pub(crate) mod kind;
+mod placeholder;
+pub mod problem;
+pub(crate) mod setting;
+pub mod settings;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use messaging_core::domain::phone::PhoneValidation;
+use messaging_core::domain::quota::Quota;
+use messaging_core::domain::retry::RetryPolicy;
+use secrecy::SecretString;
+
+use crate::api::BodyLimits;
+use crate::config::problem::{ConfigError, Problem, Reported};
+use crate::config::setting::Reader;
+use crate::telemetry::logs::LogFormat;
+
+/// The configuration of one process. Debug shows no secret.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Name or address to listen on.
+    pub host: String,
+    /// Port to listen on; 0 takes any that is free.
+    pub port: u16,
+    /// Where WAHA reaches this service, without a slash at the end; `None` for where it listens.
+    pub public_url: Option<String>,
+    /// Where the embedded store and the secrets drawn by the service are kept.
+    pub data_dir: PathBuf,
+    /// The longest that a stop waits for what is under way.
+    pub shutdown_timeout: Duration,
+    /// The largest bodies of requests.
+    pub body_limits: BodyLimits,
+    /// What access tokens are signed with; `None` draws one and keeps it.
+    pub jwt_secret: Option<SecretString>,
+    /// How long access tokens are valid.
+    pub jwt_expires_in: Duration,
+    /// What refresh tokens will be signed with.
+    pub jwt_refresh_secret: Option<SecretString>,
+    /// How long refresh tokens will be valid.
+    pub jwt_refresh_expires_in: Duration,
+    /// Where WAHA listens.
+    pub waha_base_url: String,
+    /// The key WAHA asks for; `None` for a WAHA that asks for none.
+    pub waha_api_key: Option<SecretString>,
+    /// What WAHA signs webhooks with.
+    pub waha_webhook_secret: Option<SecretString>,
+    /// Takes its place where it is not set.
+    pub webhook_secret: Option<SecretString>,
+    /// How many messages may leave through one session, in any window.
+    pub session_quota: Quota,
+    /// How many requests to send a tenant may make.
+    pub tenant_quota: Quota,
+    /// How many webhooks one source may send.
+    pub webhook_quota: Quota,
+    /// How strictly recipients' numbers are judged.
+    pub phone_validation: PhoneValidation,
+    /// How many messages of one session may wait.
+    pub max_waiting: u64,
+    /// When failed attempts are repeated.
+    pub retry: RetryPolicy,
+    /// How logs are written.
+    pub log_format: LogFormat,
+    /// Which log lines are written, in the form of `RUST_LOG`.
+    pub log_filter: String,
+    /// What `/metrics` asks for; `None` leaves it open.
+    pub metrics_token: Option<SecretString>,
+    /// The PostgreSQL that is asked for.
+    pub postgres: Option<PostgresConfig>,
+    /// The Redis that is asked for.
+    pub redis: Option<RedisConfig>,
+}
+
+/// A PostgreSQL that is asked for, as a whole or in parts. The whole wins.
+#[derive(Debug, Clone)]
+pub struct PostgresConfig {
+    /// The whole of it as one URL.
+    pub url: Option<SecretString>,
+    /// The server.
+    pub host: Option<String>,
+    /// Its port.
+    pub port: Option<u16>,
+    /// The user.
+    pub username: Option<String>,
+    /// The user's password.
+    pub password: Option<SecretString>,
+    /// The database.
+    pub database: Option<String>,
+}
+
+/// A Redis that is asked for, as a whole or in parts. The whole wins.
+#[derive(Debug, Clone)]
+pub struct RedisConfig {
+    /// The whole of it as one URL.
+    pub url: Option<SecretString>,
+    /// The server.
+    pub host: Option<String>,
+    /// Its port.
+    pub port: Option<u16>,
+    /// The password.
+    pub password: Option<SecretString>,
+}
+
+impl Config {
+    /// Reads the configuration from variables; later ones of a name win, and an empty one counts
+    /// as not set. Files are read only where a `…_FILE` variable names one.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with everything that is wrong, not only the first.
+    pub fn from_vars<I, N, V>(vars: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator<Item = (N, V)>,
+        N: Into<String>,
+        V: Into<String>,
+    {
+        let given: BTreeMap<String, String> =
+            vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let mut reader = Reader::new(&given);
+        let read = read(&mut reader);
+        match (read, reader.into_problems()) {
+            (Ok(config), problems) if problems.is_empty() => Ok(config),
+            (_, problems) => Err(ConfigError { problems }),
+        }
+    }
+
+    /// Whether this build can run what is configured: with secrets of one's own, and with what
+    /// it has adapters for. Reading alone does not ask, so that a configuration can be looked at.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with everything that stands in the way.
+    pub fn check_usable(&self) -> Result<(), ConfigError> {
+        let mut problems = placeholder::problems(self);
+        let embedded_only = "this build has the embedded store only; unset every";
+        if self.postgres.is_some() {
+            let why = format!("{embedded_only} DB_… variable and DATABASE_URL");
+            problems.push(Problem::new("PostgreSQL", "is configured", why));
+        }
+        if self.redis.is_some() {
+            let why = format!("{embedded_only} REDIS_… variable");
+            problems.push(Problem::new("Redis", "is configured", why));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+    }
+
+    /// The same, with the address that is really listened on in place of what was asked for.
+    #[must_use]
+    pub fn listening_on(mut self, address: SocketAddr) -> Self {
+        self.port = address.port();
+        // Nobody can be reached at "any address"; whoever shares the machine can use localhost.
+        let host = match address {
+            SocketAddr::V4(v4) if !v4.ip().is_unspecified() => v4.ip().to_string(),
+            SocketAddr::V6(v6) if !v6.ip().is_unspecified() => format!("[{}]", v6.ip()),
+            _ => "localhost".to_owned(),
+        };
+        self.public_url.get_or_insert_with(|| format!("http://{host}:{}", address.port()));
+        self
+    }
+
+    /// Where the embedded store is.
+    pub fn database_file(&self) -> PathBuf {
+        self.data_dir.join("messaging.db")
+    }
+}
+
+fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
+    // Each is read before the first `?`: whoever has three settings wrong is told of all three.
+    let host = reader.required(&settings::HOST);
+    let port = reader.required(&settings::PORT);
+    let public_url = reader.optional(&settings::PUBLIC_URL);
+    let data_dir = reader.required(&settings::DATA_DIR);
+    let shutdown_timeout = reader.required(&settings::SHUTDOWN_TIMEOUT);
+    let json = reader.required(&settings::MAX_BODY_SIZE);
+    let media = reader.required(&settings::MAX_MEDIA_BODY_SIZE);
+    let webhook = reader.required(&settings::MAX_WEBHOOK_SIZE);
+    let jwt_secret = reader.optional(&settings::JWT_SECRET);
+    let jwt_expires_in = reader.required(&settings::JWT_EXPIRES_IN);
+    let jwt_refresh_secret = reader.optional(&settings::JWT_REFRESH_SECRET);
+    let jwt_refresh_expires_in = reader.required(&settings::JWT_REFRESH_EXPIRES_IN);
+    let metrics_token = reader.optional(&settings::METRICS_TOKEN);
+    let waha_base_url = reader.required(&settings::WAHA_BASE_URL);
+    let waha_api_key = reader.optional(&settings::WAHA_API_KEY);
+    let waha_webhook_secret = reader.optional(&settings::WAHA_WEBHOOK_SECRET);
+    let webhook_secret = reader.optional(&settings::WEBHOOK_SECRET);
+    let session_limit = reader.required(&settings::SESSION_RATE_LIMIT);
+    let session_window = reader.required(&settings::SESSION_RATE_WINDOW);
+    let tenant_limit = reader.required(&settings::TENANT_RATE_LIMIT);
+    let webhook_limit = reader.required(&settings::WEBHOOK_RATE_LIMIT);
+    let phone_validation = reader.required(&settings::PHONE_VALIDATION);
+    let max_waiting = reader.required(&settings::MAX_WAITING);
+    let retry_attempts = reader.required(&settings::RETRY_ATTEMPTS);
+    let retry_base = reader.required(&settings::RETRY_BASE);
+    let retry_cap = reader.required(&settings::RETRY_CAP);
+    let log_format = reader.required(&settings::LOG_FORMAT);
+    let log_level = reader.required(&settings::LOG_LEVEL);
+    let rust_log = reader.optional(&settings::RUST_LOG);
+    let postgres = postgres(reader);
+    let redis = redis(reader);
+
+    let minute = Duration::from_secs(60);
+    Ok(Config {
+        host: host?,
+        port: port?,
+        public_url: public_url?,
+        data_dir: data_dir?,
+        shutdown_timeout: shutdown_timeout?,
+        body_limits: BodyLimits { json: json?, media: media?, webhook: webhook? },
+        jwt_secret: jwt_secret?,
+        jwt_expires_in: jwt_expires_in?,
+        jwt_refresh_secret: jwt_refresh_secret?,
+        jwt_refresh_expires_in: jwt_refresh_expires_in?,
+        waha_base_url: waha_base_url?,
+        waha_api_key: waha_api_key?,
+        waha_webhook_secret: waha_webhook_secret?,
+        webhook_secret: webhook_secret?,
+        session_quota: Quota { limit: session_limit?, window: session_window? },
+        tenant_quota: Quota { limit: tenant_limit?, window: minute },
+        webhook_quota: Quota { limit: webhook_limit?, window: minute },
+        phone_validation: phone_validation?,
+        max_waiting: u64::from(max_waiting?),
+        retry: RetryPolicy {
+            base: retry_base?,
+            cap: retry_cap?,
+            max_attempts: retry_attempts?,
+            ..RetryPolicy::default()
+        },
+        log_format: log_format?,
+        log_filter: rust_log?.unwrap_or(log_level?),
+        metrics_token: metrics_token?,
+        postgres: postgres?,
+        redis: redis?,
+    })
+}
+
+/// Any one of the variables asks for it: falling back to the embedded store because another is
+/// missing would lose an operator's messages from sight.
+fn postgres(reader: &mut Reader<'_>) -> Result<Option<PostgresConfig>, Reported> {
+    let url = reader.optional(&settings::DATABASE_URL);
+    let host = reader.optional(&settings::DB_HOST);
+    let port = reader.optional(&settings::DB_PORT);
+    let username = reader.optional(&settings::DB_USERNAME);
+    let password = reader.optional(&settings::DB_PASSWORD);
+    let database = reader.optional(&settings::DB_DATABASE);
+    let (url, host, port) = (url?, host?, port?);
+    let (username, password, database) = (username?, password?, database?);
+    let asked_for = url.is_some()
+        || host.is_some()
+        || port.is_some()
+        || username.is_some()
+        || password.is_some()
+        || database.is_some();
+    Ok(asked_for.then_some(PostgresConfig { url, host, port, username, password, database }))
+}
+
+fn redis(reader: &mut Reader<'_>) -> Result<Option<RedisConfig>, Reported> {
+    let url = reader.optional(&settings::REDIS_URL);
+    let host = reader.optional(&settings::REDIS_HOST);
+    let port = reader.optional(&settings::REDIS_PORT);
+    let password = reader.optional(&settings::REDIS_PASSWORD);
+    let (url, host, port, password) = (url?, host?, port?, password?);
+    let asked_for = url.is_some() || host.is_some() || port.is_some() || password.is_some();
+    Ok(asked_for.then_some(RedisConfig { url, host, port, password }))
+}

@@ -1,0 +1,191 @@
+//! The kinds of values settings have, and how each is read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use messaging_core::domain::phone::PhoneValidation;
+use reqwest::Url;
+use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
+
+use crate::telemetry::logs::LogFormat;
+
+/// A kind of value.
+pub(crate) struct Kind<T: 'static> {
+    /// Completes the sentence "expected …".
+    pub(crate) expected: &'static str,
+    /// Whether its values are never shown.
+    pub(crate) secret: bool,
+    /// Reads it; `None` where the text is no such value.
+    pub(crate) read: fn(&str) -> Option<T>,
+}
+
+impl<T> Kind<T> {
+    const fn open(expected: &'static str, read: fn(&str) -> Option<T>) -> Self {
+        Self { expected, secret: false, read }
+    }
+
+    const fn hidden(expected: &'static str, read: fn(&str) -> Option<T>) -> Self {
+        Self { expected, secret: true, read }
+    }
+}
+
+/// A year is longer than any wait or token of this service should be.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+pub(crate) const SECRET: Kind<SecretString> =
+    Kind::hidden("a secret", |text| Some(SecretString::from(text)));
+
+pub(crate) const DATABASE_URL: Kind<SecretString> =
+    Kind::hidden("a URL such as postgres://user:password@localhost:5432/messaging_api", |text| {
+        secret_url(text, &["postgres", "postgresql"])
+    });
+
+pub(crate) const REDIS_URL: Kind<SecretString> =
+    Kind::hidden("a URL such as redis://:password@localhost:6379", |text| {
+        secret_url(text, &["redis", "rediss"])
+    });
+
+pub(crate) const HTTP_URL: Kind<String> =
+    Kind::open("an address such as http://localhost:3000, without query or password", |text| {
+        let url = Url::parse(text).ok()?;
+        let usable = matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        usable.then(|| url.as_str().trim_end_matches('/').to_owned())
+    });
+
+pub(crate) const HOST: Kind<String> = Kind::open("a host name or an IP address", |text| {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+    text.chars().all(allowed).then(|| text.to_owned())
+});
+
+pub(crate) const NAME: Kind<String> = Kind::open("a name", |text| Some(text.to_owned()));
+
+pub(crate) const PATH: Kind<PathBuf> =
+    Kind::open("the path of a directory", |text| Some(PathBuf::from(text)));
+
+pub(crate) const PORT: Kind<u16> =
+    Kind::open("a port number from 0 to 65535", |text| text.parse().ok());
+
+pub(crate) const COUNT: Kind<u32> = Kind::open("a whole number from 1 to 1000000000", |text| {
+    text.parse().ok().filter(|count| (1..=1_000_000_000).contains(count))
+});
+
+pub(crate) const SIZE: Kind<usize> =
+    Kind::open("a size from 1KiB to 1GiB, such as 512KiB, 8MiB or a number of bytes", size);
+
+pub(crate) const DURATION: Kind<Duration> =
+    Kind::open("a time from 1ms to 366d, such as 500ms, 60s, 24h or 7d", duration);
+
+pub(crate) const PHONE_VALIDATION: Kind<PhoneValidation> =
+    Kind::open("e164, strict or lenient", |text| match text.to_ascii_lowercase().as_str() {
+        "e164" => Some(PhoneValidation::E164),
+        "strict" => Some(PhoneValidation::Strict),
+        "lenient" => Some(PhoneValidation::Lenient),
+        _ => None,
+    });
+
+pub(crate) const LOG_FORMAT: Kind<LogFormat> =
+    Kind::open("pretty or json", |text| match text.to_ascii_lowercase().as_str() {
+        "pretty" => Some(LogFormat::Pretty),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    });
+
+pub(crate) const LOG_FILTER: Kind<String> = Kind::open(
+    "error, warn, info, debug, trace or directives such as info,waha_client=debug",
+    |text| EnvFilter::builder().parse(text).ok().map(|_| text.to_owned()),
+);
+
+/// Reads a time; a bare number is one of seconds.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let read = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => humantime::parse_duration(text).ok()?,
+    };
+    (Duration::from_millis(1)..=LONGEST).contains(&read).then_some(read)
+}
+
+fn size(text: &str) -> Option<usize> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let factor: usize = match unit.trim() {
+        "" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    let bytes = number.parse::<usize>().ok()?.checked_mul(factor)?;
+    (1 << 10..=1 << 30).contains(&bytes).then_some(bytes)
+}
+
+fn secret_url(text: &str, schemes: &[&str]) -> Option<SecretString> {
+    let url = Url::parse(text).ok()?;
+    (schemes.contains(&url.scheme()) && url.has_host()).then(|| SecretString::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_in_the_forms_people_write() {
+        let secs = Duration::from_secs;
+        let cases = [
+            ("60s", Some(secs(60))),
+            ("24h", Some(secs(86_400))),
+            ("7d", Some(secs(604_800))),
+            ("1h 30m", Some(secs(5400))),
+            ("500ms", Some(Duration::from_millis(500))),
+            ("90", Some(secs(90))),
+            ("0", None),
+            ("-1s", None),
+            ("soon", None),
+            ("400d", None),
+            ("99999999999999999999", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(duration(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_size_has_a_unit_or_is_one_of_bytes() {
+        let cases = [
+            ("8MiB", Some(8 << 20)),
+            ("512 KiB", Some(512 << 10)),
+            ("2048", Some(2048)),
+            ("1GiB", Some(1 << 30)),
+            ("2GiB", None),
+            ("1023", None),
+            ("8MB", None),
+            ("MiB", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(size(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_no_slash_at_its_end_and_no_password() {
+        let read = HTTP_URL.read;
+        assert_eq!(read("http://localhost:3000/").as_deref(), Some("http://localhost:3000"));
+        assert_eq!(read("https://waha.example/in/").as_deref(), Some("https://waha.example/in"));
+        for wrong in ["localhost:3000", "ftp://host", "http://me:pw@host", "http://host/?a=b", ""] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn log_directives_are_checked() {
+        let read = LOG_FILTER.read;
+        assert!(read("info").is_some());
+        assert!(read("warn,messaging_core=debug").is_some());
+        assert!(read("info,messaging_core=loud").is_none());
+    }
+}

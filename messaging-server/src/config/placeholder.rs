@@ -1,0 +1,77 @@
+//! Secrets that everybody knows: the documentation's placeholders and what people type first.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::Config;
+use crate::config::problem::Problem;
+
+/// What HMAC-SHA256 wants at least (RFC 7518, section 3.2).
+const MIN_JWT_SECRET_BYTES: usize = 32;
+/// Shorter ones can be tried through by whoever has one signed webhook.
+const MIN_WEBHOOK_SECRET_BYTES: usize = 8;
+
+const KNOWN: &[&str] = &[
+    "password",
+    "passwd",
+    "secret",
+    "changeme",
+    "change-me",
+    "admin",
+    "postgres",
+    "example",
+    "test",
+];
+
+/// What is wrong with the secrets of a configuration.
+pub(super) fn problems(config: &Config) -> Vec<Problem> {
+    let postgres = config.postgres.as_ref().and_then(|postgres| postgres.password.as_ref());
+    let redis = config.redis.as_ref().and_then(|redis| redis.password.as_ref());
+    let secrets = [
+        ("JWT_SECRET", config.jwt_secret.as_ref(), MIN_JWT_SECRET_BYTES),
+        ("JWT_REFRESH_SECRET", config.jwt_refresh_secret.as_ref(), MIN_JWT_SECRET_BYTES),
+        ("METRICS_TOKEN", config.metrics_token.as_ref(), 1),
+        ("WAHA_API_KEY", config.waha_api_key.as_ref(), 1),
+        ("WAHA_WEBHOOK_SECRET", config.waha_webhook_secret.as_ref(), MIN_WEBHOOK_SECRET_BYTES),
+        ("WEBHOOK_SECRET", config.webhook_secret.as_ref(), MIN_WEBHOOK_SECRET_BYTES),
+        ("DB_PASSWORD", postgres, 1),
+        ("REDIS_PASSWORD", redis, 1),
+    ];
+    secrets
+        .into_iter()
+        .filter_map(|(variable, secret, min_bytes)| problem(variable, secret?, min_bytes))
+        .collect()
+}
+
+fn problem(variable: &str, secret: &SecretString, min_bytes: usize) -> Option<Problem> {
+    let secret = secret.expose_secret();
+    let advice = "expected a secret of your own, such as `openssl rand -hex 32` prints";
+    if is_placeholder(secret) {
+        return Some(Problem::new(variable, "holds a placeholder that everybody knows", advice));
+    }
+    if secret.len() < min_bytes {
+        let held = format!("is shorter than {min_bytes} bytes");
+        return Some(Problem::new(variable, held, advice));
+    }
+    None
+}
+
+fn is_placeholder(secret: &str) -> bool {
+    let secret = secret.to_ascii_lowercase();
+    KNOWN.contains(&secret.as_str())
+        || ["your-", "your_", "<"].iter().any(|beginning| secret.starts_with(beginning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_everybody_knows_is_no_secret() {
+        for known in ["your-jwt-secret", "YOUR_SECRET_KEY", "changeme", "Password", "<secret>"] {
+            assert!(is_placeholder(known), "{known}");
+        }
+        for own in ["a-password-of-my-own", "yourself", "correct horse battery staple"] {
+            assert!(!is_placeholder(own), "{own}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The table of all settings.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use messaging_core::domain::phone::PhoneValidation;
+use secrecy::SecretString;
+
+use crate::config::kind;
+use crate::config::setting::Setting;
+use crate::telemetry::logs::LogFormat;
+
+/// What the documentation shows of one setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// What it is about, in a few words.
+    pub section: &'static str,
+    /// The variable.
+    pub name: &'static str,
+    /// What counts where it is not set.
+    pub default: Option<&'static str>,
+    /// Whether its value is never shown, and may come from the file that `…_FILE` names.
+    pub secret: bool,
+    /// What it expects.
+    pub expected: &'static str,
+    /// What it does, in one line.
+    pub meaning: &'static str,
+}
+
+/// One line a setting: name, type, default, kind, meaning.
+macro_rules! settings {
+    (@default none) => { None };
+    (@default $text:literal) => { Some($text) };
+    ($($section:literal {
+        $($name:ident: $type:ty = $default:tt, $kind:expr, $meaning:literal;)*
+    })*) => {
+        $($(
+            #[doc = $meaning]
+            pub(crate) const $name: Setting<$type> = Setting {
+                name: stringify!($name),
+                default: settings!(@default $default),
+                kind: $kind,
+            };
+        )*)*
+
+        /// Every setting, in the order of the documentation.
+        pub const TABLE: &[Row] = &[$($(Row {
+            section: $section,
+            name: $name.name,
+            default: $name.default,
+            secret: $name.kind.secret,
+            expected: $name.kind.expected,
+            meaning: $meaning,
+        },)*)*];
+    };
+}
+
+settings! {
+    "The service" {
+        HOST: String = "127.0.0.1", kind::HOST,
+            "Name or address to listen on.";
+        PORT: u16 = "8080", kind::PORT,
+            "Port to listen on; 0 takes any that is free.";
+        PUBLIC_URL: String = none, kind::HTTP_URL,
+            "Where WAHA reaches this service; http://HOST:PORT where unset.";
+        DATA_DIR: PathBuf = "./data", kind::PATH,
+            "Where messages, and secrets drawn by the service, are kept.";
+        SHUTDOWN_TIMEOUT: Duration = "30s", kind::DURATION,
+            "The longest that a stop waits for what is under way.";
+        MAX_BODY_SIZE: usize = "1MiB", kind::SIZE,
+            "The largest body of a request without a file in it.";
+        MAX_MEDIA_BODY_SIZE: usize = "16MiB", kind::SIZE,
+            "The largest body of a request to send, which may have a file in it.";
+        MAX_WEBHOOK_SIZE: usize = "5MiB", kind::SIZE,
+            "The largest body of a webhook.";
+    }
+    "Access" {
+        JWT_SECRET: SecretString = none, kind::SECRET,
+            "Signs access tokens, 32 bytes or more; where unset, one is drawn and kept in DATA_DIR.";
+        JWT_EXPIRES_IN: Duration = "24h", kind::DURATION,
+            "How long access tokens are valid.";
+        JWT_REFRESH_SECRET: SecretString = none, kind::SECRET,
+            "Without effect: this version gives no refresh tokens.";
+        JWT_REFRESH_EXPIRES_IN: Duration = "7d", kind::DURATION,
+            "Without effect: this version gives no refresh tokens.";
+        METRICS_TOKEN: SecretString = none, kind::SECRET,
+            "What /metrics asks for as a bearer token; open to everybody where unset.";
+    }
+    "WAHA" {
+        WAHA_BASE_URL: String = "http://localhost:3000", kind::HTTP_URL,
+            "Where WAHA listens.";
+        WAHA_API_KEY: SecretString = none, kind::SECRET,
+            "The key WAHA asks for; none is sent where unset.";
+        WAHA_WEBHOOK_SECRET: SecretString = none, kind::SECRET,
+            "What WAHA signs webhooks with; unset: WEBHOOK_SECRET, else one kept in DATA_DIR.";
+        WEBHOOK_SECRET: SecretString = none, kind::SECRET,
+            "Takes the place of WAHA_WEBHOOK_SECRET where that is unset.";
+    }
+    "Sending" {
+        SESSION_RATE_LIMIT: u32 = "20", kind::COUNT,
+            "How many messages may leave through one session in any window.";
+        SESSION_RATE_WINDOW: Duration = "60s", kind::DURATION,
+            "The length of that window.";
+        TENANT_RATE_LIMIT: u32 = "60000", kind::COUNT,
+            "How many requests to send one tenant may make in a minute.";
+        WEBHOOK_RATE_LIMIT: u32 = "60000", kind::COUNT,
+            "How many webhooks one source may send in a minute.";
+        PHONE_VALIDATION: PhoneValidation = "e164", kind::PHONE_VALIDATION,
+            "How numbers are judged: e164 (country code in use), strict (libphonenumber), lenient.";
+        MAX_WAITING: u32 = "1000000", kind::COUNT,
+            "How many messages of one session may wait before more are refused.";
+        RETRY_ATTEMPTS: u32 = "5", kind::COUNT,
+            "How often a message is tried before it fails.";
+        RETRY_BASE: Duration = "1s", kind::DURATION,
+            "The longest wait after the first attempt; doubles with each.";
+        RETRY_CAP: Duration = "5m", kind::DURATION,
+            "What no wait between attempts exceeds.";
+    }
+    "Logs" {
+        LOG_FORMAT: LogFormat = "pretty", kind::LOG_FORMAT,
+            "How log lines are written: pretty or json.";
+        LOG_LEVEL: String = "info", kind::LOG_FILTER,
+            "Which log lines are written: error, warn, info, debug, trace, or directives.";
+        RUST_LOG: String = none, kind::LOG_FILTER,
+            "Takes the place of LOG_LEVEL.";
+    }
+    "PostgreSQL (not in this build: setting any of these stops the start)" {
+        DATABASE_URL: SecretString = none, kind::DATABASE_URL,
+            "All of what follows in one URL, which wins.";
+        DB_HOST: String = none, kind::HOST,
+            "The server.";
+        DB_PORT: u16 = none, kind::PORT,
+            "Its port.";
+        DB_USERNAME: String = none, kind::NAME,
+            "The user.";
+        DB_PASSWORD: SecretString = none, kind::SECRET,
+            "The user's password.";
+        DB_DATABASE: String = none, kind::NAME,
+            "The database.";
+    }
+    "Redis (not in this build: setting any of these stops the start)" {
+        REDIS_URL: SecretString = none, kind::REDIS_URL,
+            "All of what follows in one URL, which wins.";
+        REDIS_HOST: String = none, kind::HOST,
+            "The server.";
+        REDIS_PORT: u16 = none, kind::PORT,
+            "Its port.";
+        REDIS_PASSWORD: SecretString = none, kind::SECRET,
+            "The password.";
+    }
+}

@@ -1,0 +1,169 @@
+//! What an operator sets is what the service does, and what is wrong is said at once and plainly.
+
+use std::fs;
+use std::time::Duration;
+
+use messaging_core::domain::phone::PhoneValidation;
+use messaging_core::domain::quota::Quota;
+use messaging_server::config::Config;
+use messaging_server::config::example::effective;
+use messaging_server::telemetry::logs::LogFormat;
+use secrecy::ExposeSecret;
+
+const STRONG: &str = "0b7e1d9a4c5f48f2a6d3e8b1c7f09a52";
+
+fn read(vars: &[(&str, &str)]) -> Config {
+    Config::from_vars(vars.iter().copied()).unwrap()
+}
+
+/// The lines said about a configuration that cannot be read.
+fn refused(vars: &[(&str, &str)]) -> Vec<String> {
+    let error = Config::from_vars(vars.iter().copied()).unwrap_err();
+    error.to_string().lines().map(str::to_owned).collect()
+}
+
+/// The lines said about a configuration that can be read but not run.
+fn unusable(vars: &[(&str, &str)]) -> Vec<String> {
+    let error = read(vars).check_usable().unwrap_err();
+    error.to_string().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn nothing_set_means_embedded_on_this_machine_alone() {
+    let config = read(&[]);
+    assert_eq!((config.host.as_str(), config.port), ("127.0.0.1", 8080));
+    assert_eq!(config.database_file().to_str(), Some("./data/messaging.db"));
+    assert_eq!(config.session_quota, Quota { limit: 20, window: Duration::from_secs(60) });
+    assert_eq!(config.phone_validation, PhoneValidation::E164);
+    assert_eq!(config.log_format, LogFormat::Pretty);
+    assert_eq!(config.jwt_expires_in, Duration::from_secs(24 * 3600));
+    assert!(config.postgres.is_none() && config.redis.is_none());
+    config.check_usable().unwrap();
+}
+
+#[test]
+fn what_is_set_counts() {
+    let config = read(&[
+        ("HOST", "0.0.0.0"),
+        ("PORT", "9000"),
+        ("PUBLIC_URL", "https://gateway.example/base/"),
+        ("SESSION_RATE_LIMIT", "5"),
+        ("SESSION_RATE_WINDOW", "10s"),
+        ("PHONE_VALIDATION", "Strict"),
+        ("LOG_FORMAT", "JSON"),
+        ("LOG_LEVEL", "warn"),
+        ("RUST_LOG", "debug"),
+        ("RETRY_ATTEMPTS", "3"),
+    ]);
+    assert_eq!((config.host.as_str(), config.port), ("0.0.0.0", 9000));
+    assert_eq!(config.public_url.as_deref(), Some("https://gateway.example/base"));
+    assert_eq!(config.session_quota, Quota { limit: 5, window: Duration::from_secs(10) });
+    assert_eq!(config.phone_validation, PhoneValidation::Strict);
+    assert_eq!(config.log_format, LogFormat::Json);
+    assert_eq!(config.log_filter, "debug");
+    assert_eq!(config.retry.max_attempts, 3);
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let config = read(&[("PORT", " "), ("JWT_SECRET", ""), ("DB_HOST", "")]);
+    assert_eq!(config.port, 8080);
+    assert!(config.jwt_secret.is_none() && config.postgres.is_none());
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once_a_line_each() {
+    let lines = refused(&[
+        ("PORT", "80a"),
+        ("SESSION_RATE_WINDOW", "soon"),
+        ("PHONE_VALIDATION", "maybe"),
+        ("WAHA_BASE_URL", "localhost:3000"),
+        ("DB_PORT", "70000"),
+    ]);
+    assert_eq!(
+        lines,
+        [
+            r#"PORT is "80a": expected a port number from 0 to 65535"#,
+            r#"WAHA_BASE_URL is "localhost:3000": expected an address such as http://localhost:3000, without query or password"#,
+            r#"SESSION_RATE_WINDOW is "soon": expected a time from 1ms to 366d, such as 500ms, 60s, 24h or 7d"#,
+            r#"PHONE_VALIDATION is "maybe": expected e164, strict or lenient"#,
+            r#"DB_PORT is "70000": expected a port number from 0 to 65535"#,
+        ]
+    );
+}
+
+#[test]
+fn no_secret_is_ever_repeated() {
+    let vars = [
+        ("DATABASE_URL", "mysql://root:hunter2@db/x"),
+        ("REDIS_URL", "hunter2"),
+        ("WAHA_BASE_URL", "http://me:hunter2@waha"),
+    ];
+    let lines = refused(&vars);
+    assert_eq!(lines.len(), 3);
+    assert!(!lines.join("\n").contains("hunter2"), "{lines:?}");
+
+    let vars = [("JWT_SECRET", "hunter2"), ("WAHA_API_KEY", "hunter2"), ("METRICS_TOKEN", "hunter2")];
+    let config = read(&vars);
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(!config.check_usable().unwrap_err().to_string().contains("hunter2"));
+    let vars = vars.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let shown = effective(&vars.into());
+    assert!(!shown.contains("hunter2") && shown.contains("JWT_SECRET=(set)"), "{shown}");
+}
+
+#[test]
+fn a_secret_may_come_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("jwt");
+    fs::write(&path, format!("{STRONG}\n")).unwrap();
+    let path = path.to_str().unwrap();
+
+    let config = read(&[("JWT_SECRET_FILE", path)]);
+    assert_eq!(config.jwt_secret.unwrap().expose_secret(), STRONG);
+
+    let lines = refused(&[("JWT_SECRET_FILE", path), ("JWT_SECRET", STRONG)]);
+    assert_eq!(lines, ["JWT_SECRET and JWT_SECRET_FILE are both set: expected only one of them"]);
+
+    let lines = refused(&[("JWT_SECRET_FILE", "/nowhere/jwt")]);
+    assert!(lines[0].starts_with(r#"JWT_SECRET_FILE is "/nowhere/jwt": expected a file"#));
+}
+
+#[test]
+fn secrets_that_everybody_knows_or_could_guess_are_refused() {
+    let line = |variable: &str, value: &str| unusable(&[(variable, value)]).remove(0);
+    let placeholder = "holds a placeholder that everybody knows";
+    assert!(line("JWT_SECRET", "your-jwt-secret").starts_with(&format!("JWT_SECRET {placeholder}")));
+    assert!(line("WAHA_API_KEY", "changeme").starts_with(&format!("WAHA_API_KEY {placeholder}")));
+    assert!(line("METRICS_TOKEN", "secret").starts_with(&format!("METRICS_TOKEN {placeholder}")));
+    assert!(line("JWT_SECRET", &STRONG[1..]).starts_with("JWT_SECRET is shorter than 32 bytes"));
+    read(&[("JWT_SECRET", STRONG), ("WAHA_WEBHOOK_SECRET", STRONG)]).check_usable().unwrap();
+}
+
+#[test]
+fn a_database_that_this_build_cannot_use_is_not_silently_ignored() {
+    for variable in [("DB_HOST", "db"), ("DB_DATABASE", "messaging"), ("DATABASE_URL", "postgres://db/x")] {
+        let lines = unusable(&[variable]);
+        assert_eq!(lines.len(), 1);
+        assert!(
+            lines[0].starts_with("PostgreSQL is configured: this build has the embedded store only"),
+            "{lines:?}"
+        );
+    }
+    for variable in [("REDIS_HOST", "redis"), ("REDIS_PORT", "6379"), ("REDIS_URL", "redis://r")] {
+        let lines = unusable(&[variable]);
+        assert!(lines[0].starts_with("Redis is configured: this build"), "{lines:?}");
+    }
+}
+
+#[test]
+fn where_it_listens_is_where_waha_reaches_it_unless_told_otherwise() {
+    let at = |address: &str| read(&[]).listening_on(address.parse().unwrap()).public_url.unwrap();
+    assert_eq!(at("127.0.0.1:9001"), "http://127.0.0.1:9001");
+    assert_eq!(at("[::1]:9001"), "http://[::1]:9001");
+    assert_eq!(at("0.0.0.0:9001"), "http://localhost:9001");
+
+    let told = read(&[("PUBLIC_URL", "https://gateway.example")]);
+    let told = told.listening_on("0.0.0.0:80".parse().unwrap());
+    assert_eq!(told.public_url.unwrap(), "https://gateway.example");
+}

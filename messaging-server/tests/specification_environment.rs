@@ -1,0 +1,72 @@
+//! The environment block of the specification, letter for letter.
+
+use std::time::Duration;
+
+use messaging_server::config::Config;
+
+const BLOCK: &str = "\
+# Database
+DB_HOST=localhost
+DB_PORT=5432
+DB_USERNAME=postgres
+DB_PASSWORD=password
+DB_DATABASE=messaging_api
+
+# JWT
+JWT_SECRET=your-jwt-secret
+JWT_EXPIRES_IN=24h
+JWT_REFRESH_SECRET=your-refresh-secret
+JWT_REFRESH_EXPIRES_IN=7d
+
+# WAHA
+WAHA_BASE_URL=http://localhost:3000
+WAHA_API_KEY=your-waha-api-key
+WAHA_WEBHOOK_SECRET=your-webhook-secret
+
+# Redis
+REDIS_HOST=localhost
+REDIS_PORT=6379
+REDIS_PASSWORD=your-redis-password
+
+# Webhook
+WEBHOOK_SECRET=your-webhook-secret
+";
+
+fn config() -> Config {
+    let variables = dotenvy::from_read_iter(BLOCK.as_bytes()).map(Result::unwrap);
+    Config::from_vars(variables).unwrap()
+}
+
+#[test]
+fn it_is_read() {
+    let config = config();
+    assert_eq!(config.jwt_expires_in, Duration::from_secs(24 * 60 * 60));
+    assert_eq!(config.jwt_refresh_expires_in, Duration::from_secs(7 * 24 * 60 * 60));
+    assert_eq!(config.waha_base_url, "http://localhost:3000");
+    let postgres = config.postgres.unwrap();
+    assert_eq!((postgres.host.as_deref(), postgres.port), (Some("localhost"), Some(5432)));
+    assert_eq!(postgres.username.as_deref(), Some("postgres"));
+    assert_eq!(postgres.database.as_deref(), Some("messaging_api"));
+    let redis = config.redis.unwrap();
+    assert_eq!((redis.host.as_deref(), redis.port), (Some("localhost"), Some(6379)));
+}
+
+#[test]
+fn its_placeholders_stop_the_start_each_by_name() {
+    let error = config().check_usable().unwrap_err();
+    let variables: Vec<_> = error.problems.iter().map(|problem| problem.variable.as_str()).collect();
+    assert_eq!(
+        variables,
+        [
+            "JWT_SECRET",
+            "JWT_REFRESH_SECRET",
+            "WAHA_API_KEY",
+            "WAHA_WEBHOOK_SECRET",
+            "WEBHOOK_SECRET",
+            "DB_PASSWORD",
+            "REDIS_PASSWORD",
+            "PostgreSQL",
+            "Redis",
+        ]
+    );
+}
