@@ -1,13 +1,12 @@
 //! Acknowledgements: which levels come, in which form, and which do not.
 
-use std::time::Duration;
-
 use serde_json::json;
 use waha_client::Engine;
-use waha_client::simulator::{AckStep, Latency, RecipientScript};
+use waha_client::simulator::{AckStep, Latency, RecipientScript, SeededSession};
+use waha_client::wire::SessionStatus;
 
 use crate::harness::{
-    MAIN, PHONE, Receiver, Rig, assert_same_shape, config, eventually, recorded, text_to,
+    CHAT, MAIN, PHONE, Receiver, Rig, assert_same_shape, config, eventually, recorded, text_to,
 };
 
 async fn with_script(engine: Engine, script: Vec<AckStep>) -> (Rig, Receiver) {
@@ -107,14 +106,20 @@ async fn groups_acknowledge_by_participant() {
 
 #[tokio::test]
 async fn acks_wait_until_the_session_is_back() {
-    let (rig, receiver) =
-        with_script(Engine::Gows, vec![AckStep::new(2, Latency::millis(20))]).await;
+    let receiver = Receiver::start().await;
+    let mut config = config(Engine::Gows).with_session(SeededSession::working("witness"));
+    config.webhooks = vec![receiver.webhook(&["message.ack"])];
+    config.knobs.ack_script = vec![AckStep::new(2, Latency::millis(50))];
+    let rig = Rig::start(config).await;
     rig.send_text("Hi").await;
-    rig.simulator.set_status(MAIN, waha_client::wire::SessionStatus::Starting);
-    tokio::time::sleep(Duration::from_millis(40)).await;
-    assert!(receiver.all().is_empty());
-    rig.simulator.set_status(MAIN, waha_client::wire::SessionStatus::Working);
-    receiver.wait_for(1).await;
+    rig.simulator.set_status(MAIN, SessionStatus::Starting);
+    let mut later = text_to(CHAT, "Hi");
+    later["session"] = json!("witness");
+    rig.post("/api/sendText", later).await;
+    // The later ack of the other session shows that this one's time is over.
+    assert_eq!(receiver.wait_for(1).await[0].body["session"], "witness");
+    rig.simulator.set_status(MAIN, SessionStatus::Working);
+    assert_eq!(receiver.wait_for(2).await[1].body["session"], MAIN);
 }
 
 #[tokio::test]

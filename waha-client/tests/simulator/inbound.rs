@@ -92,6 +92,17 @@ async fn urls_of_media_begin_as_configured() {
 }
 
 #[tokio::test]
+async fn media_are_not_offered_to_those_who_want_no_download() {
+    let rig = Rig::of(Engine::Gows).await;
+    rig.simulator.receive(MAIN, &Inbound::media("12025550123", ContentKind::Image)).unwrap();
+    let path = format!("/api/{MAIN}/chats/all/messages?downloadMedia=false");
+    let (_, messages) = rig.get(&path).await;
+    assert_eq!(messages[0]["hasMedia"], true);
+    assert!(messages[0]["media"]["url"].is_null());
+    assert_eq!(messages[0]["media"]["mimetype"], "image/png");
+}
+
+#[tokio::test]
 async fn a_silent_message_is_found_by_reading_only() {
     let (rig, receiver) = Rig::with_receiver(config(Engine::Gows), &["*"]).await;
     rig.simulator.receive(MAIN, &Inbound::text("12025550123", "missed").silently()).unwrap();

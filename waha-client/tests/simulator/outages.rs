@@ -33,7 +33,7 @@ async fn a_shut_door_refuses_connections_until_it_opens() {
 #[tokio::test]
 async fn a_door_can_open_by_itself() {
     let rig = Rig::of(Engine::Gows).await;
-    rig.simulator.unreachable_for(Duration::from_millis(50)).await;
+    rig.simulator.unreachable_for(Duration::from_millis(300)).await;
     assert!(!reachable(&rig).await);
     wait_until_reachable(&rig).await;
 }
@@ -41,7 +41,7 @@ async fn a_door_can_open_by_itself() {
 #[tokio::test]
 async fn the_door_is_shut_over_http_too() {
     let rig = Rig::of(Engine::Gows).await;
-    let answer = rig.post("/simulator/unreachable", json!({"forMs": 100})).await;
+    let answer = rig.post("/simulator/unreachable", json!({"forMs": 300})).await;
     assert_eq!(answer, (200, json!({"done": true})));
     let gone = async { while reachable(&rig).await {} };
     tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();

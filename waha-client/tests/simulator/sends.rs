@@ -130,11 +130,11 @@ async fn a_number_that_is_not_there_is_refused_by_webjs_only() {
 #[tokio::test]
 async fn a_caller_that_hangs_up_does_not_stop_the_send() {
     let rig = Rig::of(Engine::Gows).await;
-    rig.simulator.turn_knobs(|knobs| knobs.latency = Latency::millis(60));
+    rig.simulator.turn_knobs(|knobs| knobs.latency = Latency::millis(600));
     let request = rig
         .request(reqwest::Method::POST, "/api/sendText")
         .json(&text_to(CHAT, "Hi"))
-        .timeout(Duration::from_millis(20));
+        .timeout(Duration::from_millis(200));
     assert!(request.send().await.unwrap_err().is_timeout());
     crate::harness::eventually("the send goes on", || rig.simulator.deliveries().len() == 1).await;
 }
@@ -142,7 +142,7 @@ async fn a_caller_that_hangs_up_does_not_stop_the_send() {
 #[tokio::test]
 async fn sends_under_way_at_once_are_counted() {
     let rig = Rig::of(Engine::Gows).await;
-    rig.simulator.turn_knobs(|knobs| knobs.latency = Latency::millis(30));
+    rig.simulator.turn_knobs(|knobs| knobs.latency = Latency::millis(150));
     tokio::join!(rig.send_text("one"), rig.send_text("two"));
     rig.send_text("three").await;
     let under_way: Vec<_> = rig.simulator.arrivals().iter().map(|it| it.under_way).collect();

@@ -15,12 +15,12 @@ use crate::simulator::view::View;
 use crate::simulator::world::World;
 use crate::wire::{ErrorBody, SessionStatus};
 
-/// Edits or deletes a message of the session's own.
+/// Edits or deletes a message of the session's own. The id alone finds it, whatever form of its
+/// chat the path names.
 pub(super) async fn change(
     world: &Arc<World>,
     call: &Call,
     session: &str,
-    _chat: &str,
     id: &str,
 ) -> Result<Answer, Refusal> {
     world.ready(session, SessionStatus::Working).await?;
