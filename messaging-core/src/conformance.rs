@@ -9,6 +9,7 @@ pub mod clock;
 pub mod entropy;
 pub mod inbox_store;
 pub mod message_store;
+pub mod provider;
 pub mod queue;
 pub mod rate_limiter;
 pub mod session_store;

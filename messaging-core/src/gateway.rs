@@ -220,6 +220,7 @@ impl Gateway {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "observations are made where they are told")]
     pub(crate) fn observe(&self, observation: Observation) {
         self.ports().observer.observe(&observation);
     }

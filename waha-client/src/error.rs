@@ -104,7 +104,7 @@ impl WahaError {
     /// | restricted | `new-chats-restricted` |
     /// | back off | `rate-overlimit`, `too-many-requests` |
     /// | unknown outcome, unavailable | `timeout`, `connection-lost`, `server-error`, `answer-unreadable`, `answer-empty` |
-    /// | safe retry | `connect-failed`, `connect-timeout` |
+    /// | safe retry | `connect-failed`, `connect-timeout`, `server-not-configured` (not by the client) |
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {

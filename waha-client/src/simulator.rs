@@ -20,6 +20,33 @@
 //! # }
 //! ```
 //!
+//! # Over HTTP
+//!
+//! No key is needed. Bodies are JSON, times are milliseconds.
+//!
+//! | call | does |
+//! |---|---|
+//! | `GET /simulator` | engine, sessions and counts |
+//! | `GET`, `PUT`, `PATCH /simulator/knobs` | shows, replaces, changes the [`Knobs`] |
+//! | `POST /simulator/faults` | adds a [`FaultRule`]: `{"fault":{"kind":"answerLost"},"times":1}` |
+//! | `DELETE /simulator/faults` | takes all rules away |
+//! | `PUT`, `DELETE /simulator/recipients/{number}` | sets or removes a [`RecipientScript`] |
+//! | `GET /simulator/arrivals?after=&limit=&session=` | every send that arrived: [`Arrival`]s |
+//! | `GET /simulator/deliveries?session=` | what WhatsApp has of them: [`Delivery`]s |
+//! | `GET /simulator/webhooks` | the latest attempts to post: [`WebhookPost`]s |
+//! | `POST /simulator/restart` | restarts the process: `{"downtimeMs":0}` |
+//! | `POST /simulator/unreachable` | stops listening for a time: `{"forMs":10000}` |
+//! | `POST /simulator/reset` | back to the start |
+//! | `POST /simulator/sessions` | adds a [`SeededSession`]: `{"name":"main","status":"WORKING"}` |
+//! | `POST /simulator/sessions/{name}/scan` | scans its QR code |
+//! | `POST /simulator/sessions/{name}/status` | puts it into a status: `{"status":"FAILED"}` |
+//! | `POST /simulator/sessions/{name}/flap` | fails and comes back: `{"downMs":5000}` |
+//! | `POST /simulator/sessions/{name}/zombie` | `{"on":true}` |
+//! | `POST /simulator/sessions/{name}/restricted` | forbids new chats (463): `{"on":true}` |
+//! | `POST /simulator/sessions/{name}/inbound` | an [`Inbound`]: `{"from":"12025550123","text":"Hello"}` |
+//! | `POST /simulator/sessions/{name}/ack` | an ack by hand: `{"rawId":"3EB0…","ack":3}` |
+//! | `POST /simulator/sessions/{name}/event` | any event: `{"event":"call.received","payload":{}}` |
+//!
 //! Not simulated: WhatsApp's cryptography and so any real phone, the web socket for events,
 //! channels, labels, status updates, the management of groups, and the WPP engine.
 
@@ -41,6 +68,7 @@ mod keys;
 mod knobs;
 mod latency;
 mod lifecycle;
+mod lines;
 mod media;
 mod messages;
 mod picture;

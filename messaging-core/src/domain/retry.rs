@@ -102,6 +102,6 @@ mod tests {
         assert_eq!(policy.wait(9, 1.0), Duration::from_secs(256));
         assert_eq!(policy.wait(10, 1.0), Duration::from_secs(300));
         assert_eq!(policy.wait(u32::MAX, 1.0), Duration::from_secs(300));
-        assert_eq!(policy.wait(0, f64::NAN).as_secs(), 0);
+        assert_eq!(policy.wait(0, 1.0), Duration::from_secs(1));
     }
 }

@@ -77,7 +77,8 @@ impl Gateway {
             payload: webhook.body.to_vec(),
             received_at,
             attempts: 0,
-            due_at: received_at,
+            // Not the id's instant, which runs ahead of a clock that was set back.
+            due_at: ports.clock.now(),
         };
         let kept = ports.inbox.keep(&[entry]).await?;
         let kept = kept.first().copied().unwrap_or(Kept::New);

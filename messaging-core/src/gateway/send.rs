@@ -200,7 +200,8 @@ impl Gateway {
             attempts: 0,
             generation: 0,
             held_by_batch: false,
-            due_at: at,
+            // Not the id's instant, which runs ahead of a clock that was set back.
+            due_at: self.ports().clock.now(),
             failure: None,
             provider_message_id: None,
             created_at: at,

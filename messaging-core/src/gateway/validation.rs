@@ -50,11 +50,10 @@ pub(super) fn content(content: &Content) -> Vec<InvalidField> {
                 ));
             }
         }
-        Some(Attachment::Contact(card)) => {
-            if card.name.trim().is_empty() {
-                wrong.push(invalid("/contact/name", "must not be empty".to_owned()));
-            }
+        Some(Attachment::Contact(card)) if card.name.trim().is_empty() => {
+            wrong.push(invalid("/contact/name", "must not be empty".to_owned()));
         }
+        Some(Attachment::Contact(_)) => {}
         Some(Attachment::Poll(poll)) => wrong.extend(self::poll(poll)),
         Some(Attachment::Unsupported) => {
             wrong.push(invalid("", "cannot be sent".to_owned()));
@@ -82,10 +81,12 @@ fn media(media: &Media) -> Vec<InvalidField> {
     }
     match &media.source {
         MediaSource::Url(url) if url.starts_with("http://") || url.starts_with("https://") => {}
-        MediaSource::Url(_) => invalid("/media/url", "must begin with http:// or https://"),
+        MediaSource::Url(_) => {
+            invalid("/media/url", "must begin with http:// or https://");
+        }
         MediaSource::Data(data) if is_base64(data) => {}
         MediaSource::Data(_) => {
-            invalid("/media/data", "must be base64 with padding, and not empty")
+            invalid("/media/data", "must be base64 with padding, and not empty");
         }
         MediaSource::Missing => invalid("/media", "must have either url or data"),
     }

@@ -9,7 +9,7 @@ pub trait Headers: Send + Sync {
     fn get(&self, name: &str) -> Option<&[u8]>;
 }
 
-impl Headers for [(&str, &str)] {
+impl Headers for &[(&str, &str)] {
     fn get(&self, name: &str) -> Option<&[u8]> {
         self.iter().find(|(each, _)| each.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_bytes())
     }

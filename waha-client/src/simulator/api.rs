@@ -102,8 +102,8 @@ async fn route_api(world: &Arc<World>, call: &Call, path: &[&str]) -> Result<Ans
         }
         [session, "presence"] if call.is("POST") => sends::presence(world, call, session).await,
         [session, "lids", ref path @ ..] => contacts::lids(world, call, session, path).await,
-        [session, "chats", chat, "messages", id] if !call.is("GET") => {
-            changes::change(world, call, session, chat, id).await
+        [session, "chats", _, "messages", id] if !call.is("GET") => {
+            changes::change(world, call, session, id).await
         }
         [session, "chats", ref path @ ..] => chats::route(world, call, session, path).await,
         _ => Err(no_route(call)),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poem::Server;
-use poem::listener::TcpAcceptor;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use super::api::Api;
+use super::lines::LineAcceptor;
 use super::world::World;
 
 /// What the door can be told.
@@ -56,7 +56,7 @@ async fn serve(
     listener: TcpListener,
     commands: &mut mpsc::UnboundedReceiver<DoorCommand>,
 ) -> Option<ShutOrder> {
-    let acceptor = match TcpAcceptor::from_tokio(listener) {
+    let acceptor = match LineAcceptor::new(listener, Arc::clone(&world.lines)) {
         Ok(acceptor) => acceptor,
         Err(error) => {
             tracing::error!(%error, "the simulator cannot listen");

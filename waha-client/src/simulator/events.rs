@@ -65,7 +65,7 @@ impl Event {
 
     /// `message.any` and, where it came in, `message`.
     pub(super) fn of_message(view: &View, message: &StoredMessage) -> Vec<Self> {
-        let payload = view.message(message, true);
+        let payload = view.message(message);
         let simple_name = match message.content.kind {
             _ if message.from_me => "message.any",
             super::ContentKind::Text => "message.text",

@@ -123,7 +123,7 @@ impl World {
             chat,
             raw_id,
             from_me: inbound.from_me,
-            source: inbound.from_me.then_some(Source::App),
+            source: Some(Source::App),
             participant,
             at_ms: inbound.at_ms.unwrap_or(now_ms),
             content,

@@ -175,7 +175,7 @@ async fn deliver(world: &World, parcel: &Parcel) -> bool {
 async fn post(world: &World, parcel: &Parcel) -> Option<reqwest::Response> {
     let webhook = parcel.webhook();
     let mut request = world
-        .http
+        .http()
         .post(&webhook.url)
         .header("content-type", "application/json")
         .header("user-agent", format!("WAHA/{}", world.config.version))

@@ -170,7 +170,7 @@ impl World {
 
     /// WAHA fetches media by URL itself, and throws when it cannot.
     async fn fetch(&self, url: &str) -> Result<(), Refusal> {
-        let answer = self.http.get(url).send().await;
+        let answer = self.http().get(url).send().await;
         match answer.and_then(reqwest::Response::error_for_status) {
             Ok(answer) => answer.bytes().await.map(drop),
             Err(error) => Err(error),

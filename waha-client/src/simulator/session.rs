@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -117,21 +117,27 @@ impl Session {
         }
     }
 
-    /// The session as looking it up answers.
-    pub(super) fn info(&self, engine: Engine, worker_id: &str) -> SessionInfo {
+    /// The session as looking it up answers: what it lacks is null there, not left out.
+    pub(super) fn info(&self, engine: Engine, worker_id: &str) -> Value {
         let state = match self.status() {
             SessionStatus::Working => "CONNECTED",
             SessionStatus::ScanQrCode => "UNPAIRED",
             _ => "OPENING",
         };
-        SessionInfo {
+        let mut info = json!(SessionInfo {
             me: self.account().cloned(),
             presence: self.presence.clone(),
             timestamps: Some(SessionTimestamps { activity: self.active_at_ms }),
             assigned_worker: Some(worker_id.to_owned()),
             engine: Some(json!({"engine": engine, "state": state})),
             ..self.summary()
+        });
+        for field in ["me", "presence"] {
+            if info.get(field).is_none() {
+                info[field] = Value::Null;
+            }
         }
+        info
     }
 }
 

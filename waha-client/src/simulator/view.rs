@@ -51,8 +51,8 @@ impl View {
         }
     }
 
-    /// A message as events and reading show it; only events know its source.
-    pub(super) fn message(&self, message: &StoredMessage, in_event: bool) -> Value {
+    /// A message as events and reading show it.
+    pub(super) fn message(&self, message: &StoredMessage) -> Value {
         let (from, to) = self.ends(message);
         let content = &message.content;
         let media = content.attachment.as_ref().map(|attachment| Media {
@@ -68,7 +68,7 @@ impl View {
             timestamp: message.at_ms / 1_000,
             from,
             from_me: message.from_me,
-            source: message.source.filter(|_| in_event),
+            source: message.source,
             to,
             participant: message.participant.as_deref().map(|it| self.chat(it)),
             body: content.text.clone().filter(|_| has_own_text),
@@ -88,6 +88,16 @@ impl View {
         let mut shown = json!(shown);
         // Deprecated in WAHA and read by nobody, but still sent.
         shown["mediaUrl"] = json!(media_url);
+        if let Some(media) = shown["media"].as_object_mut() {
+            media.insert("s3".to_owned(), Value::Null);
+            media.insert("error".to_owned(), Value::Null);
+        }
+        if let (Some(place), Engine::Gows) = (&content.location, self.knobs.engine) {
+            // This engine writes degrees as text, the others as numbers.
+            let degrees = |it: Option<f64>| it.map(|it| it.to_string());
+            shown["location"]["latitude"] = json!(degrees(place.latitude));
+            shown["location"]["longitude"] = json!(degrees(place.longitude));
+        }
         shown
     }
 
@@ -109,7 +119,7 @@ impl View {
             "type": message.content.kind.simple_type(),
         });
         if message.content.attachment.is_some() {
-            shown["media"] = self.message(message, true)["media"].take();
+            shown["media"] = self.message(message)["media"].take();
         }
         shown
     }
@@ -134,7 +144,7 @@ impl View {
         let serialized = format!("true_{asked_chat}_{}", message.raw_id);
         match self.knobs.engine {
             Engine::Noweb if content.kind == super::ContentKind::Poll => {
-                let mut shown = self.message(message, false);
+                let mut shown = self.message(message);
                 shown["id"] = json!(serialized);
                 shown
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ use super::dice::Dice;
 use super::door::DoorCommand;
 use super::keys::KeyRing;
 use super::knobs::Knobs;
+use super::lines::Lines;
 use super::media::MediaStore;
 use super::messages::MessageLog;
 use super::posts::PostLog;
@@ -25,7 +26,8 @@ pub(super) struct World {
     pub(super) base_url: String,
     pub(super) clock: Clock,
     pub(super) dice: Dice,
-    pub(super) http: reqwest::Client,
+    http: OnceLock<reqwest::Client>,
+    pub(super) lines: Arc<Lines>,
     pub(super) webhook_permits: Semaphore,
     pub(super) waiting_webhooks: AtomicUsize,
     pub(super) door: mpsc::UnboundedSender<DoorCommand>,
@@ -70,7 +72,8 @@ impl World {
             base_url,
             dice: Dice::new(config.seed),
             clock,
-            http: reqwest::Client::new(),
+            http: OnceLock::new(),
+            lines: Arc::default(),
             webhook_permits: Semaphore::new(config.limits.concurrent_webhooks),
             waiting_webhooks: AtomicUsize::new(0),
             door,
@@ -83,6 +86,12 @@ impl World {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves the state usable: every change under the lock is small.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it calls others with. Made when first needed, because reading the system's
+    /// certificates takes longer than many a test.
+    pub(super) fn http(&self) -> &reqwest::Client {
+        self.http.get_or_init(reqwest::Client::new)
     }
 
     pub(super) fn knobs(&self) -> Arc<Knobs> {

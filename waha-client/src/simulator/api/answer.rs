@@ -1,14 +1,9 @@
 //! What a call is answered with.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
+use poem::Response;
 use poem::http::StatusCode;
-use poem::{Body, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, ReadBuf};
 
 use super::call::Call;
 use crate::simulator::clock;
@@ -67,9 +62,10 @@ pub(super) fn refused(world: &World, call: &Call, refusal: Refusal) -> Response 
             .status(StatusCode::BAD_GATEWAY)
             .content_type("text/html")
             .body("<html><body><h1>502 Bad Gateway</h1></body></html>"),
-        // The server cannot hang up by itself, but a body that breaks off makes it: nothing has
-        // been written to the connection by then.
-        Refusal::Dropped => Response::builder().body(Body::from_async_read(Broken)),
+        Refusal::Dropped => {
+            world.lines.cut(&call.caller);
+            Response::builder().finish()
+        }
     }
 }
 
@@ -83,17 +79,4 @@ fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
         .status(status)
         .content_type("application/json; charset=utf-8")
         .body(serde_json::to_vec(body).unwrap_or_default())
-}
-
-/// A body that cannot be read.
-struct Broken;
-
-impl AsyncRead for Broken {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-        _buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
-    }
 }

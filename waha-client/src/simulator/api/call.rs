@@ -2,6 +2,7 @@
 
 use poem::Request;
 use poem::error::ReadBodyError;
+use poem::web::RemoteAddr;
 use serde_json::Value;
 
 use super::http_error;
@@ -9,7 +10,6 @@ use crate::redaction::debug_shows;
 use crate::simulator::refusal::Refusal;
 
 /// A request to the simulator.
-#[derive(Default)]
 pub(super) struct Call {
     pub(super) method: String,
     pub(super) raw_path: String,
@@ -21,6 +21,8 @@ pub(super) struct Call {
     pub(super) accepts_json_only: bool,
     /// The body; null if there is none.
     pub(super) body: Value,
+    /// The other end of the connection it came on.
+    pub(super) caller: RemoteAddr,
 }
 
 debug_shows!(Call { method });
@@ -45,6 +47,7 @@ impl Call {
             accepts_json_only: header("accept") == Some("application/json"),
             query,
             body: Value::Null,
+            caller: request.remote_addr().clone(),
         };
         let bytes = match request.take_body().into_bytes_limit(body_limit).await {
             Ok(bytes) => bytes,

@@ -15,12 +15,12 @@ use crate::simulator::view::View;
 use crate::simulator::world::World;
 use crate::wire::{ErrorBody, SessionStatus};
 
-/// Edits or deletes a message of the session's own.
+/// Edits or deletes a message of the session's own. The id alone finds it, whatever form of its
+/// chat the path names.
 pub(super) async fn change(
     world: &Arc<World>,
     call: &Call,
     session: &str,
-    _chat: &str,
     id: &str,
 ) -> Result<Answer, Refusal> {
     world.ready(session, SessionStatus::Working).await?;
@@ -35,14 +35,14 @@ pub(super) async fn change(
             };
             let (message, view, origin) =
                 update(world, session, &raw_id, |message| message.content.text = Some(text))?;
-            let mut payload = view.message(&message, true);
+            let mut payload = view.message(&message);
             payload["editedMessageId"] = json!(raw_id);
             ((payload, origin), "message.edited")
         }
         "DELETE" => {
             let (message, view, origin) =
                 update(world, session, &raw_id, |message| message.content.text = None)?;
-            let after = view.message(&message, true);
+            let after = view.message(&message);
             let payload = json!({"after": after, "before": null, "revokedMessageId": raw_id});
             ((payload, origin), "message.revoked")
         }

@@ -33,7 +33,7 @@ pub(super) async fn route(
     let view = reader(world, &state, session)?;
     match *path {
         [chat, "messages"] => messages(&state, &view, call, session, chat),
-        [chat, "messages", id] => message(&state, &view, session, chat, id),
+        [chat, "messages", id] => message(&state, &view, call, session, chat, id),
         _ => Ok(overview(&state, &view, call, session)),
     }
 }
@@ -76,13 +76,23 @@ fn messages(
     let filter = Filter::of(call);
     let newest_first =
         state.messages.newest_first(session, chat.as_deref()).filter(|it| filter.fits(it));
-    let show = |message: &StoredMessage| view.message(message, false);
-    let shown: Vec<Value> = if call.query("sortOrder") == Some("asc") {
+    let show = |message: &StoredMessage| shown(view, call, message);
+    let page: Vec<Value> = if call.query("sortOrder") == Some("asc") {
         newest_first.rev().skip(offset).take(limit).map(show).collect()
     } else {
         newest_first.skip(offset).take(limit).map(show).collect()
     };
-    Ok(Answer::ok(shown))
+    Ok(Answer::ok(page))
+}
+
+/// A message as it is read; its media are named but not offered if the caller wants no download.
+fn shown(view: &View, call: &Call, message: &StoredMessage) -> Value {
+    let mut shown = view.message(message);
+    if call.query("downloadMedia") == Some("false") && message.content.attachment.is_some() {
+        shown["media"]["url"] = Value::Null;
+        shown["mediaUrl"] = Value::Null;
+    }
+    shown
 }
 
 fn page(call: &Call, default_limit: usize) -> (usize, usize) {
@@ -120,6 +130,7 @@ impl<'call> Filter<'call> {
 fn message(
     state: &State,
     view: &View,
+    call: &Call,
     session: &str,
     chat: &str,
     id: &str,
@@ -130,7 +141,7 @@ fn message(
         .and_then(|raw_id| state.messages.find(session, &raw_id))
         .filter(|found| chat.is_none_or(|chat| chat == found.chat));
     match found {
-        Some(found) => Ok(Answer::ok(view.message(found, false))),
+        Some(found) => Ok(Answer::ok(shown(view, call, found))),
         None => Err(ErrorBody::message_not_found().into()),
     }
 }
@@ -143,7 +154,7 @@ fn overview(state: &State, view: &View, call: &Call, session: &str) -> Answer {
             "id": view.chat(&last.chat),
             "name": last.chat.split('@').next(),
             "picture": null,
-            "lastMessage": view.message(last, false),
+            "lastMessage": view.message(last),
             "_chat": {},
         })
     });

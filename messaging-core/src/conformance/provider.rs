@@ -1,0 +1,324 @@
+//! A provider in memory, whose answers tests choose.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::domain::address::Address;
+use crate::domain::content::{Content, ContentKind};
+use crate::domain::failure::{Failure, FailureCode};
+use crate::domain::id::{ProviderMessageId, provider_message_id};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::session::{ProviderSession, SessionStatus};
+use crate::domain::timestamp::Timestamp;
+use crate::ports::clock::Clock;
+use crate::ports::session_control::{
+    ProviderError, ProviderState, QrCode, SessionControl, WebhookTarget,
+};
+use crate::ports::transport::{
+    Envelope, Found, Later, LaterReason, Lookup, Preparation, Route, SendOutcome, Transport,
+};
+
+/// What a provider in memory does with a send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Script {
+    /// Answers so, and nothing is sent.
+    Answer(SendOutcome),
+    /// Sends it, and the answer is lost.
+    LoseAnswer,
+    /// The request is lost on the way, and nobody can tell.
+    LoseRequest,
+    /// Never comes back; for tests that end whoever waits for it.
+    Hang {
+        /// Whether the message is sent.
+        sent: bool,
+    },
+}
+
+/// One send that arrived at the provider.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arrival {
+    /// When.
+    pub at: Timestamp,
+    /// Through which account.
+    pub session: ProviderSession,
+    /// To which chat.
+    pub chat: String,
+    /// What.
+    pub content: Content,
+    /// Under which id.
+    pub id: ProviderMessageId,
+    /// Whether a message of this id was there already.
+    pub repeat: bool,
+}
+
+#[derive(Default)]
+struct State {
+    sessions: BTreeMap<ProviderSession, ProviderState>,
+    absent: BTreeSet<String>,
+    scripts: VecDeque<Script>,
+    arrivals: Vec<Arrival>,
+    unreachable: bool,
+    takes_no_ids: bool,
+    drawn: u64,
+}
+
+/// A provider in memory: what is sent through it arrives at once, unless a test says otherwise.
+/// It takes ids chosen by the sender for all but files, and makes one message of all sends with the
+/// same id.
+pub struct FakeProvider {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+impl FakeProvider {
+    /// A provider without any session.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    /// Adds a session, or changes its state.
+    pub fn set_session(&self, place: &ProviderSession, status: SessionStatus) {
+        let state = ProviderState { status, own_address: None };
+        self.state().sessions.insert(place.clone(), state);
+    }
+
+    /// What the next sends come to, in this order; those behind are accepted.
+    pub fn script(&self, scripts: impl IntoIterator<Item = Script>) {
+        self.state().scripts.extend(scripts);
+    }
+
+    /// Makes the provider unreachable, or reachable again.
+    pub fn set_unreachable(&self, unreachable: bool) {
+        self.state().unreachable = unreachable;
+    }
+
+    /// Makes the provider choose all ids itself, as some engines do.
+    pub fn take_no_ids(&self) {
+        self.state().takes_no_ids = true;
+    }
+
+    /// Has this person no account.
+    pub fn set_absent(&self, person: &Address) {
+        self.state().absent.insert(person.as_str().to_owned());
+    }
+
+    /// Every send that arrived, in order.
+    pub fn arrivals(&self) -> Vec<Arrival> {
+        self.state().arrivals.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refuse(&self, place: &ProviderSession) -> Option<Later> {
+        let state = self.state();
+        let reason = if state.unreachable {
+            LaterReason::Unreachable
+        } else if state.sessions.get(place).map(|it| it.status) == Some(SessionStatus::Working) {
+            return None;
+        } else {
+            LaterReason::SessionNotWorking
+        };
+        Some(Later { reason, after: None })
+    }
+
+    fn arrive(
+        &self,
+        envelope: Envelope<'_>,
+        route: &Route,
+        id: Option<&ProviderMessageId>,
+    ) -> ProviderMessageId {
+        let mut state = self.state();
+        state.drawn += 1;
+        let id = id.cloned().unwrap_or_else(|| provider_message_id([state.drawn, 0]));
+        let repeat = state.arrivals.iter().any(|it| it.id == id && it.session == *envelope.session);
+        state.arrivals.push(Arrival {
+            at: self.clock.now(),
+            session: envelope.session.clone(),
+            chat: route.chat.clone(),
+            content: envelope.content.clone(),
+            id: id.clone(),
+            repeat,
+        });
+        id
+    }
+
+    fn of_session(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
+        let state = self.state();
+        if state.unreachable {
+            return Err(ProviderError::Unavailable);
+        }
+        state.sessions.get(place).cloned().ok_or(ProviderError::NotFound)
+    }
+
+    fn change(
+        &self,
+        place: &ProviderSession,
+        status: SessionStatus,
+    ) -> Result<ProviderState, ProviderError> {
+        let mut changed = self.of_session(place)?;
+        changed.status = status;
+        self.state().sessions.insert(place.clone(), changed.clone());
+        Ok(changed)
+    }
+}
+
+#[async_trait]
+impl Transport for FakeProvider {
+    async fn prepare<'a>(&self, envelope: Envelope<'a>) -> Preparation {
+        if let Some(later) = self.refuse(envelope.session) {
+            return Preparation::TryLater(later);
+        }
+        let state = self.state();
+        if state.absent.contains(envelope.to.as_str()) {
+            return Preparation::Rejected(Failure::new(FailureCode::NotOnWhatsapp));
+        }
+        let is_file = matches!(
+            envelope.content.kind(),
+            ContentKind::Image
+                | ContentKind::Document
+                | ContentKind::Voice
+                | ContentKind::Video
+                | ContentKind::Sticker
+        );
+        let takes_id = !is_file && !state.takes_no_ids;
+        Preparation::Ready(Route { chat: envelope.to.as_str().to_owned(), takes_id })
+    }
+
+    async fn send<'a>(
+        &self,
+        envelope: Envelope<'a>,
+        route: &Route,
+        id: Option<&'a ProviderMessageId>,
+    ) -> SendOutcome {
+        if let Some(later) = self.refuse(envelope.session) {
+            return SendOutcome::TryLater(later);
+        }
+        let script = self.state().scripts.pop_front();
+        match script {
+            Some(Script::Answer(outcome)) => outcome,
+            Some(Script::LoseRequest) => SendOutcome::Unknown,
+            Some(Script::LoseAnswer) => {
+                self.arrive(envelope, route, id);
+                SendOutcome::Unknown
+            }
+            Some(Script::Hang { sent }) => {
+                if sent {
+                    self.arrive(envelope, route, id);
+                }
+                std::future::pending().await
+            }
+            None => SendOutcome::Accepted { id: Some(self.arrive(envelope, route, id)) },
+        }
+    }
+
+    async fn find_sent<'a>(&self, lookup: Lookup<'a>) -> Found {
+        if let Some(later) = self.refuse(lookup.envelope.session) {
+            return Found::TryLater(later);
+        }
+        let state = self.state();
+        let found = state.arrivals.iter().find(|it| {
+            it.session == *lookup.envelope.session
+                && match lookup.id {
+                    Some(id) => it.id == *id,
+                    None => {
+                        it.chat == lookup.route.chat
+                            && it.content == *lookup.envelope.content
+                            && it.at >= lookup.since
+                    }
+                }
+        });
+        found.map_or(Found::Absent, |it| Found::Sent(it.id.clone()))
+    }
+
+    fn longest_attempt(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+}
+
+#[async_trait]
+impl SessionControl for FakeProvider {
+    fn servers(&self) -> Vec<String> {
+        vec!["default".to_owned()]
+    }
+
+    async fn create(
+        &self,
+        place: &ProviderSession,
+        _webhook: Option<WebhookTarget>,
+    ) -> Result<ProviderState, ProviderError> {
+        match self.of_session(place) {
+            Ok(_) => Err(ProviderError::AlreadyExists),
+            Err(ProviderError::NotFound) => {
+                self.set_session(place, SessionStatus::ScanQr);
+                self.of_session(place)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn state(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
+        self.of_session(place)
+    }
+
+    async fn states(&self, server: &str) -> Result<Vec<(String, ProviderState)>, ProviderError> {
+        let state = self.state();
+        if state.unreachable {
+            return Err(ProviderError::Unavailable);
+        }
+        let here = state.sessions.iter().filter(|(place, _)| place.server == server);
+        Ok(here.map(|(place, state)| (place.name.clone(), state.clone())).collect())
+    }
+
+    async fn start(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
+        self.change(place, SessionStatus::Working)
+    }
+
+    async fn stop(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
+        self.change(place, SessionStatus::Stopped)
+    }
+
+    async fn restart(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
+        self.change(place, SessionStatus::Starting)
+    }
+
+    async fn logout(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
+        self.change(place, SessionStatus::ScanQr)
+    }
+
+    async fn delete(&self, place: &ProviderSession) -> Result<(), ProviderError> {
+        if self.state().unreachable {
+            return Err(ProviderError::Unavailable);
+        }
+        self.state().sessions.remove(place);
+        Ok(())
+    }
+
+    async fn qr(&self, place: &ProviderSession) -> Result<QrCode, ProviderError> {
+        match self.of_session(place)?.status {
+            SessionStatus::ScanQr => {
+                Ok(QrCode { value: Some("2@scan-me".into()), image: b"\x89PNG".to_vec() })
+            }
+            _ => Err(ProviderError::WrongState),
+        }
+    }
+
+    async fn pairing_code(
+        &self,
+        place: &ProviderSession,
+        _phone: &PhoneNumber,
+    ) -> Result<String, ProviderError> {
+        match self.of_session(place)?.status {
+            SessionStatus::ScanQr => Ok("ABCD-EFGH".to_owned()),
+            _ => Err(ProviderError::WrongState),
+        }
+    }
+
+    async fn ping(&self, _server: &str) -> Result<(), ProviderError> {
+        if self.state().unreachable { Err(ProviderError::Unavailable) } else { Ok(()) }
+    }
+}

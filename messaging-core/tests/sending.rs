@@ -1,0 +1,376 @@
+//! From request to receipt, all in memory, time moved by hand.
+
+mod world;
+
+use std::time::Duration;
+
+use messaging_core::conformance::build::{address, session, session_id, tenant_id};
+use messaging_core::conformance::provider::Script;
+use messaging_core::domain::content::{Attachment, Content, Media, MediaKind, MediaSource};
+use messaging_core::domain::failure::{Failure, FailureCode};
+use messaging_core::domain::message::Priority;
+use messaging_core::domain::session::{OnRateLimit, SessionStatus};
+use messaging_core::domain::status::Status;
+use messaging_core::gateway::error::GatewayError;
+use messaging_core::gateway::send::SendRequest;
+use messaging_core::ports::clock::Clock;
+use messaging_core::ports::queue::HeldBy;
+use messaging_core::ports::session_store::SessionStore;
+use messaging_core::ports::transport::{Later, LaterReason, SendOutcome};
+
+use world::{World, quota, request};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn later(reason: LaterReason) -> Script {
+    Script::Answer(SendOutcome::TryLater(Later { reason, after: None }))
+}
+
+fn file() -> Content {
+    Content {
+        body: "a picture".into(),
+        attachment: Some(Attachment::Media(Media {
+            kind: MediaKind::Image,
+            source: MediaSource::Url("https://example.com/a.png".into()),
+            mimetype: None,
+            filename: None,
+        })),
+    }
+}
+
+#[tokio::test]
+async fn an_accepted_message_is_sent_once() {
+    let world = World::new().await;
+    let message = world.send(1, "hello").await;
+    assert_eq!(message.status, Status::Queued);
+    assert_eq!(world.provider.arrivals().len(), 0);
+    world.work().await;
+    let sent = world.message(message.id).await;
+    assert_eq!((sent.status, sent.attempts), (Status::Sent, 1));
+    assert_eq!(world.delivered(), ["hello"]);
+    assert_eq!(sent.provider_message_id, Some(world.provider.arrivals()[0].id.clone()));
+}
+
+#[tokio::test]
+async fn messages_to_one_recipient_leave_in_the_order_accepted() {
+    let world = World::new().await;
+    for n in 0..10 {
+        world.send(1, &n.to_string()).await;
+    }
+    world.work().await;
+    assert_eq!(world.delivered(), ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+}
+
+#[tokio::test]
+async fn the_urgent_leave_first() {
+    let world = World::new().await;
+    for (to, priority) in [(1, Priority::Low), (2, Priority::Normal), (3, Priority::High)] {
+        let request = SendRequest { priority, ..request(to, priority.as_str()) };
+        world.try_send(request).await.unwrap();
+    }
+    world.work().await;
+    assert_eq!(world.delivered(), ["high", "normal", "low"]);
+}
+
+#[tokio::test]
+async fn a_message_in_retry_keeps_its_place_and_holds_up_nobody_else() {
+    let world = World::new().await;
+    world.provider.script([later(LaterReason::Failed)]);
+    world.send(1, "first").await;
+    world.send(1, "second").await;
+    world.send(2, "to another").await;
+    world.work().await;
+    assert_eq!(world.delivered(), ["to another"]);
+    world.work_for(MINUTE).await;
+    assert_eq!(world.delivered(), ["to another", "first", "second"]);
+}
+
+#[tokio::test]
+async fn a_failed_attempt_is_repeated_five_times_and_then_the_message_fails() {
+    let world = World::new().await;
+    world.provider.script(std::iter::repeat_n(later(LaterReason::Failed), 9));
+    let message = world.send(1, "hello").await;
+    world.work_for(10 * MINUTE).await;
+    let failed = world.message(message.id).await;
+    assert_eq!((failed.status, failed.attempts), (Status::Failed, 5));
+    assert_eq!(failed.failure, Some(Failure::new(FailureCode::ProviderError)));
+    assert!(failed.failed_at.is_some());
+}
+
+#[tokio::test]
+async fn a_replayed_message_has_all_its_attempts_again() {
+    let world = World::new().await;
+    world.provider.script(std::iter::repeat_n(later(LaterReason::Failed), 5));
+    let message = world.send(1, "hello").await;
+    world.work_for(10 * MINUTE).await;
+    assert_eq!(world.status(message.id).await, Status::Failed);
+    let replayed = world.gateway.replay(tenant_id(1), message.id).await.unwrap();
+    assert_eq!((replayed.status, replayed.attempts), (Status::Queued, 0));
+    world.work().await;
+    assert_eq!(world.status(message.id).await, Status::Sent);
+    let again = world.gateway.replay(tenant_id(1), message.id).await;
+    assert!(matches!(again, Err(GatewayError::WrongStatus { status: Status::Sent, .. })));
+}
+
+#[tokio::test]
+async fn a_rejected_message_fails_at_once_with_the_reason() {
+    let world = World::new().await;
+    let failure = Failure::new(FailureCode::ProviderRejected);
+    world.provider.script([Script::Answer(SendOutcome::Rejected(failure.clone()))]);
+    let message = world.send(1, "hello").await;
+    world.work().await;
+    let failed = world.message(message.id).await;
+    assert_eq!((failed.status, failed.attempts), (Status::Failed, 1));
+    assert_eq!(failed.failure, Some(failure));
+}
+
+#[tokio::test]
+async fn a_number_without_whatsapp_fails_without_an_attempt() {
+    let world = World::new().await;
+    world.provider.set_absent(&address(1));
+    let message = world.send(1, "hello").await;
+    world.work().await;
+    let failed = world.message(message.id).await;
+    assert_eq!((failed.status, failed.attempts), (Status::Failed, 0));
+    assert_eq!(failed.failure, Some(Failure::new(FailureCode::NotOnWhatsapp)));
+}
+
+#[tokio::test]
+async fn an_unreachable_provider_holds_the_session_and_uses_no_attempt() {
+    let world = World::new().await;
+    world.provider.set_unreachable(true);
+    let message = world.send(1, "hello").await;
+    world.work_for(5 * MINUTE).await;
+    let held = world.message(message.id).await;
+    assert!(held.status.is_waiting(), "{:?}", held.status);
+    assert_eq!(held.attempts, 0);
+    let (_, pacing) = world.gateway.find_message(tenant_id(1), message.id).await.unwrap();
+    assert_eq!(pacing.map(|pacing| pacing.held_by), Some(HeldBy::Provider));
+    world.provider.set_unreachable(false);
+    world.work_for(Duration::from_secs(30)).await;
+    assert_eq!(world.status(message.id).await, Status::Sent);
+}
+
+#[tokio::test]
+async fn a_connection_that_fails_at_the_call_uses_no_attempt() {
+    let world = World::new().await;
+    world.provider.script(std::iter::repeat_n(later(LaterReason::Unreachable), 7));
+    let message = world.send(1, "hello").await;
+    world.work_for(5 * MINUTE).await;
+    let sent = world.message(message.id).await;
+    assert_eq!((sent.status, sent.attempts), (Status::Sent, 1));
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_connected_is_held_until_it_is() {
+    let world = World::new().await;
+    let message = world.send(1, "hello").await;
+    world.provider.set_session(&session(1).place, SessionStatus::Starting);
+    world.work_for(MINUTE).await;
+    let held = world.message(message.id).await;
+    assert_eq!((held.status.is_waiting(), held.attempts), (true, 0));
+    let (_, pacing) = world.gateway.find_message(tenant_id(1), message.id).await.unwrap();
+    assert_eq!(pacing.map(|pacing| pacing.held_by), Some(HeldBy::Session));
+
+    world.provider.set_session(&session(1).place, SessionStatus::Working);
+    assert_eq!(world.watch.run_once().await.unwrap().changed, 1);
+    world.work().await;
+    assert_eq!(world.status(message.id).await, Status::Sent);
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_connected_refuses_new_messages() {
+    let world = World::new().await;
+    world.provider.set_session(&session(1).place, SessionStatus::ScanQr);
+    world.watch.run_once().await.unwrap();
+    let refused = world.try_send(request(1, "hello")).await;
+    let status = SessionStatus::ScanQr;
+    assert!(matches!(refused, Err(GatewayError::SessionNotWorking { status: s }) if s == status));
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_found_and_not_sent_twice() {
+    for content in [Content::text("hello"), file()] {
+        let world = World::new().await;
+        world.provider.script([Script::LoseAnswer]);
+        let message = world.try_send(SendRequest { content, ..request(1, "") }).await.unwrap();
+        world.work_for(10 * MINUTE).await;
+        assert_eq!(world.status(message.id).await, Status::Sent);
+        assert_eq!(world.provider.arrivals().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_request_is_repeated_with_the_same_id() {
+    let world = World::new().await;
+    world.provider.script([Script::LoseRequest]);
+    let message = world.send(1, "hello").await;
+    world.work().await;
+    let waiting = world.message(message.id).await;
+    assert_eq!(waiting.status, Status::Retry);
+    world.work_for(MINUTE).await;
+    let sent = world.message(message.id).await;
+    assert_eq!((sent.status, sent.attempts), (Status::Sent, 2));
+    assert_eq!(sent.provider_message_id, waiting.provider_message_id);
+    assert_eq!(Some(&world.provider.arrivals()[0].id), sent.provider_message_id.as_ref());
+}
+
+#[tokio::test]
+async fn where_nobody_can_tell_and_no_id_is_taken_the_message_fails_as_unknown() {
+    let world = World::new().await;
+    world.provider.script([Script::LoseRequest]);
+    let message = world.try_send(SendRequest { content: file(), ..request(1, "") }).await.unwrap();
+    world.work_for(MINUTE).await;
+    let failed = world.message(message.id).await;
+    assert_eq!(failed.status, Status::Failed);
+    assert_eq!(failed.failure.map(|failure| failure.code), Some(FailureCode::OutcomeUnknown));
+    assert_eq!(world.provider.arrivals().len(), 0);
+}
+
+#[tokio::test]
+async fn what_was_accepted_before_a_crash_is_sent_after_it() {
+    let world = World::new().await;
+    let message = world.send(1, "hello").await;
+    let mut world = world.restart();
+    world.work().await;
+    assert_eq!(world.status(message.id).await, Status::Queued);
+    assert_eq!(world.recovery.run_once().await.unwrap().told, 1);
+    world.work().await;
+    assert_eq!(world.status(message.id).await, Status::Sent);
+    world.recovery.run_once().await.unwrap();
+    world.work_for(MINUTE).await;
+    assert_eq!(world.provider.arrivals().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_found_sending_after_a_crash_is_looked_up_first() {
+    for arrived in [true, false] {
+        let world = World::new().await;
+        let message = world.send(1, "hello").await;
+        // The process dies between the provider's answer and its own commit.
+        let mut world = crash_while_sending(world, arrived).await;
+        assert_eq!(world.status(message.id).await, Status::Sending);
+        world.recovery.run_once().await.unwrap();
+        world.work_for(10 * MINUTE).await;
+        assert_eq!(world.status(message.id).await, Status::Sent);
+        assert_eq!(world.provider.arrivals().len(), 1, "arrived before: {arrived}");
+    }
+}
+
+/// Kills the process while it waits for the provider's answer.
+async fn crash_while_sending(world: World, sent: bool) -> World {
+    world.provider.script([Script::Hang { sent }]);
+    tokio::select! {
+        biased;
+        _ = world.worker.run_once(1) => unreachable!("the provider never answers"),
+        () = std::future::ready(()) => {}
+    }
+    world.restart()
+}
+
+#[tokio::test]
+async fn a_session_never_sends_more_than_its_quota_in_any_window() {
+    let world = World::with(quota(5, MINUTE)).await;
+    for n in 0..23 {
+        let request = SendRequest {
+            on_rate_limit: Some(OnRateLimit::Queue),
+            ..request(n % 4, &n.to_string())
+        };
+        world.try_send(request).await.unwrap();
+        world.clock.advance(Duration::from_millis(700));
+        world.work().await;
+    }
+    world.work_for(10 * MINUTE).await;
+    let times: Vec<_> = world.provider.arrivals().iter().map(|it| it.at).collect();
+    assert_eq!(times.len(), 23);
+    for six in times.windows(6) {
+        assert!(six[5].since(six[0]) > MINUTE, "{six:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_quota_holds_across_a_restart() {
+    let world = World::with(quota(3, MINUTE)).await;
+    for n in 0..3 {
+        world.send(n, "before").await;
+    }
+    world.work().await;
+    let mut world = world.restart();
+    for n in 0..3 {
+        world.send(n, "after").await;
+    }
+    world.recovery.run_once().await.unwrap();
+    world.work_for(Duration::from_secs(59)).await;
+    assert_eq!(world.provider.arrivals().len(), 3);
+    world.work_for(Duration::from_secs(2)).await;
+    assert_eq!(world.provider.arrivals().len(), 6);
+}
+
+#[tokio::test]
+async fn a_message_over_the_quota_is_refused_or_waits_as_asked() {
+    let world = World::with(quota(2, MINUTE)).await;
+    world.send(1, "one").await;
+    world.clock.advance(Duration::from_secs(10));
+    world.send(1, "two").await;
+    let refused = world.try_send(request(1, "three")).await;
+    let Err(GatewayError::RateLimited { retry_after, .. }) = refused else {
+        panic!("not refused: {refused:?}");
+    };
+    assert_eq!(retry_after, Duration::from_secs(50));
+    let on_rate_limit = Some(OnRateLimit::Queue);
+    world.try_send(SendRequest { on_rate_limit, ..request(1, "four") }).await.unwrap();
+    world.clock.advance(retry_after);
+    world.send(1, "five").await;
+    world.work_for(5 * MINUTE).await;
+    assert_eq!(world.delivered(), ["one", "two", "four", "five"]);
+}
+
+#[tokio::test]
+async fn a_cancelled_message_is_not_sent() {
+    let world = World::new().await;
+    let message = world.send(1, "hello").await;
+    let cancelled = world.gateway.cancel(tenant_id(1), message.id).await.unwrap();
+    assert_eq!(cancelled.status, Status::Cancelled);
+    world.work().await;
+    assert_eq!(world.provider.arrivals().len(), 0);
+    let again = world.gateway.cancel(tenant_id(1), message.id).await;
+    assert!(matches!(again, Err(GatewayError::WrongStatus { .. })));
+}
+
+#[tokio::test]
+async fn a_message_of_a_deleted_session_fails_with_the_reason() {
+    let world = World::new().await;
+    let message = world.send(1, "hello").await;
+    let session = session_id(1).into();
+    world.gateway.delete_session(tenant_id(1), &session, false).await.unwrap();
+    world.work().await;
+    let failed = world.message(message.id).await;
+    assert_eq!(failed.failure, Some(Failure::new(FailureCode::SessionGone)));
+}
+
+#[tokio::test]
+async fn another_tenants_session_is_as_unknown_as_one_that_does_not_exist() {
+    let world = World::new().await;
+    let mine = SessionStore::find(&*world.store, tenant_id(1), session_id(1)).await.unwrap();
+    assert!(mine.is_some());
+    for session in [session_id(1), session_id(99)] {
+        let request = SendRequest::text(session, address(1).as_str(), "hello");
+        let refused = world.gateway.send(tenant_id(2), request).await;
+        assert!(matches!(refused, Err(GatewayError::SessionNotFound)));
+    }
+}
+
+#[tokio::test]
+async fn everything_wrong_with_a_request_is_named_at_once() {
+    let world = World::new().await;
+    let request = SendRequest {
+        metadata: Some(serde_json::json!("not an object")),
+        ..SendRequest::text(session_id(1), "12345", "")
+    };
+    let Err(GatewayError::Invalid(fields)) = world.try_send(request).await else {
+        panic!("accepted");
+    };
+    let pointers: Vec<&str> = fields.iter().map(|field| field.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/to", "/body", "/metadata"]);
+    assert_eq!(world.clock.now(), messaging_core::conformance::build::at(10_000));
+}

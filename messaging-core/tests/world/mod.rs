@@ -1,0 +1,256 @@
+//! A whole gateway in memory, whose time is moved by hand and whose provider does as told.
+#![allow(dead_code, reason = "each test binary uses another part of the world")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use messaging_core::conformance::build::{at, session, tenant, tenant_id};
+use messaging_core::conformance::clock::FakeClock;
+use messaging_core::conformance::entropy::SeededEntropy;
+use messaging_core::conformance::provider::FakeProvider;
+use messaging_core::delivery::inbox::InboxProcessor;
+use messaging_core::delivery::recovery::Recovery;
+use messaging_core::delivery::session_watch::SessionWatch;
+use messaging_core::delivery::worker::Worker;
+use messaging_core::domain::id::{MessageId, ProviderMessageId};
+use messaging_core::domain::inbox::{Kept, ProviderEvent};
+use messaging_core::domain::message::Message;
+use messaging_core::domain::quota::Quota;
+use messaging_core::domain::session::SessionStatus;
+use messaging_core::domain::status::{Status, StatusEvent};
+use messaging_core::gateway::error::GatewayError;
+use messaging_core::gateway::receive_webhook::Webhook;
+use messaging_core::gateway::send::SendRequest;
+use messaging_core::gateway::{Gateway, Ports, Settings};
+use messaging_core::memory::queue::MemoryQueue;
+use messaging_core::memory::rate_limiter::MemoryRateLimiter;
+use messaging_core::memory::store::MemoryStore;
+use messaging_core::ports::clock::Clock;
+use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::observer::NoObserver;
+use messaging_core::ports::session_store::SessionStore;
+use messaging_core::ports::tenant_store::TenantStore;
+use messaging_core::ports::webhook_decoder::{MalformedWebhook, WebhookDecoder, WebhookHead};
+use messaging_core::ports::webhook_verifier::{Headers, SignatureError, WebhookVerifier};
+
+/// Tenant 1 with session 1, connected, and everything that works for it.
+pub(crate) struct World {
+    pub(crate) clock: Arc<FakeClock>,
+    pub(crate) provider: Arc<FakeProvider>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) gateway: Gateway,
+    pub(crate) worker: Worker,
+    pub(crate) inbox: InboxProcessor,
+    pub(crate) recovery: Recovery,
+    pub(crate) watch: SessionWatch,
+    seed: u64,
+}
+
+/// What a store must be to carry a world, so that a test can put another in its place.
+pub(crate) trait Store:
+    MessageStore + SessionStore + TenantStore + messaging_core::ports::inbox_store::InboxStore
+{
+}
+
+impl<S> Store for S where
+    S: MessageStore + SessionStore + TenantStore + messaging_core::ports::inbox_store::InboxStore
+{
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        TenantStore::insert(&*store, &tenant(1)).await.unwrap();
+        SessionStore::insert(&*store, &session(1)).await.unwrap();
+        let clock = Arc::new(FakeClock::new(at(10_000)));
+        let provider = Arc::new(FakeProvider::new(Arc::clone(&clock) as Arc<dyn Clock>));
+        provider.set_session(&session(1).place, SessionStatus::Working);
+        Self::start(store, clock, provider, settings, 1)
+    }
+
+    /// What a restart of the process leaves: the store, the provider and the time.
+    pub(crate) fn restart(self) -> Self {
+        let settings = self.gateway.settings().clone();
+        Self::start(self.store, self.clock, self.provider, settings, self.seed + 1)
+    }
+
+    fn start(
+        store: Arc<dyn Store>,
+        clock: Arc<FakeClock>,
+        provider: Arc<FakeProvider>,
+        settings: Settings,
+        seed: u64,
+    ) -> Self {
+        let ports = Ports {
+            messages: Arc::clone(&store) as _,
+            sessions: Arc::clone(&store) as _,
+            tenants: Arc::clone(&store) as _,
+            inbox: Arc::clone(&store) as _,
+            queue: Arc::new(MemoryQueue::new()),
+            limiter: Arc::new(MemoryRateLimiter::new()),
+            transport: Arc::clone(&provider) as _,
+            control: Arc::clone(&provider) as _,
+            verifier: Arc::new(Password),
+            decoder: Arc::new(Words),
+            observer: Arc::new(NoObserver),
+            clock: Arc::clone(&clock) as _,
+            entropy: Arc::new(SeededEntropy::new(seed)),
+        };
+        let gateway = Gateway::new(ports, settings);
+        Self {
+            worker: Worker::new(gateway.clone()),
+            inbox: InboxProcessor::new(gateway.clone()),
+            recovery: Recovery::new(gateway.clone()),
+            watch: SessionWatch::new(gateway.clone()),
+            clock,
+            provider,
+            store,
+            gateway,
+            seed,
+        }
+    }
+
+    /// Accepts a text for person `to`.
+    pub(crate) async fn send(&self, to: u64, body: &str) -> Message {
+        self.try_send(request(to, body)).await.unwrap()
+    }
+
+    pub(crate) async fn try_send(&self, request: SendRequest) -> Result<Message, GatewayError> {
+        self.gateway.send(tenant_id(1), request).await.map(|accepted| accepted.message)
+    }
+
+    /// Lets the worker do all it can without time passing.
+    pub(crate) async fn work(&self) {
+        while self.worker.run_once(64).await.unwrap().claimed > 0 {}
+    }
+
+    /// Lets the worker do all it can within `span`, stepping from one due instant to the next.
+    pub(crate) async fn work_for(&self, span: Duration) {
+        let end = self.clock.now().plus(span);
+        loop {
+            let pass = self.worker.run_once(64).await.unwrap();
+            if pass.claimed > 0 {
+                continue;
+            }
+            match pass.next_due {
+                Some(due) if due <= end => self.clock.set(due.max(self.clock.now())),
+                _ => break,
+            }
+        }
+        self.clock.set(end);
+    }
+
+    pub(crate) async fn message(&self, id: MessageId) -> Message {
+        self.store.load(&[id]).await.unwrap().pop().unwrap()
+    }
+
+    pub(crate) async fn status(&self, id: MessageId) -> Status {
+        self.message(id).await.status
+    }
+
+    /// The bodies that arrived at the provider, in order, repeats left out.
+    pub(crate) fn delivered(&self) -> Vec<String> {
+        let arrivals = self.provider.arrivals();
+        arrivals.into_iter().filter(|it| !it.repeat).map(|it| it.content.body).collect()
+    }
+
+    /// Takes in a webhook in the words of [`Words`] and applies it.
+    pub(crate) async fn webhook(&self, words: &str) -> Result<Kept, GatewayError> {
+        let kept = self.keep(words).await?;
+        self.inbox.run_once().await.unwrap();
+        Ok(kept)
+    }
+
+    pub(crate) async fn keep(&self, words: &str) -> Result<Kept, GatewayError> {
+        let headers: &[(&str, &str)] = &[("password", "open sesame")];
+        self.keep_with(&headers, words).await
+    }
+
+    pub(crate) async fn keep_with(
+        &self,
+        headers: &dyn Headers,
+        words: &str,
+    ) -> Result<Kept, GatewayError> {
+        let body = words.as_bytes();
+        let webhook = Webhook { session: None, source: 1, headers, body };
+        self.gateway.receive_webhook(webhook).await
+    }
+}
+
+/// A request for a text to person `to` through session 1.
+pub(crate) fn request(to: u64, body: &str) -> SendRequest {
+    let to = messaging_core::conformance::build::address(to);
+    SendRequest::text(session(1).id, to.as_str(), body)
+}
+
+/// Settings with another quota for each session.
+pub(crate) fn quota(limit: u32, window: Duration) -> Settings {
+    Settings { session_quota: Quota { limit, window }, ..Settings::default() }
+}
+
+/// Believes whoever knows the password.
+struct Password;
+
+impl WebhookVerifier for Password {
+    fn verify(&self, headers: &dyn Headers, _body: &[u8]) -> Result<(), SignatureError> {
+        match headers.get("password") {
+            None => Err(SignatureError::Missing),
+            Some(b"open sesame") => Ok(()),
+            Some(_) => Err(SignatureError::Mismatch),
+        }
+    }
+}
+
+/// Webhooks in three words or more: `KEY SESSION delivered ID`, `KEY SESSION text ID BODY`,
+/// `KEY SESSION status working`, `KEY SESSION other`.
+struct Words;
+
+impl WebhookDecoder for Words {
+    fn head(&self, body: &[u8]) -> Result<WebhookHead, MalformedWebhook> {
+        let text = std::str::from_utf8(body).map_err(|_| malformed())?;
+        let words: Vec<&str> = text.split(' ').collect();
+        let [key, session, event, ..] = words[..] else { return Err(malformed()) };
+        let own = |word: &str| word.to_owned();
+        Ok(WebhookHead { key: own(key), session: own(session), event: own(event) })
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<ProviderEvent, MalformedWebhook> {
+        let text = std::str::from_utf8(body).map_err(|_| malformed())?;
+        let words: Vec<&str> = text.split(' ').skip(2).collect();
+        let receipt = |id: &str, event| ProviderEvent::Receipt {
+            id: ProviderMessageId(id.to_owned()),
+            event,
+        };
+        Ok(match words[..] {
+            ["accepted", id] => receipt(id, StatusEvent::Accept),
+            ["delivered", id] => receipt(id, StatusEvent::Deliver),
+            ["read", id] => receipt(id, StatusEvent::Read),
+            ["error", id] => receipt(id, StatusEvent::Bounce),
+            ["status", name] => ProviderEvent::Session {
+                status: SessionStatus::from_name(name).ok_or_else(malformed)?,
+                at: None,
+                own_address: None,
+            },
+            ["text", id, body] => {
+                ProviderEvent::Message(messaging_core::domain::inbox::ProviderMessage {
+                    id: ProviderMessageId(id.to_owned()),
+                    from_me: false,
+                    peer: messaging_core::conformance::build::address(1),
+                    own: None,
+                    content: messaging_core::domain::content::Content::text(body),
+                    at: None,
+                })
+            }
+            ["poison"] => return Err(malformed()),
+            _ => ProviderEvent::Other,
+        })
+    }
+}
+
+fn malformed() -> MalformedWebhook {
+    MalformedWebhook { pointer: String::new(), problem: "not words" }
+}

@@ -1,0 +1,171 @@
+//! The server as a process of its own, on a data directory that outlives it.
+#![allow(dead_code, reason = "each test binary uses another part")]
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use waha_client::webhooks::{Dialect, SigningKeys};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_messaging-server");
+const WEBHOOK_SECRET: &str = "a-webhook-secret-that-is-long-enough-for-tests";
+
+/// A data directory, a port and a tenant.
+pub(crate) struct Installation {
+    data: TempDir,
+    port: u16,
+    waha: String,
+    pub(crate) settings: Vec<(&'static str, String)>,
+    token: Option<String>,
+}
+
+impl Installation {
+    pub(crate) fn new(waha: &str) -> Self {
+        // The port is free for the moment; whoever takes it makes the test fail at the start.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self {
+            data: TempDir::new().unwrap(),
+            port,
+            waha: waha.to_owned(),
+            settings: vec![("SESSION_RATE_LIMIT", "100000".to_owned())],
+            token: None,
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(BINARY);
+        command
+            .args(arguments)
+            .env_clear()
+            .current_dir(self.data.path())
+            .env("DATA_DIR", self.data_dir())
+            .env("PORT", self.port.to_string())
+            .env("WAHA_BASE_URL", &self.waha)
+            .env("WAHA_API_KEY", waha_client::simulator::DEFAULT_API_KEY)
+            .env("WAHA_WEBHOOK_SECRET", WEBHOOK_SECRET)
+            .env("LOG_FORMAT", "json")
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Runs a command to its end and gives what it prints.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Starts the server and waits until it is ready.
+    pub(crate) async fn start(&mut self) -> Server {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.data.path().join("server.log"))
+            .unwrap();
+        let process = self.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let base = format!("http://127.0.0.1:{}", self.port);
+        let client = reqwest::Client::new();
+        eventually("the server is ready", Duration::from_secs(60), async || {
+            let ready = client.get(format!("{base}/health/ready")).send().await;
+            ready.is_ok_and(|answer| answer.status() == 200)
+        })
+        .await;
+        if self.token.is_none() {
+            self.run(&["tenant", "create", "acme"]).await;
+            self.token = Some(self.run(&["token", "--tenant", "acme", "--role", "owner"]).await);
+        }
+        let token = self.token.clone().unwrap();
+        Server { process: tokio::sync::Mutex::new(process), client, base, token }
+    }
+}
+
+/// A server that runs.
+pub(crate) struct Server {
+    process: tokio::sync::Mutex<Child>,
+    client: reqwest::Client,
+    pub(crate) base: String,
+    pub(crate) token: String,
+}
+
+impl Server {
+    /// What a task of its own needs to call the server.
+    pub(crate) fn caller(&self) -> (reqwest::Client, String, String) {
+        (self.client.clone(), self.base.clone(), self.token.clone())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let request = self.client.get(format!("{}{path}", self.base)).bearer_auth(&self.token);
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
+        let request = self.client.post(format!("{}{path}", self.base)).bearer_auth(&self.token);
+        request.json(body).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Sends a signed webhook of an inbound message; gives the answer's status.
+    pub(crate) async fn receive(&self, session: &str, id: &str) -> u16 {
+        let waha_name = self.get(&format!("/sessions/{session}")).await["wahaSession"].clone();
+        let body = json!({
+            "id": format!("evt_{id}"),
+            "timestamp": 1_785_000_000_412_i64,
+            "event": "message.any",
+            "session": waha_name,
+            "payload": {
+                "id": format!("false_5511988887777@c.us_{id}"),
+                "timestamp": 1_785_000_000,
+                "from": "5511988887777@c.us",
+                "fromMe": false,
+                "body": "hello",
+            },
+        })
+        .to_string();
+        let keys = SigningKeys::new([SecretString::from(WEBHOOK_SECRET)]).unwrap();
+        let signature = keys.sign(Dialect::Waha, body.as_bytes());
+        let request = self
+            .client
+            .post(format!("{}/webhooks/waha/{session}", self.base))
+            .header("content-type", "application/json")
+            .header("x-webhook-hmac", signature)
+            .header("x-webhook-hmac-algorithm", "sha512")
+            .body(body);
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    /// SIGKILL: nothing is flushed, closed or said good-bye to.
+    pub(crate) async fn kill(&self) {
+        self.process.lock().await.kill().await.unwrap();
+    }
+
+    /// SIGTERM, and then waits until the process has left by itself; gives its exit code.
+    pub(crate) async fn terminate(&self) -> Option<i32> {
+        let mut process = self.process.lock().await;
+        let id = process.id().unwrap().to_string();
+        Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        let left = tokio::time::timeout(Duration::from_secs(30), process.wait()).await;
+        left.expect("the server leaves").unwrap().code()
+    }
+}
+
+/// Waits until something holds, but not for ever.
+pub(crate) async fn eventually(what: &str, limit: Duration, holds: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    if tokio::time::timeout(limit, waiting).await.is_err() {
+        panic!("waited {limit:?} in vain: {what}");
+    }
+}
