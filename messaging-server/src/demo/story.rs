@@ -141,7 +141,7 @@ impl<'a, W: Write + Send> Story<'a, W> {
         let statistics = api.get("/messages/stats").await?;
         let percent = |name: &str| statistics[name].as_f64().map_or(0.0, |share| share * 100.0);
         let summary = format!(
-            "{} messages, of those sent {:.0} % delivered and {:.0} % failed.",
+            "{} messages so far; of those tried, {:.0} % were delivered and {:.0} % failed.",
             statistics["total"],
             percent("successRate"),
             percent("failureRate"),
