@@ -1,4 +1,5 @@
 //! What an operator sets is what the service does, and what is wrong is said at once and plainly.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::time::Duration;

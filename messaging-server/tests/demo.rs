@@ -1,4 +1,5 @@
 //! The demo, run as a newcomer runs it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "command/mod.rs"]
 mod command;

@@ -130,9 +130,8 @@ pub(super) async fn run<W: Write>(args: &SimulatorArgs, out: &mut W) -> Result<(
     let stop = shutdown::on_signal()?;
     let config = args.config();
     let address = config.address;
-    let simulator = Simulator::start(config)
-        .await
-        .map_err(|source| CliError::Simulator { address, source })?;
+    let simulator =
+        Simulator::start(config).await.map_err(|source| CliError::Simulator { address, source })?;
     writeln!(out, "{}", simulator.base_url())?;
     out.flush()?;
     stop.cancelled().await;

@@ -12,11 +12,7 @@ use crate::cli::{CliError, configure};
 use crate::wiring::Service;
 
 /// Makes a tenant and writes its id.
-pub(super) async fn create<W: Write>(
-    dir: &Path,
-    name: &str,
-    out: &mut W,
-) -> Result<(), CliError> {
+pub(super) async fn create<W: Write>(dir: &Path, name: &str, out: &mut W) -> Result<(), CliError> {
     let service = Service::build(configure(dir)?)?;
     let tenant = service.gateway().create_tenant(name).await.map_err(|error| match error {
         // On the command line there is one field, so a pointer to it says nothing.

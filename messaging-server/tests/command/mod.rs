@@ -1,5 +1,11 @@
 //! The real binary, run as an operator runs it, in a directory of its own.
 #![allow(dead_code, reason = "each test binary uses another part")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failure ends the test"
+)]
 
 use std::process::Stdio;
 use std::time::Duration;
