@@ -24,7 +24,7 @@ pub use simulator::{AckArg, DialectArg, EngineArg, SimulatorArgs};
 
 /// A messaging gateway: many tenants' WhatsApp messages through WAHA, as an HTTP service.
 #[derive(Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, max_term_width = 100)]
 pub struct Cli {
     /// What to do; without any, `serve`.
     #[command(subcommand)]

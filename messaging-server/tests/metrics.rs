@@ -97,6 +97,18 @@ fn the_documentation_lists_every_metric_and_no_other() {
 }
 
 #[test]
+fn every_query_in_the_documentation_names_a_metric_that_exists() {
+    let metrics = Metrics::new().unwrap();
+    let names: Vec<&str> = metrics.families().iter().map(|family| family.name).collect();
+    let words = DOCUMENT.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    for word in words.filter(|word| word.starts_with("messaging_")) {
+        let series = ["_bucket", "_sum", "_count"];
+        let name = series.iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
+        assert!(names.contains(&name), "{word}");
+    }
+}
+
+#[test]
 fn names_say_their_unit_or_that_they_count() {
     for family in Metrics::new().unwrap().families() {
         let units = ["_seconds", "_bytes", "_ratio"];
