@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use messaging_core::delivery::{Delivery, DeliverySettings};
 use messaging_core::domain::id::{TenantId, uuid_v7};
+use messaging_core::domain::phone::{PhoneNumber, PhoneValidation};
 use messaging_core::domain::tenant::{Role, Tenant};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::secret::WebhookSecret;
@@ -166,6 +167,9 @@ impl Service {
         let endpoint = api::routes(self.api_state())
             .with(http_metrics(Arc::clone(&self.metrics), Arc::clone(&self.ports.clock)));
 
+        // Callers that come meanwhile wait in the listener's queue: who is answered at all is
+        // answered fast.
+        tokio::task::spawn_blocking(read_numbering_plans).await?;
         let delivery = Delivery::start(&self.gateway, &DeliverySettings::default());
         let sampler = Sampler::new(Arc::clone(&self.metrics), self.ports.clone());
         let sampling = tokio::spawn(sampler.run(stop.clone()));
@@ -220,6 +224,12 @@ impl Service {
              then messaging-server token --tenant NAME --role owner"
         );
     }
+}
+
+/// The numbering plans of the world are read when the first number is judged, which takes a good
+/// part of a second without optimisation: too long for somebody's first message.
+fn read_numbering_plans() {
+    let _ = PhoneNumber::parse("+14155552671", PhoneValidation::Strict);
 }
 
 fn settings(config: &Config, webhook_secret: &SecretString) -> Settings {
