@@ -1,4 +1,5 @@
 //! Who may do what: tokens that are not believed, and roles against operations.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod harness;
 

@@ -127,3 +127,17 @@ async fn every_kind_of_problem_has_a_page_at_its_type() {
     }
     api.get("/problems/nothing").await.refused(404, "not-found");
 }
+
+#[tokio::test]
+async fn an_answer_knows_its_route_by_the_name_in_the_document() {
+    let api = Harness::new().await;
+    for (path, route) in [
+        ("/messages/5d3f", Some("/messages/{id}")),
+        ("/sessions/main", Some("/sessions/{id}")),
+        ("/messages?page=0", Some("/messages")),
+        ("/problems/queue-full", Some("/problems/{code}")),
+        ("/+5511988887777", None),
+    ] {
+        assert_eq!(api.get(path).await.route.as_deref(), route, "{path}");
+    }
+}

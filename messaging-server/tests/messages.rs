@@ -41,7 +41,7 @@ async fn an_accepted_message_is_kept_and_can_be_looked_at() {
     assert_eq!(found["body"], "Hello");
     assert_eq!(found["priority"], "normal");
     assert_eq!(found["attempts"], 0);
-    assert_eq!(found["pacing"]["heldBy"], "queue");
+    assert_eq!(found["pacing"]["heldBy"], "ready");
     assert!(found.get("error").is_none());
 }
 

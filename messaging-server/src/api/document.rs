@@ -57,13 +57,36 @@ fn service() -> OpenApiService<Described<Resources>, ()> {
 
 /// The OpenAPI document of the HTTP API, as `/openapi.json` serves it.
 pub fn openapi_document() -> String {
-    let mut document = service().spec();
+    let mut document = without_second_descriptions(&service().spec())
+        .replace("application/json; charset=utf-8", "application/json")
+        // Answers of one kind, whose schema says it all, have none of their own.
+        .replace("\"description\": \"\"", "\"description\": \"What was asked for, as it is now.\"");
     for header in HEADERS {
         document =
             document.replace(&format!("\"{}\"", header.to_uppercase()), &format!("\"{header}\""));
     }
-    document.push('\n');
     document
+}
+
+/// For a field that is an object of another schema, poem-openapi writes the field's description
+/// twice, once as a second member of `allOf`: generators of clients take that for a type of its own.
+fn without_second_descriptions(document: &str) -> String {
+    let lines: Vec<&str> = document.lines().collect();
+    let mut kept = String::with_capacity(document.len());
+    let mut at = 0;
+    while let Some(line) = lines.get(at) {
+        kept.push_str(line);
+        kept.push('\n');
+        at += 1;
+        let next: Vec<&str> = lines.iter().skip(at).take(4).map(|line| line.trim()).collect();
+        if line.trim_start().starts_with("\"$ref\"")
+            && let ["},", "{", description, "}"] = next.as_slice()
+            && description.starts_with("\"description\"")
+        {
+            at += 3;
+        }
+    }
+    kept
 }
 
 /// Swagger UI, all of it in one page.
@@ -71,7 +94,7 @@ pub(super) fn swagger_ui() -> String {
     let service = service();
     service
         .swagger_ui_html()
-        .replace(&service.spec(), &openapi_document())
+        .replace(&service.spec(), openapi_document().trim_end())
         .replace("<html charset=\"UTF-8\">", "<!doctype html>\n<html lang=\"en\">")
         .replace("<title>Swagger UI</title>", "<title>Messaging gateway</title>")
 }

@@ -141,6 +141,10 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
         };
         // Of an address that no route has nothing is logged: it may hold anything.
         let route = route.map_or("", |route| route.template.as_str());
+        if !route.is_empty() {
+            // Whoever measures around this names the route as the OpenAPI document does.
+            response.set_data(PathPattern(route.into()));
+        }
         let duration_ms = self.state.clock.now().since(began).as_millis();
         tell(&span, route, response.status().as_u16(), duration_ms);
         dress(response.headers_mut(), route, &id);

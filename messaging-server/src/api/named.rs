@@ -76,7 +76,10 @@ impl<E: NamedEnum> Type for Named<E> {
     }
 
     fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Reference(E::SCHEMA.to_owned())
+        // Within `allOf`, so that a field's own description can stand beside the reference: what
+        // poem-openapi makes of a bare one, generators of clients cannot read.
+        let set = MetaSchemaRef::Reference(E::SCHEMA.to_owned());
+        MetaSchemaRef::Inline(Box::new(MetaSchema { all_of: vec![set], ..MetaSchema::ANY }))
     }
 
     fn register(registry: &mut Registry) {

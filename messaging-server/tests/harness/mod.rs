@@ -1,9 +1,10 @@
 //! The whole API in process, on adapters in memory, with a clock that tests move.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "only tests use it")]
 
-mod fakes;
+mod waha;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use messaging_core::conformance::build::{self, at, session_id, tenant_id};
@@ -13,25 +14,26 @@ use messaging_core::domain::message::Message;
 use messaging_core::domain::session::{ProviderSession, Session};
 use messaging_core::domain::tenant::Role;
 use messaging_core::gateway::{Gateway, Ports, Settings};
+use messaging_core::memory::queue::MemoryQueue;
+use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::NoObserver;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::transport::MockTransport;
-use messaging_server::api::{ApiState, BodyLimits, routes};
+use messaging_server::api::{ApiState, BodyLimits, openapi_document, routes};
 use messaging_server::auth::{TokenIssuer, TokenVerifier};
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, Method, StatusCode};
-use poem::{Endpoint, Request, Response};
+use poem::{Endpoint, PathPattern, Request, Response};
 use secrecy::SecretString;
 use serde_json::Value;
 use uuid::Uuid;
 use waha_client::transport::{WahaDecoder, WahaVerifier};
 use waha_client::webhooks::{Dialect, SigningKeys};
 
-pub(crate) use fakes::FakeWaha;
-use fakes::{QuietQueue, WindowLimiter};
+pub(crate) use waha::FakeWaha;
 
 /// What tokens are signed with.
 pub(crate) const SECRET: &str = "a secret that only tests know, 32 bytes at least";
@@ -73,8 +75,8 @@ impl Harness {
             sessions: Arc::clone(&store) as _,
             tenants: Arc::clone(&store) as _,
             inbox: Arc::clone(&store) as _,
-            queue: Arc::new(QuietQueue),
-            limiter: Arc::new(WindowLimiter::default()),
+            queue: Arc::new(MemoryQueue::new()),
+            limiter: Arc::new(MemoryRateLimiter::new()),
             transport: Arc::new(MockTransport::new()),
             control: Arc::clone(&waha) as _,
             verifier: Arc::new(WahaVerifier::new(signing_keys())),
@@ -116,8 +118,11 @@ impl Harness {
 
     /// Sends a request and gives the answer.
     pub(crate) async fn call(&self, request: Request) -> Answer {
+        let method = request.method().as_str().to_lowercase();
         let response = self.endpoint.get_response(request).await;
-        Answer::of(response).await
+        let answer = Answer::of(response).await;
+        answer.check_declared(&method);
+        answer
     }
 
     /// Sends a request of the first tenant's owner.
@@ -175,6 +180,12 @@ impl Harness {
     }
 }
 
+/// The OpenAPI document.
+pub(crate) fn document() -> &'static Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT.get_or_init(|| serde_json::from_str(&openapi_document()).unwrap())
+}
+
 /// A request with JSON, or what is said to be.
 pub(crate) fn request(
     method: &str,
@@ -222,13 +233,42 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    /// The route it came from, as the OpenAPI document has it.
+    pub(crate) route: Option<String>,
 }
 
 impl Answer {
     async fn of(response: Response) -> Self {
+        let route = response.data::<PathPattern>().map(|pattern| pattern.0.to_string());
         let (parts, body) = response.into_parts();
         let body = body.into_vec().await.unwrap();
-        Self { status: parts.status, headers: parts.headers, body }
+        Self { status: parts.status, headers: parts.headers, body, route }
+    }
+
+    /// Whatever an operation answers, the OpenAPI document declares: status, kind of body, headers.
+    #[track_caller]
+    fn check_declared(&self, method: &str) {
+        let Some(route) = &self.route else { return };
+        let operation = &document()["paths"][route][method];
+        if operation.is_null() {
+            return; // A page, a HEAD, or a method that is not taken.
+        }
+        let declared = &operation["responses"][self.status.as_str()];
+        assert!(declared.is_object(), "{method} {route} answers {} undeclared", self.status);
+        if let Some(kind) = self.header("content-type") {
+            let kind = kind.trim_end_matches("; charset=utf-8");
+            let kinds = declared["content"].as_object().unwrap();
+            let found = kinds.keys().any(|each| each.trim_end_matches("; charset=utf-8") == kind);
+            assert!(found, "{method} {route} answers {} with {kind} undeclared", self.status);
+        }
+        for name in ["location", "retry-after", "ratelimit", "ratelimit-policy", "www-authenticate"]
+        {
+            let headers = declared["headers"].as_object();
+            let is_declared = headers
+                .is_some_and(|headers| headers.keys().any(|each| each.eq_ignore_ascii_case(name)));
+            let is_there = self.headers.contains_key(name);
+            assert!(is_declared || !is_there, "{method} {route} sends {name} undeclared");
+        }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

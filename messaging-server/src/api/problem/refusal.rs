@@ -89,7 +89,10 @@ fn response(status: u16, description: &'static str) -> MetaResponse {
     let content =
         vec![MetaMediaType { content_type: PROBLEM_JSON, schema: ProblemBody::schema_ref() }];
     let headers = match status {
-        401 => vec![header::<String>("WWW-Authenticate", "How to authenticate.")],
+        401 | 403 => vec![header::<String>(
+            "WWW-Authenticate",
+            "How to authenticate, or what the token lacks.",
+        )],
         429 => vec![
             header::<u64>("Retry-After", "In how many seconds the same request may be accepted."),
             header::<Option<String>>("RateLimit-Policy", "The quota that is used up."),

@@ -1,21 +1,12 @@
-//! Ports with nothing behind them.
+//! WAHA as far as sessions go.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use messaging_core::domain::id::{MessageId, SessionId};
-use messaging_core::domain::message::QueueItem;
 use messaging_core::domain::phone::PhoneNumber;
-use messaging_core::domain::quota::{Decision, Quota, SlidingWindow};
 use messaging_core::domain::session::{ProviderSession, SessionStatus};
-use messaging_core::domain::timestamp::Timestamp;
-use messaging_core::ports::queue::{Claim, Claims, Pause, Position, Queue, QueueError};
-use messaging_core::ports::rate_limiter::{
-    Permit, RateKey, RateLimiter, RateLimiterError, Reservation,
-};
 use messaging_core::ports::session_control::{
     ProviderError, ProviderState, QrCode, SessionControl, WebhookTarget,
 };
@@ -136,105 +127,5 @@ impl SessionControl for FakeWaha {
 
     async fn ping(&self, _: &str) -> Result<(), ProviderError> {
         self.answer()
-    }
-}
-
-/// A queue that takes everything and hands out nothing.
-pub(crate) struct QuietQueue;
-
-#[async_trait]
-impl Queue for QuietQueue {
-    async fn push(&self, _: &[QueueItem]) -> Result<(), QueueError> {
-        Ok(())
-    }
-    async fn claim(&self, _: usize, _: Duration, _: Timestamp) -> Result<Claims, QueueError> {
-        Ok(Claims::default())
-    }
-    async fn complete(&self, _: &Claim) -> Result<bool, QueueError> {
-        Ok(false)
-    }
-    async fn retry_at(&self, _: &Claim, _: Timestamp) -> Result<bool, QueueError> {
-        Ok(false)
-    }
-    async fn pause(&self, _: SessionId, _: Pause) -> Result<(), QueueError> {
-        Ok(())
-    }
-    async fn resume(&self, _: SessionId) -> Result<(), QueueError> {
-        Ok(())
-    }
-    async fn forget(&self, _: &[MessageId]) -> Result<(), QueueError> {
-        Ok(())
-    }
-    async fn position(&self, _: &QueueItem) -> Result<Option<Position>, QueueError> {
-        Ok(None)
-    }
-    async fn session_depth(&self, _: SessionId) -> Result<u64, QueueError> {
-        Ok(0)
-    }
-    async fn depth(&self) -> Result<u64, QueueError> {
-        Ok(0)
-    }
-    async fn changed(&self, _: u64) {
-        std::future::pending().await
-    }
-}
-
-/// A limiter that counts everything in sliding windows.
-#[derive(Default)]
-pub(crate) struct WindowLimiter {
-    windows: Mutex<BTreeMap<RateKey, SlidingWindow>>,
-    permits: AtomicU64,
-}
-
-impl WindowLimiter {
-    fn with<T>(&self, key: RateKey, act: impl FnOnce(&mut SlidingWindow) -> T) -> T {
-        act(self.windows.lock().unwrap().entry(key).or_default())
-    }
-}
-
-#[async_trait]
-impl RateLimiter for WindowLimiter {
-    async fn reserve(
-        &self,
-        key: RateKey,
-        quota: Quota,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Result<Reservation, RateLimiterError> {
-        let id = self.permits.fetch_add(1, Ordering::SeqCst);
-        Ok(match self.with(key, |window| window.reserve(quota, id, until, now)) {
-            Decision::Allowed { remaining } => {
-                Reservation::Granted { permit: Permit { key, id }, remaining }
-            }
-            Decision::Limited { retry_after } => Reservation::Limited { retry_after },
-        })
-    }
-
-    async fn settle(&self, permit: Permit, at: Timestamp) -> Result<(), RateLimiterError> {
-        self.with(permit.key, |window| window.settle(permit.id, at));
-        Ok(())
-    }
-
-    async fn release(&self, permit: Permit) -> Result<(), RateLimiterError> {
-        self.with(permit.key, |window| window.release(permit.id));
-        Ok(())
-    }
-
-    async fn prime(&self, _: RateKey, _: &[Timestamp]) -> Result<(), RateLimiterError> {
-        Ok(())
-    }
-
-    async fn admit(
-        &self,
-        key: RateKey,
-        quota: Quota,
-        now: Timestamp,
-    ) -> Result<Decision, RateLimiterError> {
-        let id = self.permits.fetch_add(1, Ordering::SeqCst);
-        Ok(self.with(key, |window| {
-            let decision = window.reserve(quota, id, now, now);
-            window.settle(id, now);
-            decision
-        }))
     }
 }
