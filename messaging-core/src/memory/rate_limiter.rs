@@ -149,17 +149,4 @@ mod tests {
         }
         assert!(limiter.cells.sum(Cells::size_bytes) <= 40_000_000);
     }
-
-    #[test]
-    fn every_kind_of_key_counts_for_itself_under_one_id() {
-        let limiter = MemoryRateLimiter::new();
-        let id = session_id(1);
-        let keys = [RateKey::Admission(id), RateKey::Sending(id), RateKey::Webhook(id)];
-        for key in keys {
-            for remaining in [1, 0] {
-                let decision = limiter.admit_now(key, QUOTA, at(0));
-                assert_eq!(decision, Decision::Allowed { remaining });
-            }
-        }
-    }
 }

@@ -135,12 +135,15 @@ impl Sweep for Cells {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conformance::build::{at, tenant_id};
+    use crate::conformance::build::{at, session_id, tenant_id};
     use crate::ports::rate_limiter::RateKey;
 
     fn next(cells: &mut Cells, hashing: &Hashing, n: u64, to: Timestamp) -> Timestamp {
-        let hashed = hashing.hash(RateKey::Tenant(tenant_id(n)));
-        cells.update(hashed, at(0), hashing, |kept| (kept, to))
+        next_of(cells, hashing, RateKey::Tenant(tenant_id(n)), to)
+    }
+
+    fn next_of(cells: &mut Cells, hashing: &Hashing, key: RateKey, to: Timestamp) -> Timestamp {
+        cells.update(hashing.hash(key), at(0), hashing, |kept| (kept, to))
     }
 
     #[test]
@@ -160,6 +163,24 @@ mod tests {
             assert_eq!(next(&mut cells, &hashing, n, at(n + 1)), at(n + 1));
         }
         assert_eq!(next(&mut cells, &hashing, 1, at(1)), Timestamp::EPOCH);
+    }
+
+    #[test]
+    fn kinds_of_keys_are_told_apart_wherever_they_meet() {
+        let (mut cells, hashing) = (Cells::default(), Hashing::default());
+        let kinds = [RateKey::Admission, RateKey::Sending, RateKey::Webhook];
+        for n in 0..1000 {
+            for (kind, key) in kinds.iter().enumerate() {
+                let to = at(n * 10 + 1 + kind as u64);
+                assert_eq!(next_of(&mut cells, &hashing, key(session_id(n)), to), Timestamp::EPOCH);
+            }
+        }
+        for n in 0..1000 {
+            for (kind, key) in kinds.iter().enumerate() {
+                let kept = at(n * 10 + 1 + kind as u64);
+                assert_eq!(next_of(&mut cells, &hashing, key(session_id(n)), kept), kept);
+            }
+        }
     }
 
     #[test]
