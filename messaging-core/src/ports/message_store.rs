@@ -64,8 +64,8 @@ pub trait MessageStore: Send + Sync + 'static {
         portion: Portion,
     ) -> Result<MessagePage, StoreError>;
 
-    /// The history of one tenant's message, oldest first; `None` when that tenant has no such
-    /// message.
+    /// The history of one tenant's message, in the order it was recorded, whatever the instants of
+    /// its lines; `None` when that tenant has no such message.
     async fn events(
         &self,
         tenant: TenantId,
