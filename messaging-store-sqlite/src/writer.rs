@@ -7,6 +7,8 @@
 mod checkpoint;
 mod group;
 mod job;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
