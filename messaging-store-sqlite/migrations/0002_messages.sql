@@ -84,7 +84,8 @@ WHERE direction = 'inbound' AND provider_message_id IS NOT NULL;
 CREATE INDEX messages_at_provider ON messages (session, provider_message_id)
 WHERE direction = 'outbound' AND provider_message_id IS NOT NULL;
 
--- The history: one row for each thing that happened, numbered from 1 within its message.
+-- The history: one row for each thing that happened, numbered from 1 within its message. A message
+-- to which nothing has happened yet has none: it says itself how it came into being.
 CREATE TABLE message_events (
     message        BLOB    NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
     number         INTEGER NOT NULL,
