@@ -45,17 +45,16 @@ CREATE TABLE messages (
     CHECK (failure_code IS NOT NULL OR failure_detail IS NULL)
 ) STRICT;
 
--- A tenant's list, newest first.
-CREATE INDEX messages_of_tenant ON messages (tenant, id);
+-- A tenant's list, newest first. What lists are filtered by and statistics count stands in it, so
+-- that both pass over a million entries (a tenth of a second) without looking at one row. One wide
+-- index instead of one for each filter: a new message changes one page here, where a narrow index
+-- by session alone would change as many as there are sessions at work, and pages changed are what
+-- a commit costs.
+CREATE INDEX messages_of_tenant
+ON messages (tenant, id, created_at, status, direction, session, kind, sent_at);
 
--- A tenant's list or statistics between two instants.
-CREATE INDEX messages_created ON messages (tenant, created_at);
-
--- A tenant's list of one status: the failed ones, say, among a million that arrived.
-CREATE INDEX messages_of_status ON messages (tenant, status, id);
-
--- A session's list.
-CREATE INDEX messages_of_session ON messages (session, id);
+-- A tenant's dead letters, which must be found at once among a million that arrived.
+CREATE INDEX messages_failed ON messages (tenant, id) WHERE status = 'failed';
 
 -- A campaign's list.
 CREATE INDEX messages_of_campaign ON messages (tenant, campaign, id) WHERE campaign IS NOT NULL;
@@ -69,8 +68,14 @@ WHERE direction = 'outbound' AND held_by_batch = 0
 -- Attempts under way through a session.
 CREATE INDEX messages_sending ON messages (session) WHERE status = 'sending';
 
--- How far a bulk request has come.
-CREATE INDEX messages_of_batch ON messages (batch, id) WHERE batch IS NOT NULL;
+-- How far a bulk request has come, and its list.
+CREATE INDEX messages_of_batch ON messages (batch, id, status) WHERE batch IS NOT NULL;
+
+-- What takes room in a bulk request's share of the queue: never more than a hundred, where the
+-- request itself may have ten thousand.
+CREATE INDEX messages_let_in ON messages (batch)
+WHERE batch IS NOT NULL AND held_by_batch = 0
+    AND (status = 'queued' OR status = 'retry' OR status = 'sending');
 
 -- What bulk requests hold back, in the order in which it is let in.
 CREATE INDEX messages_held ON messages (batch, id) WHERE held_by_batch = 1;
@@ -85,7 +90,8 @@ WHERE direction = 'inbound' AND provider_message_id IS NOT NULL;
 CREATE INDEX messages_at_provider ON messages (session, provider_message_id)
 WHERE direction = 'outbound' AND provider_message_id IS NOT NULL;
 
--- The history: one row for each thing that happened, numbered from 1 within its message.
+-- The history: one row for each thing that happened, numbered from 1 within its message. A message
+-- to which nothing has happened yet has none: it says itself how it came into being.
 CREATE TABLE message_events (
     message        BLOB    NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
     number         INTEGER NOT NULL,

@@ -137,7 +137,7 @@ fn keep(connection: &Connection, entry: &InboxEntry) -> Result<Kept, Fault> {
     Ok(Kept::New)
 }
 
-/// Only what is still to be applied: an entry that was applied meanwhile stays so.
+/// An entry that was applied meanwhile stays so.
 fn defer(connection: &Connection, id: InboxId, verdict: InboxVerdict) -> Result<(), Fault> {
     let (status, due_at) = match verdict {
         InboxVerdict::RetryAt(at) => ("pending", Some(at.as_micros())),
@@ -147,7 +147,7 @@ fn defer(connection: &Connection, id: InboxId, verdict: InboxVerdict) -> Result<
     connection
         .prepare_cached(
             "UPDATE inbox SET status = ?2, due_at = coalesce(?3, due_at), attempts = attempts + 1
-             WHERE id = ?1 AND status = 'pending'",
+             WHERE id = ?1 AND status <> 'applied'",
         )?
         .execute((id.bytes(), status, due_at))?;
     Ok(())

@@ -1,6 +1,6 @@
 //! Gives a kept webhook its effect, in the transaction that records that it has it.
 
-use messaging_core::domain::id::{InboxId, SessionId};
+use messaging_core::domain::id::{InboxId, ProviderMessageId, SessionId};
 use messaging_core::domain::inbox::{Applied, InboxEffect};
 use messaging_core::domain::message::{ChangeOutcome, Message};
 use messaging_core::ports::store_error::{BoxError, StoreError};
@@ -69,21 +69,30 @@ pub(super) fn apply(
     Ok(applied)
 }
 
-/// Keeps a message that came in, once for each (session, provider message id).
+/// Keeps a message that came in, once for each (session, provider message id), whichever way the
+/// one that is kept already goes.
 fn receive(connection: &Connection, message: &Message, new: &NewMessage) -> Result<Applied, Fault> {
-    if let Some(provider_id) = &message.provider_message_id {
-        let is_known = connection
-            .prepare_cached(
-                "SELECT 1 FROM messages
-                 WHERE session = ?1 AND provider_message_id = ?2 AND direction = ?3",
-            )?
-            .exists((message.session.bytes(), provider_id.as_str(), message.direction.as_str()))?;
-        if is_known {
-            return Ok(Applied::Known);
-        }
+    // Each direction has an index of its own, so each is asked for by name.
+    let is_known = connection
+        .prepare_cached(
+            "SELECT 1 FROM messages WHERE id = ?1
+             UNION ALL
+             SELECT 1 FROM messages
+             WHERE session = ?2 AND provider_message_id = ?3 AND direction = 'inbound'
+             UNION ALL
+             SELECT 1 FROM messages
+             WHERE session = ?2 AND provider_message_id = ?3 AND direction = 'outbound'",
+        )?
+        .exists((
+            message.id.bytes(),
+            message.session.bytes(),
+            message.provider_message_id.as_ref().map(ProviderMessageId::as_str),
+        ))?;
+    if is_known {
+        return Ok(Applied::Known);
     }
     row::insert(connection, new)?;
-    Ok(Applied::Done(Some(Box::new(message.clone()))))
+    Ok(Applied::Done(None))
 }
 
 fn take_effect(
@@ -100,8 +109,8 @@ fn take_effect(
         },
         InboxEffect::Session { status, at, own_address } => {
             match record_status(connection, session, *status, *at, own_address.as_ref())? {
-                Recorded::Changed(_) => Applied::Done(None),
-                Recorded::Same | Recorded::Outdated | Recorded::NotFound => Applied::Known,
+                Recorded::Changed(_) | Recorded::Same => Applied::Done(None),
+                Recorded::Outdated | Recorded::NotFound => Applied::Known,
             }
         }
         InboxEffect::Nothing | InboxEffect::Receive(_) => Applied::Done(None),

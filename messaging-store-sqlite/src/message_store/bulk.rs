@@ -16,10 +16,10 @@ use crate::column::{self, Id, Stored, decode_all, decode_first, instant, named, 
 use crate::error::Fault;
 use crate::message_store::change::change_found;
 use crate::message_store::row::message_columns;
-use crate::message_store::waiting::queue_item_columns;
+use crate::message_store::waiting::{Waiting, queue_item_columns};
 
 impl Stored for Batch {
-    const ENTITY: &'static str = "batch";
+    const ENTITY: &'static str = "bulk request";
 
     fn read(row: &Row<'_>) -> Result<Self, BoxError> {
         Ok(Self {
@@ -39,7 +39,7 @@ impl Stored for Batch {
 struct Count(Status, u64);
 
 impl Stored for Count {
-    const ENTITY: &'static str = "batch";
+    const ENTITY: &'static str = "bulk request";
 
     fn read(row: &Row<'_>) -> Result<Self, BoxError> {
         Ok(Self(named(row, 1)?, u64::try_from(row.get::<_, i64>(2)?)?))
@@ -128,7 +128,8 @@ pub(super) fn release(connection: &Connection, id: BatchId) -> Result<Vec<QueueI
     };
     let taken: i64 = connection
         .prepare_cached(
-            "SELECT count(*) FROM messages WHERE batch = ?1 AND held_by_batch = 0
+            "SELECT count(*) FROM messages INDEXED BY messages_let_in
+             WHERE batch = ?1 AND held_by_batch = 0
                  AND (status = 'queued' OR status = 'retry' OR status = 'sending')",
         )?
         .query_row([id.bytes()], |row| row.get(0))?;
@@ -138,19 +139,19 @@ pub(super) fn release(connection: &Connection, id: BatchId) -> Result<Vec<QueueI
         return Ok(Vec::new());
     }
     let mut statement = connection.prepare_cached(concat!(
-        "SELECT ",
-        queue_item_columns!(),
-        " FROM messages
-         WHERE batch = ?1 AND held_by_batch = 1 AND recipient IS NOT NULL
-         ORDER BY id LIMIT ?2"
+        "UPDATE messages SET held_by_batch = 0
+         WHERE id IN (
+             SELECT id FROM messages INDEXED BY messages_held
+             WHERE batch = ?1 AND held_by_batch = 1 ORDER BY id LIMIT ?2
+         )
+         RETURNING ",
+        queue_item_columns!()
     ))?;
-    let released: Vec<QueueItem> = decode_all(statement.query((id.bytes(), room))?)?;
-    for item in &released {
-        connection
-            .prepare_cached("UPDATE messages SET held_by_batch = 0 WHERE id = ?1")?
-            .execute([item.message.bytes()])?;
-    }
-    Ok(released)
+    let released: Vec<Waiting> = decode_all(statement.query((id.bytes(), room))?)?;
+    let mut items: Vec<QueueItem> = released.into_iter().filter_map(|each| each.0).collect();
+    // SQLite promises no order for what it returns.
+    items.sort_unstable_by_key(|item| item.message);
+    Ok(items)
 }
 
 /// Bulk requests that hold messages back, in order of id.

@@ -53,7 +53,8 @@ pub(super) fn count(
     range: &StatisticsRange,
 ) -> Result<Statistics, Fault> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, session, direction, status, kind, created_at, sent_at FROM messages
+        "SELECT id, session, direction, status, kind, created_at, sent_at
+         FROM messages INDEXED BY messages_of_tenant
          WHERE tenant = ?1 AND created_at BETWEEN ?2 AND ?3 AND (?4 IS NULL OR session = ?4)",
     )?;
     let mut rows = statement.query((

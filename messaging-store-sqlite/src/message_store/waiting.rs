@@ -4,6 +4,7 @@ use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::id::{MessageId, SessionId};
 use messaging_core::domain::message::QueueItem;
 use messaging_core::ports::store_error::BoxError;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use crate::column::{self, Id, Stored, decode_all, instant, named};
@@ -31,6 +32,20 @@ impl Stored for QueueItem {
             priority: named(row, 4)?,
             due_at: instant(row, 5)?,
         })
+    }
+}
+
+/// The same for a row that may lack a recipient, which no queue can take.
+pub(super) struct Waiting(pub(super) Option<QueueItem>);
+
+impl Stored for Waiting {
+    const ENTITY: &'static str = QueueItem::ENTITY;
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        match row.get_ref(3)? {
+            ValueRef::Null => Ok(Self(None)),
+            _ => Ok(Self(Some(QueueItem::read(row)?))),
+        }
     }
 }
 
