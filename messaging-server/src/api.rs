@@ -30,7 +30,7 @@ use secrecy::SecretString;
 
 use self::bulk::BulkApi;
 use self::dead_letters::DeadLettersApi;
-use self::exchange::Exchange;
+use self::exchange::{Exchange, RouteInfo};
 use self::health::HealthApi;
 use self::messages::MessagesApi;
 use self::metrics::MetricsApi;
@@ -119,9 +119,10 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         HealthApi { state: Arc::clone(&state) },
         MetricsApi { state: Arc::clone(&state) },
     );
-    let mut methods = document::methods();
-    for page in ["/openapi.json", "/docs", "/docs/", "/problems/:code"] {
-        methods.insert(page.to_owned(), "GET, HEAD".to_owned());
+    let mut routes = document::routes();
+    for page in ["/openapi.json", "/docs", "/docs/", "/problems/{code}"] {
+        let route = RouteInfo::new(page.to_owned(), "GET, HEAD".to_owned());
+        routes.insert(route.pattern(), route);
     }
     let (page, document) = (document::swagger_ui(), openapi_document());
     let swagger_ui = move || {
@@ -137,13 +138,13 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
                 Response::builder().content_type("application/json").body(document.clone())
             })),
         )
-        .at("/problems/:code", get(make_sync(|request| problem_page(&request))))
+        .at("/problems/:param0", get(make_sync(|request| problem_page(&request))))
         .nest("/", OpenApiService::new(resources, "", VERSION));
-    Exchange::new(all, state, methods).boxed()
+    Exchange::new(all, state, routes).boxed()
 }
 
 fn problem_page(request: &poem::Request) -> poem::Result<Response> {
-    let code = request.raw_path_param("code").unwrap_or_default();
+    let code = request.raw_path_param("param0").unwrap_or_default();
     let page = document::problem_page(code).ok_or(NotFoundError)?;
     Ok(page.with_content_type("text/markdown; charset=utf-8").into_response())
 }

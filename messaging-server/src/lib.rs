@@ -2,3 +2,9 @@
 
 pub mod api;
 pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod shutdown;
+pub mod telemetry;
+pub mod wiring;

@@ -1,4 +1,5 @@
 //! What an operator sets is what the service does, and what is wrong is said at once and plainly.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::time::Duration;
@@ -103,7 +104,8 @@ fn no_secret_is_ever_repeated() {
     assert_eq!(lines.len(), 3);
     assert!(!lines.join("\n").contains("hunter2"), "{lines:?}");
 
-    let vars = [("JWT_SECRET", "hunter2"), ("WAHA_API_KEY", "hunter2"), ("METRICS_TOKEN", "hunter2")];
+    let vars =
+        [("JWT_SECRET", "hunter2"), ("WAHA_API_KEY", "hunter2"), ("METRICS_TOKEN", "hunter2")];
     let config = read(&vars);
     assert!(!format!("{config:?}").contains("hunter2"));
     assert!(!config.check_usable().unwrap_err().to_string().contains("hunter2"));
@@ -133,7 +135,9 @@ fn a_secret_may_come_from_a_file() {
 fn secrets_that_everybody_knows_or_could_guess_are_refused() {
     let line = |variable: &str, value: &str| unusable(&[(variable, value)]).remove(0);
     let placeholder = "holds a placeholder that everybody knows";
-    assert!(line("JWT_SECRET", "your-jwt-secret").starts_with(&format!("JWT_SECRET {placeholder}")));
+    assert!(
+        line("JWT_SECRET", "your-jwt-secret").starts_with(&format!("JWT_SECRET {placeholder}"))
+    );
     assert!(line("WAHA_API_KEY", "changeme").starts_with(&format!("WAHA_API_KEY {placeholder}")));
     assert!(line("METRICS_TOKEN", "secret").starts_with(&format!("METRICS_TOKEN {placeholder}")));
     assert!(line("JWT_SECRET", &STRONG[1..]).starts_with("JWT_SECRET is shorter than 32 bytes"));
@@ -142,11 +146,14 @@ fn secrets_that_everybody_knows_or_could_guess_are_refused() {
 
 #[test]
 fn a_database_that_this_build_cannot_use_is_not_silently_ignored() {
-    for variable in [("DB_HOST", "db"), ("DB_DATABASE", "messaging"), ("DATABASE_URL", "postgres://db/x")] {
+    for variable in
+        [("DB_HOST", "db"), ("DB_DATABASE", "messaging"), ("DATABASE_URL", "postgres://db/x")]
+    {
         let lines = unusable(&[variable]);
         assert_eq!(lines.len(), 1);
         assert!(
-            lines[0].starts_with("PostgreSQL is configured: this build has the embedded store only"),
+            lines[0]
+                .starts_with("PostgreSQL is configured: this build has the embedded store only"),
             "{lines:?}"
         );
     }

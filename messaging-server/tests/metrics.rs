@@ -1,4 +1,5 @@
 //! What is counted, what it is called, and that no label can grow without bound.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use messaging_core::domain::content::ContentKind;
 use messaging_core::domain::failure::FailureCode;
 use messaging_core::domain::message::{Direction, Priority};
 use messaging_core::domain::session::SessionStatus;
-use messaging_core::domain::status::Status;
+use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::ports::clock::SystemClock;
 use messaging_core::ports::observer::{InboxResult, Observation, Observer, WebhookResult};
 use messaging_core::ports::queue::HeldBy;
@@ -49,7 +50,10 @@ fn everything() -> Vec<Observation> {
         Observation::Refused { code: "rate-limited" },
         Observation::Attempt { outcome: "accepted", took },
         moved(Status::Sent, None),
-        moved(Status::Delivered, None),
+        Observation::Receipt {
+            event: StatusEvent::Deliver,
+            since_accepted: Duration::from_secs(2),
+        },
         moved(Status::Failed, Some(FailureCode::NotOnWhatsapp)),
         Observation::Held { why: HeldBy::Rate },
         Observation::QuotaUsed { share: 0.5 },
@@ -82,11 +86,26 @@ fn check(metrics: &Metrics, line: &str) {
 
 #[test]
 fn the_documentation_lists_every_metric_and_no_other() {
-    let documented: BTreeSet<String> =
-        DOCUMENT.lines().filter(|line| line.starts_with("| `messaging_")).map(str::to_owned).collect();
+    let documented: BTreeSet<String> = DOCUMENT
+        .lines()
+        .filter(|line| line.starts_with("| `messaging_"))
+        .map(str::to_owned)
+        .collect();
     let metrics = Metrics::new().unwrap();
     let counted: BTreeSet<String> = metrics.families().iter().map(|each| each.markdown()).collect();
     assert_eq!(documented, counted);
+}
+
+#[test]
+fn every_query_in_the_documentation_names_a_metric_that_exists() {
+    let metrics = Metrics::new().unwrap();
+    let names: Vec<&str> = metrics.families().iter().map(|family| family.name).collect();
+    let words = DOCUMENT.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    for word in words.filter(|word| word.starts_with("messaging_")) {
+        let series = ["_bucket", "_sum", "_count"];
+        let name = series.iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
+        assert!(names.contains(&name), "{word}");
+    }
 }
 
 #[test]
@@ -96,7 +115,9 @@ fn names_say_their_unit_or_that_they_count() {
         assert!(family.name.starts_with("messaging_"), "{}", family.name);
         match family.kind {
             "counter" => assert!(family.name.ends_with("_total"), "{}", family.name),
-            "histogram" => assert!(units.iter().any(|it| family.name.ends_with(it)), "{}", family.name),
+            "histogram" => {
+                assert!(units.iter().any(|it| family.name.ends_with(it)), "{}", family.name);
+            }
             _ => assert!(!family.name.ends_with("_total"), "{}", family.name),
         }
         assert!(family.help.ends_with('.'), "{}", family.name);
@@ -106,13 +127,20 @@ fn names_say_their_unit_or_that_they_count() {
 #[test]
 fn what_happens_is_counted() {
     let metrics = observed(everything());
-    check(&metrics, r#"messaging_messages_total{direction="outbound",priority="normal",type="text"} 1"#);
-    check(&metrics, r#"messaging_messages_by_country_total{calling_code="49",direction="outbound"} 1"#);
+    check(
+        &metrics,
+        r#"messaging_messages_total{direction="outbound",priority="normal",type="text"} 1"#,
+    );
+    check(
+        &metrics,
+        r#"messaging_messages_by_country_total{calling_code="49",direction="outbound"} 1"#,
+    );
     check(&metrics, r#"messaging_refused_total{code="rate-limited"} 1"#);
     check(&metrics, r#"messaging_attempt_duration_seconds_count{outcome="accepted"} 1"#);
     check(&metrics, r#"messaging_transitions_total{direction="outbound",status="sent"} 1"#);
     check(&metrics, r#"messaging_time_to_sent_seconds_count 1"#);
     check(&metrics, r#"messaging_time_to_delivered_seconds_sum 2"#);
+    check(&metrics, r#"messaging_transitions_total{direction="outbound",status="delivered"} 1"#);
     check(&metrics, r#"messaging_failures_total{code="not-on-whatsapp"} 1"#);
     check(&metrics, r#"messaging_held_total{reason="rate"} 1"#);
     check(&metrics, r#"messaging_session_quota_used_ratio_bucket{le="0.5"} 1"#);
@@ -135,10 +163,17 @@ fn a_message_that_is_tried_again_has_not_failed() {
 fn only_calling_codes_that_are_in_use_become_labels() {
     let metrics = observed((0..=u16::MAX).map(|code| accepted(Some(code))).chain([accepted(None)]));
     let text = metrics.text();
-    let lines = text.lines().filter(|line| line.starts_with("messaging_messages_by_country_total{"));
+    let lines =
+        text.lines().filter(|line| line.starts_with("messaging_messages_by_country_total{"));
     assert!((200..300).contains(&lines.count()));
-    check(&metrics, r#"messaging_messages_by_country_total{calling_code="1",direction="outbound"} 1"#);
-    check(&metrics, r#"messaging_messages_by_country_total{calling_code="none",direction="outbound"} 1"#);
+    check(
+        &metrics,
+        r#"messaging_messages_by_country_total{calling_code="1",direction="outbound"} 1"#,
+    );
+    check(
+        &metrics,
+        r#"messaging_messages_by_country_total{calling_code="none",direction="outbound"} 1"#,
+    );
 }
 
 #[test]
@@ -166,7 +201,13 @@ async fn requests_are_counted_by_route_and_never_by_path() {
         client.get(format!("/messages/{}", build::message_id(n))).send().await;
         client.get(format!("/nowhere/{n}")).send().await;
     }
-    check(&metrics, r#"messaging_http_requests_total{method="GET",route="/messages/:id",status="404"} 3"#);
+    check(
+        &metrics,
+        r#"messaging_http_requests_total{method="GET",route="/messages/:id",status="404"} 3"#,
+    );
     check(&metrics, r#"messaging_http_requests_total{method="GET",route="(none)",status="404"} 3"#);
-    check(&metrics, r#"messaging_http_request_duration_seconds_count{method="GET",route="(none)"} 3"#);
+    check(
+        &metrics,
+        r#"messaging_http_request_duration_seconds_count{method="GET",route="(none)"} 3"#,
+    );
 }

@@ -1,4 +1,5 @@
 //! The environment block of the specification, letter for letter.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::time::Duration;
 
@@ -54,7 +55,8 @@ fn it_is_read() {
 #[test]
 fn its_placeholders_stop_the_start_each_by_name() {
     let error = config().check_usable().unwrap_err();
-    let variables: Vec<_> = error.problems.iter().map(|problem| problem.variable.as_str()).collect();
+    let variables: Vec<_> =
+        error.problems.iter().map(|problem| problem.variable.as_str()).collect();
     assert_eq!(
         variables,
         [

@@ -118,6 +118,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if std::str::from_utf8(bytes).is_err() {
         return Err(refuse("", "must be UTF-8".to_owned()));
     }
+    // serde would take the fields of an object from an array, in order.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(refuse("", "must be an object".to_owned()));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let (pointer, detail) = reason::of(&error);

@@ -8,7 +8,7 @@ use poem::http::Method;
 use poem_openapi::registry::{MetaApi, Registry};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 
-use crate::api::exchange::Methods;
+use crate::api::exchange::{RouteInfo, Routes};
 use crate::api::{Resources, VERSION};
 
 /// poem-openapi writes names of headers in capitals; these are how they are known.
@@ -76,8 +76,8 @@ pub(super) fn swagger_ui() -> String {
         .replace("<title>Swagger UI</title>", "<title>Messaging gateway</title>")
 }
 
-/// The methods each route takes.
-pub(super) fn methods() -> Methods {
+/// Every address of the document.
+pub(super) fn routes() -> Routes {
     Resources::meta()
         .into_iter()
         .flat_map(|api| api.paths)
@@ -87,7 +87,8 @@ pub(super) fn methods() -> Methods {
             if methods.iter().any(|method| method == "GET") {
                 methods.push("HEAD".to_owned());
             }
-            (path.path.replace('{', ":").replace('}', ""), methods.join(", "))
+            let route = RouteInfo::new(path.path, methods.join(", "));
+            (route.pattern(), route)
         })
         .collect()
 }

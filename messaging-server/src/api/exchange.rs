@@ -30,19 +30,50 @@ const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 const OWN_PAGE: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
                         img-src data: https:; connect-src 'self'; frame-ancestors 'none'";
 
-/// The methods that each route takes, as `Allow` lists them.
-pub(super) type Methods = HashMap<String, String>;
+/// One address and what it takes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct RouteInfo {
+    /// As the OpenAPI document has it, such as `/messages/{id}`.
+    pub(super) template: String,
+    /// The parameters in it, in order.
+    pub(super) parameters: Vec<String>,
+    /// The methods it takes, as `Allow` lists them.
+    pub(super) methods: String,
+}
+
+impl RouteInfo {
+    pub(super) fn new(template: String, methods: String) -> Self {
+        let parameters = template
+            .split('/')
+            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+            .map(str::to_owned)
+            .collect();
+        Self { template, parameters, methods }
+    }
+
+    /// The pattern that poem-openapi makes of the template: its parameters are numbered.
+    pub(super) fn pattern(&self) -> String {
+        let mut pattern = self.template.clone();
+        for (number, name) in self.parameters.iter().enumerate() {
+            pattern = pattern.replace(&format!("{{{name}}}"), &format!(":param{number}"));
+        }
+        pattern
+    }
+}
+
+/// Every address by its pattern.
+pub(super) type Routes = HashMap<String, RouteInfo>;
 
 /// Wraps all routes.
 pub(super) struct Exchange<E> {
     inner: E,
     state: Arc<ApiState>,
-    methods: Methods,
+    routes: Routes,
 }
 
 impl<E> Exchange<E> {
-    pub(super) fn new(inner: E, state: Arc<ApiState>, methods: Methods) -> Self {
-        Self { inner, state, methods }
+    pub(super) fn new(inner: E, state: Arc<ApiState>, routes: Routes) -> Self {
+        Self { inner, state, routes }
     }
 
     fn request_id(&self, headers: &HeaderMap) -> String {
@@ -57,17 +88,17 @@ impl<E> Exchange<E> {
         )
     }
 
-    fn refuse(&self, error: &poem::Error, path: &str) -> Response {
-        let mut problem = Problem::of(error);
-        if let Some(methods) = error
-            .data::<PathPattern>()
-            .filter(|_| problem.code() == kind::METHOD_NOT_ALLOWED.code)
-            .and_then(|pattern| self.methods.get(&*pattern.0))
-        {
-            problem = problem.with_header(ALLOW, methods);
-        }
-        problem.into_response_to(path)
+    fn route(&self, pattern: Option<&PathPattern>) -> Option<&RouteInfo> {
+        self.routes.get(&*pattern?.0)
     }
+}
+
+fn refuse(error: &poem::Error, route: Option<&RouteInfo>, path: &str) -> Response {
+    let mut problem = Problem::of(error, route.map_or(&[], |route| &route.parameters));
+    if let Some(route) = route.filter(|_| problem.code() == kind::METHOD_NOT_ALLOWED.code) {
+        problem = problem.with_header(ALLOW, &route.methods);
+    }
+    problem.into_response_to(path)
 }
 
 impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
@@ -76,7 +107,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let began = self.state.clock.now();
         let id = self.request_id(request.headers());
-        let path = request.original_uri().path().to_owned();
+        let path = request.uri().path().to_owned();
         let method = request.method().clone();
         request.set_data(Arc::clone(&self.state));
 
@@ -93,12 +124,15 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
             .instrument(span.clone())
             .await;
         let _entered = span.enter();
-        let (mut response, pattern) = match answered {
+        let (mut response, route) = match answered {
             Ok(Ok(response)) => {
-                let pattern = response.data::<PathPattern>().cloned();
-                (response, pattern)
+                let route = self.route(response.data::<PathPattern>());
+                (response, route)
             }
-            Ok(Err(error)) => (self.refuse(&error, &path), error.data::<PathPattern>().cloned()),
+            Ok(Err(error)) => {
+                let route = self.route(error.data::<PathPattern>());
+                (refuse(&error, route, &path), route)
+            }
             Err(_) => {
                 // The panic hook has told where; what it says may hold anything and goes nowhere.
                 tracing::error!("a request panicked");
@@ -106,7 +140,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
             }
         };
         // Of an address that no route has nothing is logged: it may hold anything.
-        let route = pattern.as_ref().map_or("", |pattern| &*pattern.0);
+        let route = route.map_or("", |route| route.template.as_str());
         let duration_ms = self.state.clock.now().since(began).as_millis();
         tell(&span, route, response.status().as_u16(), duration_ms);
         dress(response.headers_mut(), route, &id);
@@ -138,5 +172,17 @@ fn dress(headers: &mut HeaderMap, route: &str, id: &str) {
         (CONTENT_SECURITY_POLICY, policy),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_found_by_the_pattern_of_the_framework() {
+        let route = RouteInfo::new("/a/{first}/b/{second}".to_owned(), "GET".to_owned());
+        assert_eq!(route.parameters, ["first", "second"]);
+        assert_eq!(route.pattern(), "/a/:param0/b/:param1");
     }
 }

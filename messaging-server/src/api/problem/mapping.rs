@@ -72,8 +72,9 @@ impl Problem {
         self
     }
 
-    /// What any error that leaves a handler or the framework is answered with.
-    pub fn of(error: &poem::Error) -> Self {
+    /// What any error that leaves a handler or the framework is answered with. `parameters` are
+    /// those of the route's path, in order: the framework numbers them.
+    pub fn of(error: &poem::Error, parameters: &[String]) -> Self {
         if let Some(problem) = error.downcast_ref::<Self>() {
             return problem.clone();
         }
@@ -81,10 +82,9 @@ impl Problem {
             return Self::of_parameter(error.name, &error.reason);
         }
         if let Some(error) = error.downcast_ref::<ParsePathError>() {
-            return Self::of_parameter(error.name, &error.reason);
-        }
-        if error.is::<poem::error::ParsePathError>() {
-            return Self::new(&kind::NOT_FOUND);
+            let number = error.name.strip_prefix("param").and_then(|n| n.parse::<usize>().ok());
+            let name = number.and_then(|number| parameters.get(number));
+            return Self::of_parameter(name.map_or(error.name, String::as_str), &error.reason);
         }
         if error.is::<NotFoundError>() {
             return Self::new(&kind::NOT_FOUND);

@@ -1,0 +1,133 @@
+//! The commands of the binary. Each writes its result, and nothing else, to the output it is given.
+
+mod config;
+mod error;
+mod serve;
+mod simulator;
+mod tenants;
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use messaging_core::domain::tenant::Role;
+
+use crate::api;
+use crate::config::{Config, environment, kind};
+use crate::demo::{self, DemoArgs};
+use crate::shutdown;
+use crate::telemetry::logs;
+
+pub use error::CliError;
+pub use simulator::{AckArg, DialectArg, EngineArg, SimulatorArgs};
+
+/// A messaging gateway: many tenants' WhatsApp messages through WAHA, as an HTTP service.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do; without any, `serve`.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the binary can do.
+#[derive(Subcommand)]
+#[non_exhaustive]
+pub enum Command {
+    /// Run the service (also without a command).
+    Serve,
+    /// Watch messages go through a service and a simulated WAHA; nothing is kept.
+    Demo(DemoArgs),
+    /// Bring the store to the newest schema, which `serve` does too.
+    Migrate,
+    /// Make and list tenants.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Print an access token.
+    Token {
+        /// The tenant, by id or name.
+        #[arg(long, value_name = "NAME|ID")]
+        tenant: String,
+        /// What its bearer is to the tenant.
+        #[arg(long, value_parser = role)]
+        role: Role,
+        /// How long it is valid, such as 1h; JWT_EXPIRES_IN where not given.
+        #[arg(long, value_parser = time)]
+        ttl: Option<Duration>,
+    },
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Run a simulated WAHA, to develop against.
+    WahaSim(SimulatorArgs),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// What can be done with tenants.
+#[derive(Subcommand)]
+#[non_exhaustive]
+pub enum TenantCommand {
+    /// Make a tenant and print its id.
+    Create {
+        /// Its name, unique in the deployment.
+        name: String,
+    },
+    /// Print the ids and names of all tenants.
+    List,
+}
+
+/// What can be done with the configuration.
+#[derive(Clone, Copy, Subcommand)]
+#[non_exhaustive]
+pub enum ConfigCommand {
+    /// Say whether `serve` could start with it.
+    Check,
+    /// Print every setting as it stands; of secrets only whether they are set.
+    Print,
+    /// Print the text of `.env.example`.
+    Example,
+}
+
+impl Cli {
+    /// Does what was asked, with `.env` looked for in `dir`, and writes the result to `out`.
+    ///
+    /// # Errors
+    /// [`CliError`] says what is in the way.
+    pub async fn run<W: Write + Send>(self, dir: &Path, out: &mut W) -> Result<(), CliError> {
+        match self.command.unwrap_or(Command::Serve) {
+            Command::Serve => serve::serve(dir).await,
+            Command::Demo(args) => Ok(demo::run(&args, out, shutdown::on_signal()?).await?),
+            Command::Migrate => serve::migrate(dir, out),
+            Command::Tenant(TenantCommand::Create { name }) => {
+                tenants::create(dir, &name, out).await
+            }
+            Command::Tenant(TenantCommand::List) => tenants::list(dir, out).await,
+            Command::Token { tenant, role, ttl } => {
+                tenants::token(dir, &tenant, role, ttl, out).await
+            }
+            Command::Openapi => Ok(writeln!(out, "{}", api::openapi_document().trim_end())?),
+            Command::WahaSim(args) => simulator::run(&args, out).await,
+            Command::Config(command) => config::run(command, dir, out),
+        }
+    }
+}
+
+/// The configuration of the environment and of `.env` in `dir`; logs are written from here on.
+fn configure(dir: &Path) -> Result<Config, CliError> {
+    let config = Config::from_vars(environment::variables(dir)?)?;
+    logs::start(config.log_format, &config.log_filter)?;
+    Ok(config)
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::from_name(text).ok_or_else(|| {
+        let names: Vec<_> = Role::ALL.iter().map(|role| role.as_str()).collect();
+        format!("must be one of {}", names.join(", "))
+    })
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    kind::duration(text).ok_or_else(|| format!("expected {}", kind::DURATION.expected))
+}

@@ -1,0 +1,58 @@
+//! Why a command did not do what it was asked.
+
+use std::io;
+use std::net::SocketAddr;
+
+use messaging_core::gateway::error::GatewayError;
+use messaging_store_sqlite::OpenError;
+
+use crate::auth::IssueError;
+use crate::config::problem::ConfigError;
+use crate::demo::DemoError;
+use crate::telemetry::logs::LogError;
+use crate::wiring::{BindError, BuildError};
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The service cannot be put together.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The service cannot listen.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The gateway refused.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// A tenant cannot have this name.
+    #[error("the name {0}")]
+    TenantName(String),
+    /// The token cannot be made.
+    #[error(transparent)]
+    Token(#[from] IssueError),
+    /// The simulator cannot listen.
+    #[error("the simulator cannot listen on {address}")]
+    Simulator {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The demo did not come to its end.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// Logs cannot be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The system refused something.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}

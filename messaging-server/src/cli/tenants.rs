@@ -1,0 +1,52 @@
+//! Tenants and tokens: what an operator needs before anybody can call the API. Works on the store
+//! itself, whether a service runs on it or not.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use messaging_core::domain::tenant::Role;
+use messaging_core::gateway::error::GatewayError;
+
+use crate::cli::{CliError, configure};
+use crate::wiring::Service;
+
+/// Makes a tenant and writes its id.
+pub(super) async fn create<W: Write>(dir: &Path, name: &str, out: &mut W) -> Result<(), CliError> {
+    let service = Service::build(configure(dir)?)?;
+    let tenant = service.gateway().create_tenant(name).await.map_err(|error| match error {
+        // On the command line there is one field, so a pointer to it says nothing.
+        GatewayError::Invalid(mut fields) if fields.len() == 1 => {
+            CliError::TenantName(fields.remove(0).detail)
+        }
+        error => error.into(),
+    })?;
+    service.close().await;
+    Ok(writeln!(out, "{}", tenant.id)?)
+}
+
+/// Writes the ids and names of all tenants.
+pub(super) async fn list<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliError> {
+    let service = Service::build(configure(dir)?)?;
+    let tenants = service.tenants().await?;
+    service.close().await;
+    for tenant in tenants {
+        writeln!(out, "{}  {}", tenant.id, tenant.name)?;
+    }
+    Ok(())
+}
+
+/// Writes an access token.
+pub(super) async fn token<W: Write>(
+    dir: &Path,
+    tenant: &str,
+    role: Role,
+    ttl: Option<Duration>,
+    out: &mut W,
+) -> Result<(), CliError> {
+    let service = Service::build(configure(dir)?)?;
+    let tenant = service.gateway().find_tenant(tenant).await?;
+    let token = service.issue_token(tenant.id, role, ttl)?;
+    service.close().await;
+    Ok(writeln!(out, "{token}")?)
+}

@@ -1,0 +1,248 @@
+//! Joins the parts into one service that a command, a test or a host program can start.
+
+mod error;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use messaging_core::delivery::{Delivery, DeliverySettings};
+use messaging_core::domain::id::{TenantId, uuid_v7};
+use messaging_core::domain::phone::{PhoneNumber, PhoneValidation};
+use messaging_core::domain::tenant::{Role, Tenant};
+use messaging_core::gateway::error::GatewayError;
+use messaging_core::gateway::secret::WebhookSecret;
+use messaging_core::gateway::{Gateway, Ports, Settings};
+use messaging_core::memory::queue::MemoryQueue;
+use messaging_core::memory::rate_limiter::MemoryRateLimiter;
+use messaging_core::ports::clock::{Clock, SystemClock};
+use messaging_core::ports::entropy::{Entropy, SystemEntropy};
+use messaging_store_sqlite::{SqliteOptions, SqliteStore};
+use poem::listener::TcpAcceptor;
+use poem::{EndpointExt, Server};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use waha_client::WahaClient;
+use waha_client::transport::{WahaDecoder, WahaProvider, WahaVerifier};
+use waha_client::webhooks::SigningKeys;
+
+use crate::api::{self, ApiState};
+use crate::auth::{IssueError, TokenIssuer, TokenVerifier};
+use crate::config::Config;
+use crate::config::kept_secret;
+use crate::telemetry::http_metrics::http_metrics;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::sampler::Sampler;
+
+pub use error::{BindError, BuildError};
+
+/// What sessions on the one WAHA that can be configured are kept under.
+const WAHA_SERVER: &str = "default";
+
+/// How long a connection may be idle. Longer than WAHA and most clients keep theirs, so that they
+/// close first and never write into a connection that is just going.
+const IDLE_CONNECTION: Duration = Duration::from_secs(75);
+
+/// A gateway with everything it needs, ready to run.
+pub struct Service {
+    config: Config,
+    gateway: Gateway,
+    ports: Ports,
+    store: SqliteStore,
+    metrics: Arc<Metrics>,
+    issuer: TokenIssuer,
+    verifier: TokenVerifier,
+}
+
+/// Listens where the configuration says.
+///
+/// # Errors
+/// [`BindError`] where the address is taken or not ours.
+pub async fn bind(config: &Config) -> Result<TcpListener, BindError> {
+    let (host, port) = (config.host.clone(), config.port);
+    let listener = TcpListener::bind((host.as_str(), port)).await;
+    listener.map_err(|source| BindError { host, port, source })
+}
+
+impl Service {
+    /// Opens the store and joins everything. Nothing is sent or received yet, and WAHA is not
+    /// called.
+    ///
+    /// # Errors
+    /// [`BuildError`] says what is missing or wrong.
+    pub fn build(config: Config) -> Result<Self, BuildError> {
+        config.check_usable()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+
+        kept_secret::create_private_dir(&config.data_dir)
+            .map_err(|source| BuildError::DataDir { path: config.data_dir.clone(), source })?;
+        let or_kept = |given: Option<&SecretString>, name| match given {
+            Some(given) => Ok(given.clone()),
+            None => kept_secret::load_or_draw(&config.data_dir, name, entropy.as_ref()),
+        };
+        let jwt_secret = or_kept(config.jwt_secret.as_ref(), "jwt_secret")?;
+        let webhook_secret = config.waha_webhook_secret.as_ref().or(config.webhook_secret.as_ref());
+        let webhook_secret = or_kept(webhook_secret, "webhook_secret")?;
+
+        let store = SqliteStore::open(config.database_file(), SqliteOptions::default())?;
+        let api_key = config.waha_api_key.clone().unwrap_or_default();
+        let waha = WahaClient::new(&config.waha_base_url, api_key)?;
+        let waha = Arc::new(WahaProvider::new([(WAHA_SERVER.to_owned(), waha)]));
+        let signing_keys = SigningKeys::new([webhook_secret.clone()])?;
+        let metrics = Arc::new(Metrics::new()?);
+        let ports = Ports {
+            messages: Arc::new(store.clone()),
+            sessions: Arc::new(store.clone()),
+            tenants: Arc::new(store.clone()),
+            inbox: Arc::new(store.clone()),
+            queue: Arc::new(MemoryQueue::new()),
+            limiter: Arc::new(MemoryRateLimiter::new()),
+            transport: Arc::clone(&waha) as _,
+            control: waha,
+            verifier: Arc::new(WahaVerifier::new(signing_keys)),
+            decoder: Arc::new(WahaDecoder),
+            observer: Arc::clone(&metrics) as _,
+            clock,
+            entropy,
+        };
+        let gateway = Gateway::new(ports.clone(), settings(&config, &webhook_secret));
+        Ok(Self {
+            config,
+            gateway,
+            ports,
+            store,
+            metrics,
+            issuer: TokenIssuer::new(&jwt_secret),
+            verifier: TokenVerifier::new(&jwt_secret),
+        })
+    }
+
+    /// The one door to everything the service does.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// All tenants of the deployment, oldest first.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn tenants(&self) -> Result<Vec<Tenant>, GatewayError> {
+        Ok(self.ports.tenants.list().await?)
+    }
+
+    /// An access token for `role` in the name of `tenant`; good for `ttl` or, where that is not
+    /// given, for as long as the configuration says.
+    ///
+    /// # Errors
+    /// [`IssueError`] where it cannot be signed.
+    pub fn issue_token(
+        &self,
+        tenant: TenantId,
+        role: Role,
+        ttl: Option<Duration>,
+    ) -> Result<String, IssueError> {
+        let now = self.ports.clock.now();
+        let id = uuid_v7(now, self.ports.entropy.next_u64());
+        self.issuer.issue(tenant, role, ttl.unwrap_or(self.config.jwt_expires_in), now, id)
+    }
+
+    /// Lets go of the store, for a service that is not run.
+    pub async fn close(self) {
+        self.store.close().await;
+    }
+
+    /// Serves, sends and receives until `stop` is cancelled. Then takes up nothing new, finishes
+    /// what is under way, closes the store and returns, within the time that the configuration
+    /// allows. What is not finished by then is taken up again at the next start.
+    ///
+    /// # Errors
+    /// Where the listener cannot be used.
+    pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+        let address = listener.local_addr()?;
+        let acceptor = TcpAcceptor::from_tokio(listener)?;
+        let limit = self.config.shutdown_timeout;
+        let endpoint = api::routes(self.api_state())
+            .with(http_metrics(Arc::clone(&self.metrics), Arc::clone(&self.ports.clock)));
+
+        // Callers that come meanwhile wait in the listener's queue: who is answered at all is
+        // answered fast.
+        tokio::task::spawn_blocking(read_numbering_plans).await?;
+        let delivery = Delivery::start(&self.gateway, &DeliverySettings::default());
+        let sampler = Sampler::new(Arc::clone(&self.metrics), self.ports.clone());
+        let sampling = tokio::spawn(sampler.run(stop.clone()));
+        self.announce(address);
+
+        let serving = Server::new_with_acceptor(acceptor)
+            .idle_timeout(IDLE_CONNECTION)
+            .run_with_graceful_shutdown(endpoint, stop.clone().cancelled_owned(), Some(limit));
+        let sending = async {
+            stop.cancelled().await;
+            delivery.stop().await;
+        };
+        let too_late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(limit).await;
+        };
+        let served = tokio::select! {
+            (served, ()) = async { tokio::join!(serving, sending) } => served,
+            () = too_late => {
+                tracing::warn!("leaving with something under way: the next start takes it up");
+                Ok(())
+            }
+        };
+        sampling.abort();
+        self.store.close().await;
+        tracing::info!("stopped");
+        served
+    }
+
+    fn api_state(&self) -> ApiState {
+        let metrics = Arc::clone(&self.metrics);
+        ApiState {
+            gateway: self.gateway.clone(),
+            tokens: self.verifier.clone(),
+            clock: Arc::clone(&self.ports.clock),
+            entropy: Arc::clone(&self.ports.entropy),
+            metrics: Arc::new(move || metrics.text()),
+            metrics_token: self.config.metrics_token.clone(),
+            limits: self.config.body_limits,
+        }
+    }
+
+    fn announce(&self, address: SocketAddr) {
+        let data_dir = self.config.data_dir.display();
+        tracing::info!(
+            %address, mode = "embedded",
+            "serving http://{address} from the embedded store in {data_dir}; \
+             try it at http://{address}/docs"
+        );
+        tracing::info!(
+            "for a token: messaging-server tenant create NAME, \
+             then messaging-server token --tenant NAME --role owner"
+        );
+    }
+}
+
+/// The numbering plans of the world are read when the first number is judged, which takes a good
+/// part of a second without optimisation: too long for somebody's first message.
+fn read_numbering_plans() {
+    let _ = PhoneNumber::parse("+14155552671", PhoneValidation::Strict);
+}
+
+fn settings(config: &Config, webhook_secret: &SecretString) -> Settings {
+    let where_it_listens = || format!("http://{}:{}", config.host, config.port);
+    Settings {
+        phone_validation: config.phone_validation,
+        session_quota: config.session_quota,
+        tenant_quota: config.tenant_quota,
+        webhook_quota: config.webhook_quota,
+        max_waiting: config.max_waiting,
+        retry: config.retry,
+        public_url: Some(config.public_url.clone().unwrap_or_else(where_it_listens)),
+        webhook_secret: Some(WebhookSecret(webhook_secret.expose_secret().to_owned())),
+        ..Settings::default()
+    }
+}

@@ -1,0 +1,170 @@
+//! Who may do what: tokens that are not believed, and roles against operations.
+
+mod harness;
+
+use std::time::Duration;
+
+use harness::{Harness, request};
+use messaging_core::conformance::build::{at, message_id, tenant_id};
+use messaging_core::domain::tenant::{Permission, Role};
+use messaging_server::api::openapi_document;
+use messaging_server::auth::TokenIssuer;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// The operations that need no token. Everything else does.
+const PUBLIC: &[&str] = &[
+    "receive_webhook",
+    "receive_session_webhook",
+    "get_webhook_health",
+    "get_health",
+    "get_liveness",
+    "get_readiness",
+    "get_metrics",
+];
+
+/// What each operation needs.
+const NEEDS: &[(&str, Permission)] = &[
+    ("send_message", Permission::SendMessages),
+    ("list_messages", Permission::ReadMessages),
+    ("get_message_statistics", Permission::ReadMessages),
+    ("get_message", Permission::ReadMessages),
+    ("cancel_message", Permission::SendMessages),
+    ("list_message_events", Permission::ReadMessages),
+    ("retry_message", Permission::SendMessages),
+    ("send_bulk", Permission::SendMessages),
+    ("get_bulk", Permission::ReadMessages),
+    ("cancel_bulk", Permission::SendMessages),
+    ("list_dead_letters", Permission::ReadMessages),
+    ("create_session", Permission::ManageSessions),
+    ("list_sessions", Permission::ReadSessions),
+    ("get_session", Permission::ReadSessions),
+    ("update_session", Permission::ManageSessions),
+    ("delete_session", Permission::ManageSessions),
+    ("start_session", Permission::ManageSessions),
+    ("stop_session", Permission::ManageSessions),
+    ("restart_session", Permission::ManageSessions),
+    ("logout_session", Permission::ManageSessions),
+    ("get_session_qr", Permission::ManageSessions),
+    ("request_pairing_code", Permission::ManageSessions),
+];
+
+/// Every operation of the document: its id, method and path.
+fn operations() -> Vec<(String, String, String)> {
+    let document: Value = serde_json::from_str(&openapi_document()).unwrap();
+    let mut operations = vec![];
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let path = path.replace("{sessionId}", &message_id(99).to_string());
+        let path = path.replace("{id}", &message_id(99).to_string());
+        for (method, operation) in methods.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap().to_owned();
+            operations.push((id, method.to_uppercase(), path.clone()));
+        }
+    }
+    operations
+}
+
+#[tokio::test]
+async fn every_operation_but_the_public_ones_asks_for_a_token() {
+    let api = Harness::new().await;
+    let mut public = vec![];
+    for (id, method, path) in operations() {
+        let answer = api.call(request(&method, &path, None, None)).await;
+        if PUBLIC.contains(&id.as_str()) {
+            assert_ne!(answer.header("www-authenticate"), Some("Bearer"), "{id}");
+            public.push(id);
+            continue;
+        }
+        answer.refused(401, "unauthenticated");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{id}");
+    }
+    public.sort_unstable();
+    let mut expected = PUBLIC.to_vec();
+    expected.sort_unstable();
+    assert_eq!(public, expected);
+}
+
+#[tokio::test]
+async fn every_role_may_do_what_its_permissions_say_and_nothing_else() {
+    let api = Harness::new().await;
+    let mut seen = 0;
+    for (id, method, path) in operations() {
+        let Some((_, permission)) = NEEDS.iter().find(|(each, _)| *each == id) else {
+            assert!(PUBLIC.contains(&id.as_str()), "{id} is in neither list");
+            continue;
+        };
+        seen += 1;
+        for role in Role::ALL {
+            let token = api.token(1, *role);
+            let answer = api.call(request(&method, &path, Some(&token), None)).await;
+            if role.allows(*permission) {
+                assert!(![401, 403].contains(&answer.status.as_u16()), "{role} {id}");
+                continue;
+            }
+            let refused = answer.refused(403, "forbidden");
+            assert!(refused["detail"].as_str().unwrap().contains(permission.as_str()));
+            let challenge = answer.header("www-authenticate").unwrap();
+            assert!(challenge.starts_with("Bearer error=\"insufficient_scope\""), "{challenge}");
+        }
+    }
+    assert_eq!(seen, NEEDS.len());
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_believed_is_refused_before_anything_is_read() {
+    let api = Harness::new().await;
+    let good = api.token(1, Role::Owner);
+    let (head, rest) = good.split_once('.').unwrap();
+    let (claims, signature) = rest.split_once('.').unwrap();
+    let encode = |json: Value| {
+        use base64::Engine;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json.to_string())
+    };
+    let none = encode(json!({ "alg": "none", "typ": "at+jwt" }));
+    let without_tenant = encode(json!({
+        "iss": "messaging-server", "sub": "a", "role": "owner", "exp": 9_999_999_999_u64
+    }));
+    let other = TokenIssuer::new(&"another secret of thirty-two bytes".to_owned().into())
+        .issue(tenant_id(1), Role::Owner, Duration::from_secs(60), at(0), Uuid::nil())
+        .unwrap();
+    for token in [
+        "garbage",
+        "a.b.c",
+        &format!("{none}.{claims}."),
+        &format!("{none}.{claims}.{signature}"),
+        &format!("{head}.{without_tenant}.{signature}"),
+        &format!("{head}.{claims}."),
+        &format!("{head}.{claims}.{}", signature.to_uppercase()),
+        &other,
+    ] {
+        let body = Some(b"not even JSON".to_vec());
+        let answer = api.call(request("POST", "/messages/send", Some(token), body)).await;
+        answer.refused(401, "invalid-token");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_says_so() {
+    let api = Harness::new().await;
+    let token = api.token(1, Role::Owner);
+    api.clock.advance(Duration::from_secs(3599));
+    assert_eq!(api.call(request("GET", "/sessions", Some(&token), None)).await.status, 200);
+    api.clock.advance(Duration::from_secs(1));
+    let answer = api.call(request("GET", "/sessions", Some(&token), None)).await;
+    assert_eq!(answer.refused(401, "invalid-token")["detail"], "the token has expired");
+}
+
+#[tokio::test]
+async fn another_way_to_authorize_is_none() {
+    let api = Harness::new().await;
+    let token = api.token(1, Role::Owner);
+    for value in [format!("Basic {token}"), token.clone(), "Bearer".to_owned()] {
+        let mut asked = request("GET", "/sessions", None, None);
+        asked.headers_mut().insert("authorization", value.parse().unwrap());
+        api.call(asked).await.refused(401, "unauthenticated");
+    }
+    let mut asked = request("GET", "/sessions", None, None);
+    asked.headers_mut().insert("authorization", format!("bearer {token}").parse().unwrap());
+    assert_eq!(api.call(asked).await.status, 200);
+}

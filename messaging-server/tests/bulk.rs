@@ -1,0 +1,125 @@
+//! Bulk requests over HTTP.
+
+mod harness;
+
+use harness::{Harness, main_session};
+use messaging_core::conformance::build::batch_id;
+use serde_json::{Value, json};
+
+fn bulk(recipients: &[&str]) -> Value {
+    json!({ "sessionId": "main", "recipients": recipients, "body": "Hello all" })
+}
+
+#[tokio::test]
+async fn the_good_recipients_are_accepted_and_the_others_listed() {
+    let api = Harness::new().await;
+    let body =
+        bulk(&["+5511988887777", "123", "+5511988887777", "+5511988886666", "me@example.com"]);
+    let answer = api.post("/messages/bulk", body).await;
+    let accepted = answer.expect(202);
+    assert_eq!(accepted["accepted"], 2);
+    let rejected: Vec<_> = accepted["rejected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|each| (each["index"].clone(), each["to"].clone(), each["code"].clone()))
+        .collect();
+    let expected = [
+        (1, "123", "invalid-phone"),
+        (2, "+5511988887777", "duplicate-recipient"),
+        (4, "me@example.com", "invalid-request"),
+    ];
+    let expected: Vec<_> =
+        expected.iter().map(|(i, to, code)| (json!(i), json!(to), json!(code))).collect();
+    assert_eq!(rejected, expected);
+
+    let location = answer.header("location").unwrap();
+    let id = accepted["id"].as_str().unwrap();
+    assert_eq!(location, format!("/messages/bulk/{id}"));
+    let found = api.get(location).await.expect(200);
+    assert_eq!(found["sessionId"], main_session(1));
+    assert_eq!(found["batchSize"], 10);
+    assert_eq!(found["rejected"], 3);
+    assert_eq!(found["byStatus"], json!({ "queued": 2 }));
+    assert_eq!(api.get(&format!("/messages?bulkId={id}")).await.expect(200)["total"], 2);
+}
+
+#[tokio::test]
+async fn a_bulk_request_is_cancelled_once_and_stays_so() {
+    let api = Harness::new().await;
+    let answer = api.post("/messages/bulk", bulk(&["+5511988887777", "+5511988886666"])).await;
+    let location = answer.header("location").unwrap();
+    for _ in 0..2 {
+        let cancelled = api.delete(location).await.expect(200);
+        assert_eq!(cancelled["byStatus"], json!({ "cancelled": 2 }));
+        assert_eq!(cancelled["cancelledAt"], "2026-01-01T00:00:00Z");
+    }
+}
+
+#[tokio::test]
+async fn a_message_of_a_bulk_request_says_that_it_holds_it() {
+    let api = Harness::new().await;
+    let mut body = bulk(&["+5511988887777", "+5511988886666"]);
+    body["batchSize"] = 1.into();
+    let accepted = api.post("/messages/bulk", body).await.expect(202);
+    let id = accepted["id"].as_str().unwrap();
+    let listed = api.get(&format!("/messages?bulkId={id}")).await.expect(200);
+    let last = listed["data"][0]["id"].as_str().unwrap();
+    let found = api.get(&format!("/messages/{last}")).await.expect(200);
+    assert_eq!(found["pacing"]["heldBy"], "bulk");
+}
+
+#[tokio::test]
+async fn bounds_are_kept() {
+    let api = Harness::new().await;
+    let with_size = |size: Value| {
+        let mut body = bulk(&["+5511988887777"]);
+        body["batchSize"] = size;
+        body
+    };
+    for size in [1, 100] {
+        api.post("/messages/bulk", with_size(size.into())).await.expect(202);
+    }
+    for size in [json!(0), json!(101), json!(-1), json!("10"), json!(1e30)] {
+        let answer = api.post("/messages/bulk", with_size(size)).await;
+        answer.refused_field("invalid-request", "#/batchSize");
+    }
+    let answer = api.post("/messages/bulk", bulk(&[])).await;
+    answer.refused_field("invalid-request", "#/recipients");
+    let many: Vec<String> = (0..10_001).map(|n| format!("+55119{n:08}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let answer = api.post("/messages/bulk", bulk(&many)).await;
+    answer.refused_field("invalid-request", "#/recipients");
+    let accepted = api.post("/messages/bulk", bulk(&many[..10_000])).await.expect(202);
+    assert_eq!(accepted["accepted"], 10_000);
+}
+
+#[tokio::test]
+async fn where_nobody_is_left_to_send_to_everybody_is_named() {
+    let api = Harness::new().await;
+    let refused = api.post("/messages/bulk", bulk(&["123", "+1"])).await;
+    let refused = refused.refused(400, "invalid-request");
+    assert_eq!(refused["errors"][1]["pointer"], "#/recipients/1");
+    assert_eq!(refused["errors"][1]["code"], "invalid-phone");
+    let only = api.post("/messages/bulk", bulk(&["123"])).await;
+    only.refused_field("invalid-phone", "#/recipients/0");
+}
+
+#[tokio::test]
+async fn a_recipient_of_a_wrong_type_is_named() {
+    let api = Harness::new().await;
+    let mut body = bulk(&["+5511988887777", "+5511988886666", "+5511988885555"]);
+    body["recipients"].as_array_mut().unwrap().push(5.into());
+    let answer = api.post("/messages/bulk", body).await;
+    answer.refused_field("invalid-request", "#/recipients/3");
+}
+
+#[tokio::test]
+async fn what_is_no_id_is_named_and_what_is_unknown_is_not_found() {
+    let api = Harness::new().await;
+    for method in ["GET", "DELETE"] {
+        api.ask(method, "/messages/bulk/abc", None).await.refused_parameter("id");
+        let unknown = api.ask(method, &format!("/messages/bulk/{}", batch_id(99)), None).await;
+        unknown.refused(404, "bulk-not-found");
+    }
+}

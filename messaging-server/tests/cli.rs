@@ -1,0 +1,266 @@
+//! Every command of the real binary: what it prints, where, and what it leaves with.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+#[path = "command/mod.rs"]
+mod command;
+
+use std::fs;
+use std::time::Duration;
+
+use command::{Outcome, Place};
+use messaging_core::domain::id::MessageId;
+use messaging_core::domain::status::Status;
+use messaging_core::ports::message_store::MessageStore;
+use messaging_store_sqlite::{SqliteOptions, SqliteStore};
+use serde_json::{Value, json};
+use waha_client::simulator::{Latency, SeededSession, Simulator, SimulatorConfig};
+
+/// A command that fails says why in one place, and prints no result.
+#[track_caller]
+fn check_failure(outcome: &Outcome, code: i32, said: &str) {
+    assert_eq!(outcome.code, Some(code), "{outcome:?}");
+    assert_eq!(outcome.out, "");
+    assert!(outcome.err.contains(said), "no {said:?} in {}", outcome.err);
+}
+
+#[tokio::test]
+async fn a_wrong_command_line_is_told_from_a_failure() {
+    let place = Place::new();
+    check_failure(&place.run(&["send"]).await, 2, "unrecognized subcommand");
+    let outcome = place.run(&["token", "--tenant", "acme", "--role", "god"]).await;
+    check_failure(&outcome, 2, "must be one of platform-admin, owner");
+    let outcome = place.run(&["token", "--tenant", "acme", "--role", "owner", "--ttl", "x"]).await;
+    check_failure(&outcome, 2, "expected a time from 1ms to 366d");
+    let outcome = place.run(&["token", "--tenant", "acme", "--role", "owner"]).await;
+    check_failure(&outcome, 1, "error: there is no such tenant");
+}
+
+#[tokio::test]
+async fn the_openapi_document_is_printed() {
+    let outcome = Place::new().run(&["openapi"]).await;
+    let document: Value = serde_json::from_str(&outcome.out).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3."));
+    assert_eq!(outcome.err, "");
+}
+
+#[tokio::test]
+async fn a_tenant_is_made_listed_and_given_tokens_without_a_server() {
+    let place = Place::new();
+    let id = place.line(&["tenant", "create", "acme"]).await;
+    assert_eq!(id.len(), 36);
+    let taken = place.run(&["tenant", "create", "acme"]).await;
+    check_failure(&taken, 1, "error: the tenant name is taken");
+    check_failure(&place.run(&["tenant", "create", " "]).await, 1, "the name must have 1 to 100");
+    assert_eq!(place.line(&["tenant", "list"]).await, format!("{id}  acme"));
+    for tenant in [id.as_str(), "acme"] {
+        let token = place.line(&["token", "--tenant", tenant, "--role", "viewer"]).await;
+        assert_eq!(token.split('.').count(), 3);
+    }
+}
+
+#[tokio::test]
+async fn tenants_and_tokens_are_made_beside_a_running_server() {
+    let place = Place::new();
+    let mut server = place.start(&[]);
+    let base = server.address().await;
+    place.line(&["tenant", "create", "acme"]).await;
+    let token = place.line(&["token", "--tenant", "acme", "--role", "owner", "--ttl", "1h"]).await;
+    let client = reqwest::Client::new();
+    let sessions = || client.get(format!("{base}/sessions"));
+    assert_eq!(sessions().send().await.unwrap().status(), 401);
+    assert_eq!(sessions().bearer_auth(token).send().await.unwrap().status(), 200);
+    server.signal("TERM").await;
+    assert_eq!(server.left().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_server_counts_what_it_is_asked_by_route() {
+    let place = Place::new().with("METRICS_TOKEN", "a-token-for-the-scraper");
+    let mut server = place.start(&["serve"]);
+    let base = server.address().await;
+    let client = reqwest::Client::new();
+    let get = |path: &str| client.get(format!("{base}{path}"));
+    for _ in 0..2 {
+        assert_eq!(get("/health/live").send().await.unwrap().status(), 200);
+        let message = get("/messages/01a2077b-5f64-70e9-a74e-297552ef173e");
+        assert_eq!(message.send().await.unwrap().status(), 401);
+    }
+    assert_eq!(get("/metrics").send().await.unwrap().status(), 401);
+    let scraped = get("/metrics").bearer_auth("a-token-for-the-scraper").send().await.unwrap();
+    let text = scraped.text().await.unwrap();
+    let line = r#"messaging_http_requests_total{method="GET",route="/health/live",status="200"} 2"#;
+    assert!(text.lines().any(|each| each == line), "no {line} in {text}");
+    assert!(!text.contains("01a2077b"), "an id has become a label");
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_wrong_stops_the_start_with_every_reason() {
+    let place = Place::new().with("LOG_FORMAT", "xml").with("SESSION_RATE_WINDOW", "soon");
+    let outcome = place.run(&["serve"]).await;
+    check_failure(&outcome, 1, "error: SESSION_RATE_WINDOW is \"soon\"");
+    check_failure(&outcome, 1, "\nLOG_FORMAT is \"xml\": expected pretty or json");
+    assert!(!place.dir.path().join("data").exists(), "nothing may come into being before");
+}
+
+#[tokio::test]
+async fn placeholders_and_missing_adapters_stop_the_start_before_anything_is_made() {
+    let place = Place::new().with("JWT_SECRET", "your-jwt-secret");
+    check_failure(&place.run(&[]).await, 1, "JWT_SECRET holds a placeholder");
+    check_failure(&place.run(&["migrate"]).await, 1, "JWT_SECRET holds a placeholder");
+    let place = Place::new().with("DB_HOST", "localhost");
+    let outcome = place.run(&["serve"]).await;
+    check_failure(&outcome, 1, "PostgreSQL is configured: this build has the embedded store only");
+    assert_eq!(outcome.err.lines().count(), 1);
+    assert!(!place.dir.path().join("data").exists());
+}
+
+#[tokio::test]
+async fn a_taken_address_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let outcome = Place::new().with("PORT", &port).run(&["serve"]).await;
+    check_failure(&outcome, 1, &format!("error: cannot listen on 127.0.0.1:{port}"));
+    check_failure(&outcome, 1, "in use");
+}
+
+#[tokio::test]
+async fn the_store_is_migrated_once() {
+    let place = Place::new();
+    let first = place.line(&["migrate"]).await;
+    assert!(first.starts_with("./data/messaging.db was brought from schema version 0 to "));
+    assert!(place.line(&["migrate"]).await.starts_with("./data/messaging.db is at schema version"));
+}
+
+#[tokio::test]
+async fn the_file_beside_it_is_read_and_the_environment_wins() {
+    let place = Place::new().with("SESSION_RATE_LIMIT", "7");
+    let file = "SESSION_RATE_LIMIT=5\nRETRY_ATTEMPTS=3\nMETRICS_TOKEN=hunter2\n";
+    fs::write(place.dir.path().join(".env"), file).unwrap();
+    let outcome = place.run(&["config", "print"]).await;
+    for line in ["SESSION_RATE_LIMIT=7", "RETRY_ATTEMPTS=3", "METRICS_TOKEN=(set)", "PORT=0"] {
+        assert!(outcome.out.lines().any(|each| each == line), "no {line} in {}", outcome.out);
+    }
+    assert!(!outcome.out.contains("hunter2"));
+    assert_eq!(place.line(&["config", "check"]).await, "the configuration can be used");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_kept_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    place.line(&["tenant", "create", "acme"]).await;
+    let mode = |name: &str| {
+        let path = place.dir.path().join(name);
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!(mode("data"), 0o700);
+    assert_eq!((mode("data/jwt_secret"), mode("data/webhook_secret")), (0o600, 0o600));
+    let secret = place.dir.path().join("data/jwt_secret");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o640)).unwrap();
+    let outcome = place.run(&["token", "--tenant", "acme", "--role", "owner"]).await;
+    check_failure(&outcome, 1, "jwt_secret can be read by others than its owner (mode 640)");
+}
+
+#[tokio::test]
+async fn log_lines_for_machines_are_json_and_hold_no_secret() {
+    let secret = "0b7e1d9a4c5f48f2a6d3e8b1c7f09a52";
+    let place = Place::new().with("LOG_FORMAT", "json").with("JWT_SECRET", secret);
+    let mut server = place.start(&["serve"]);
+    let line = server.logged("serving http://").await;
+    let fields: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&fields["level"], &fields["mode"]), (&json!("INFO"), &json!("embedded")));
+    assert!(!line.contains(secret));
+    server.signal("INT").await;
+    server.logged("stopped").await;
+    assert_eq!(server.left().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_simulator_runs_by_itself() {
+    let place = Place::new();
+    let mut simulator = place.start(&["waha-sim", "--port", "0", "--session", "main"]);
+    let base = simulator.printed("http://127.0.0.1:").await;
+    let sessions = reqwest::Client::new().get(format!("{base}/api/sessions"));
+    let sessions = sessions.header("x-api-key", "simulator").send().await.unwrap();
+    let sessions: Value = sessions.json().await.unwrap();
+    assert_eq!((&sessions[0]["name"], &sessions[0]["status"]), (&json!("main"), &json!("WORKING")));
+    simulator.signal("TERM").await;
+    assert_eq!(simulator.left().await, Some(0));
+}
+
+/// A server with a message that WAHA takes this long to accept, on its way.
+async fn sending(latency: Duration) -> (Place, command::Running, Simulator, MessageId) {
+    let mut config = SimulatorConfig::default().with_session(SeededSession::working("main"));
+    config.knobs.latency = Latency::fixed(latency);
+    let simulator = Simulator::start(config).await.unwrap();
+    let place = Place::new()
+        .with("WAHA_BASE_URL", simulator.base_url())
+        .with("WAHA_API_KEY", waha_client::simulator::DEFAULT_API_KEY);
+    place.line(&["tenant", "create", "acme"]).await;
+    let token = place.line(&["token", "--tenant", "acme", "--role", "owner"]).await;
+    let mut server = place.start(&["serve"]);
+    let base = server.address().await;
+    let client = reqwest::Client::new();
+    let post = |path: &str, body: Value| {
+        client.post(format!("{base}{path}")).bearer_auth(&token).json(&body).send()
+    };
+    let session = json!({"name": "main", "wahaSession": "main", "adopt": true});
+    assert_eq!(post("/sessions", session).await.unwrap().status(), 201);
+    let message = json!({"sessionId": "main", "to": "+12025550123", "body": "hello"});
+    let sent = post("/messages/send", message).await.unwrap();
+    assert_eq!(sent.status(), 202);
+    let sent: Value = sent.json().await.unwrap();
+    let arrived = async {
+        while simulator.arrival_count() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), arrived).await.expect("WAHA is called");
+    (place, server, simulator, sent["id"].as_str().unwrap().parse().unwrap())
+}
+
+async fn status(place: &Place, message: MessageId) -> Status {
+    let file = place.dir.path().join("data/messaging.db");
+    let store = SqliteStore::open(file, SqliteOptions::default()).unwrap();
+    let found = store.load(&[message]).await.unwrap();
+    store.close().await;
+    found[0].status
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_a_message_that_is_being_sent() {
+    let (place, mut server, simulator, message) = sending(Duration::from_secs(1)).await;
+    server.signal("TERM").await;
+    server.logged("stopping").await;
+    server.logged("stopped").await;
+    assert_eq!(server.left().await, Some(0));
+    assert_eq!(status(&place, message).await, Status::Sent);
+    simulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_second_signal_does_not_wait() {
+    let (place, mut server, simulator, message) = sending(Duration::from_secs(600)).await;
+    server.signal("INT").await;
+    server.logged("stopping").await;
+    server.signal("INT").await;
+    assert_eq!(server.left().await, Some(130));
+    assert_eq!(status(&place, message).await, Status::Sending);
+    simulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_stop_has_a_limit() {
+    let (place, server, simulator, message) = sending(Duration::from_secs(600)).await;
+    drop(server);
+    let place = place.with("SHUTDOWN_TIMEOUT", "100ms");
+    let mut server = place.start(&["serve"]);
+    server.address().await;
+    let arrivals = simulator.arrival_count();
+    assert_eq!(arrivals, 1, "what may have gone out is looked for before it is repeated");
+    server.signal("TERM").await;
+    assert_eq!(server.left().await, Some(0));
+    assert!(!status(&place, message).await.is_final());
+    simulator.shutdown().await;
+}

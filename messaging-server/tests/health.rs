@@ -1,0 +1,76 @@
+//! Health and metrics over HTTP, without a token.
+
+mod harness;
+
+use std::sync::Arc;
+
+use harness::{Answer, Harness, request};
+use messaging_core::ports::message_store::MockMessageStore;
+use messaging_core::ports::store_error::StoreError;
+
+async fn get(api: &Harness, path: &str) -> Answer {
+    api.call(request("GET", path, None, None)).await
+}
+
+#[track_caller]
+fn check(answer: &Answer, status: u16, health: &str) {
+    assert_eq!(answer.header("content-type"), Some("application/health+json"));
+    assert_eq!(answer.expect(status)["status"], health);
+}
+
+#[tokio::test]
+async fn all_is_well() {
+    let api = Harness::new().await;
+    for path in ["/health", "/health/live", "/health/ready"] {
+        check(&get(&api, path).await, 200, "pass");
+    }
+    let health = get(&api, "/health").await.json();
+    assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(health["checks"]["store:responseTime"][0]["status"], "pass");
+    assert_eq!(health["checks"]["queue:depth"][0]["observedValue"], 0);
+}
+
+#[tokio::test]
+async fn without_waha_there_is_a_warning_that_names_it() {
+    let api = Harness::new().await;
+    api.waha.go_down();
+    let answer = get(&api, "/health").await;
+    check(&answer, 200, "warn");
+    let health = answer.json();
+    assert!(health["output"].as_str().unwrap().contains("WAHA does not answer: waha"));
+    let waha = &health["checks"]["waha:responseTime"][0];
+    assert_eq!((&waha["componentId"], &waha["status"]), (&"waha".into(), &"warn".into()));
+    check(&get(&api, "/health/ready").await, 200, "pass");
+    check(&get(&api, "/health/live").await, 200, "pass");
+}
+
+#[tokio::test]
+async fn without_a_store_the_process_lives_and_is_not_ready() {
+    let mut store = MockMessageStore::new();
+    store.expect_ping().returning(|| Err(StoreError::unavailable("gone")));
+    let api = Harness::with(|parts| parts.ports.messages = Arc::new(store)).await;
+    for path in ["/health", "/health/ready"] {
+        let answer = get(&api, path).await;
+        check(&answer, 503, "fail");
+        assert_eq!(answer.header("retry-after"), Some("5"));
+    }
+    check(&get(&api, "/health/live").await, 200, "pass");
+}
+
+#[tokio::test]
+async fn metrics_are_open_unless_a_token_is_set() {
+    let api = Harness::new().await;
+    let answer = get(&api, "/metrics").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body, b"a_metric 1\n");
+    let kind = answer.header("content-type").unwrap();
+    assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
+
+    let set = |parts: &mut harness::Parts| parts.metrics_token = Some("hush".to_owned().into());
+    let api = Harness::with(set).await;
+    get(&api, "/metrics").await.refused(401, "unauthenticated");
+    let wrong = api.call(request("GET", "/metrics", Some("hus"), None)).await;
+    wrong.refused(401, "invalid-token");
+    let right = api.call(request("GET", "/metrics", Some("hush"), None)).await;
+    assert_eq!(right.status, 200);
+}
