@@ -34,7 +34,6 @@ enum Trouble {
     #[default]
     None,
     /// The next note is pinned, but whoever brings it is not told.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only the suite brings it about"))]
     AnswerLost,
     /// The board is covered.
     #[cfg_attr(not(test), expect(dead_code, reason = "only the suite brings it about"))]
