@@ -79,7 +79,8 @@ async fn main() -> anyhow::Result<()> {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let message = tokio::time::timeout(Duration::from_secs(10), sent).await.context("not sent")??;
+    let message =
+        tokio::time::timeout(Duration::from_secs(10), sent).await.context("not sent")??;
     println!("{} after {} attempt", message.status, message.attempts);
 
     delivery.stop().await;

@@ -36,8 +36,10 @@ enum Trouble {
     /// The next note is pinned, but whoever brings it is not told.
     AnswerLost,
     /// The board is covered.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only the suite brings it about"))]
     Closed,
     /// There is no way to the board.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only the suite brings it about"))]
     NoWay,
 }
 

@@ -1,4 +1,5 @@
 //! One text for many recipients: in portions, in order, and able to be taken back.
+#![expect(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 
 mod world;
 

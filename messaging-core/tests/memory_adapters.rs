@@ -1,14 +1,90 @@
 //! The store in memory must behave like every other.
 
-use messaging_core::conformance::message_store;
-use messaging_core::memory::store::MemoryStore;
+use std::sync::Arc;
 
-macro_rules! message_store_behavior {
-    ($name:ident) => {
-        #[tokio::test]
-        async fn $name() {
-            message_store::$name(&MemoryStore::new()).await;
-        }
-    };
+use messaging_core::conformance;
+use messaging_core::conformance::build::{at, message, message_id};
+use messaging_core::domain::message::{ChangeOutcome, MessageRef, StatusChange};
+use messaging_core::domain::status::StatusEvent;
+use messaging_core::memory::store::MemoryStore;
+use messaging_core::ports::message_store::MessageStore;
+
+mod message_store {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                super::conformance::message_store::$name(&super::MemoryStore::new()).await;
+            }
+        };
+    }
+    messaging_core::for_each_message_store_behavior!(behavior);
 }
-messaging_core::for_each_message_store_behavior!(message_store_behavior);
+
+mod session_store {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                super::conformance::session_store::$name(&super::MemoryStore::new()).await;
+            }
+        };
+    }
+    messaging_core::for_each_session_store_behavior!(behavior);
+}
+
+mod tenant_store {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                super::conformance::tenant_store::$name(&super::MemoryStore::new()).await;
+            }
+        };
+    }
+    messaging_core::for_each_tenant_store_behavior!(behavior);
+}
+
+mod inbox_store {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                let store = super::MemoryStore::new();
+                super::conformance::inbox_store::$name(&store, &store, &store).await;
+            }
+        };
+    }
+    messaging_core::for_each_inbox_store_behavior!(behavior);
+}
+
+/// The suites' callers take turns wherever a call waits, and calls of this store never wait: only
+/// threads bring two of them together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn an_attempt_begins_once_on_however_many_threads() {
+    let store: Arc<dyn MessageStore> = Arc::new(MemoryStore::new());
+    let messages: Vec<_> = (1..=200).map(message).collect();
+    store.insert(&messages).await.unwrap();
+    let begin = |n| StatusChange {
+        generation: Some(0),
+        ..StatusChange::new(MessageRef::Id(message_id(n)), StatusEvent::Begin, at(500))
+    };
+    let workers: Vec<_> = (0..16)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let mut begun = 0;
+                for n in 1..=200 {
+                    let outcomes = store.change(&[begin(n)]).await.unwrap();
+                    begun += usize::from(matches!(outcomes[0], ChangeOutcome::Moved { .. }));
+                }
+                begun
+            })
+        })
+        .collect();
+    let mut begun = 0;
+    for worker in workers {
+        begun += worker.await.unwrap();
+    }
+    assert_eq!(begun, 200);
+}

@@ -1,4 +1,5 @@
 //! Webhooks repeated, reordered, early and forged: the same result.
+#![expect(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 
 mod world;
 

@@ -68,8 +68,14 @@ WHERE direction = 'outbound' AND held_by_batch = 0
 -- Attempts under way through a session.
 CREATE INDEX messages_sending ON messages (session) WHERE status = 'sending';
 
--- How far a bulk request has come.
-CREATE INDEX messages_of_batch ON messages (batch, id) WHERE batch IS NOT NULL;
+-- How far a bulk request has come, and its list.
+CREATE INDEX messages_of_batch ON messages (batch, id, status) WHERE batch IS NOT NULL;
+
+-- What takes room in a bulk request's share of the queue: never more than a hundred, where the
+-- request itself may have ten thousand.
+CREATE INDEX messages_let_in ON messages (batch)
+WHERE batch IS NOT NULL AND held_by_batch = 0
+    AND (status = 'queued' OR status = 'retry' OR status = 'sending');
 
 -- What bulk requests hold back, in the order in which it is let in.
 CREATE INDEX messages_held ON messages (batch, id) WHERE held_by_batch = 1;
@@ -84,7 +90,8 @@ WHERE direction = 'inbound' AND provider_message_id IS NOT NULL;
 CREATE INDEX messages_at_provider ON messages (session, provider_message_id)
 WHERE direction = 'outbound' AND provider_message_id IS NOT NULL;
 
--- The history: one row for each thing that happened, numbered from 1 within its message.
+-- The history: one row for each thing that happened, numbered from 1 within its message. A message
+-- to which nothing has happened yet has none: it says itself how it came into being.
 CREATE TABLE message_events (
     message        BLOB    NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
     number         INTEGER NOT NULL,

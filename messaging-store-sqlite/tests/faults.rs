@@ -1,4 +1,5 @@
 //! What the store says when its file cannot be used, and that it recovers.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::error::Error;
 use std::fs;
@@ -39,7 +40,7 @@ async fn kept(store: &SqliteStore, ids: std::ops::RangeInclusive<u64>) -> usize 
 }
 
 #[track_caller]
-fn assert_unavailable<T: std::fmt::Debug>(result: Result<T, StoreError>) {
+fn assert_unavailable<T: std::fmt::Debug>(result: &Result<T, StoreError>) {
     assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
 }
 
@@ -73,7 +74,7 @@ async fn a_full_disk_refuses_new_messages_keeps_the_old_and_recovers() {
             Err(error) => break error,
         }
     };
-    assert_unavailable::<()>(Err(refused));
+    assert_unavailable::<()>(&Err(refused));
     assert!(fitted > 1);
     assert_eq!(kept(&store, 1..=2 * fitted + 2).await, usize::try_from(2 * fitted).unwrap());
 
@@ -81,7 +82,7 @@ async fn a_full_disk_refuses_new_messages_keeps_the_old_and_recovers() {
     let (fits, too_large) = tokio::join!(async { insert(&store, &[message(1001)]).await }, async {
         insert(&store, &[large(1002)]).await
     },);
-    assert_unavailable(too_large);
+    assert_unavailable(&too_large);
     fits.unwrap();
     assert_eq!(kept(&store, 1001..=1002).await, 1);
 
@@ -100,8 +101,8 @@ async fn a_file_that_another_process_has_locked_is_unavailable_until_it_lets_go(
 
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    assert_unavailable(insert(&store, &[message(2)]).await);
-    assert_unavailable(store.ping().await);
+    assert_unavailable(&insert(&store, &[message(2)]).await);
+    assert_unavailable(&store.ping().await);
     // Reading goes on beside a writer, whoever it is.
     assert_eq!(kept(&store, 1..=2).await, 1);
 
@@ -152,8 +153,9 @@ async fn no_error_shows_what_a_caller_asked_for() {
     let (_directory, path) = directory();
     let store = open(&path);
     let secret = Message { content: Content::text("secret"), ..message(1) };
-    insert(&store, &[secret.clone()]).await.unwrap();
-    let error = insert(&store, &[secret]).await.unwrap_err();
+    let messages = [secret];
+    insert(&store, &messages).await.unwrap();
+    let error = insert(&store, &messages).await.unwrap_err();
     assert!(!shown(&error).contains("secret"));
 
     store.close().await;
@@ -171,8 +173,8 @@ async fn a_closed_store_is_unavailable_and_its_file_is_whole() {
     insert(&store, &[message(1)]).await.unwrap();
     store.close().await;
     clone.close().await;
-    assert_unavailable(insert(&clone, &[message(2)]).await);
-    assert_unavailable(MessageStore::find(&clone, tenant_id(1), message_id(1)).await);
+    assert_unavailable(&insert(&clone, &[message(2)]).await);
+    assert_unavailable(&MessageStore::find(&clone, tenant_id(1), message_id(1)).await);
     // Nothing is left in a log beside the file.
     assert!(!path.with_extension("db-wal").exists());
     assert_eq!(kept(&open(&path), 1..=2).await, 1);

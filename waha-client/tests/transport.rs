@@ -1,4 +1,5 @@
 //! WAHA behaves like every other transport, whatever engine it runs on.
+#![expect(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 
 use std::time::Duration;
 

@@ -1,1 +1,366 @@
-//! To be written.
+//! How every session store must behave.
+#![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
+
+use crate::conformance::build::{address, at, session, session_id, tenant_id};
+use crate::domain::address::Address;
+use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionPatch, SessionStatus};
+use crate::ports::session_store::SessionStore;
+use crate::ports::store_error::StoreError;
+
+/// Calls the given macro with the name of every behavior of
+/// [`SessionStore`](crate::ports::session_store::SessionStore). Each is a function of this module
+/// that takes an empty store.
+#[macro_export]
+macro_rules! for_each_session_store_behavior {
+    ($test:ident) => {
+        $test!(gives_back_a_session_as_it_was_inserted);
+        $test!(finds_no_session_where_none_is);
+        $test!(finds_a_session_by_its_whole_name);
+        $test!(hides_a_session_from_other_tenants);
+        $test!(lists_a_tenants_sessions_in_order_of_id);
+        $test!(refuses_a_session_whose_name_is_taken);
+        $test!(lets_two_tenants_use_the_same_name);
+        $test!(refuses_a_session_whose_place_is_taken_by_whomever);
+        $test!(tells_places_apart_by_server_and_name);
+        $test!(refuses_a_session_whose_id_is_taken);
+        $test!(adopts_a_place_once_however_many_try);
+        $test!(patches_what_is_given_and_nothing_else);
+        $test!(renames_a_session);
+        $test!(refuses_to_rename_to_a_name_that_is_taken);
+        $test!(patches_only_the_tenants_own_session);
+        $test!(frees_name_and_place_of_a_deleted_session);
+        $test!(deletes_only_the_tenants_own_session);
+        $test!(finds_sessions_by_their_name_at_the_provider);
+        $test!(tells_the_places_of_all_sessions);
+        $test!(records_every_status);
+        $test!(records_the_own_address_where_it_is_told);
+        $test!(ignores_a_status_older_than_the_one_known);
+        $test!(gives_a_session_only_where_its_status_changed);
+        $test!(records_no_status_of_an_unknown_session);
+        $test!(ends_with_the_latest_status_in_whatever_order_they_come);
+    };
+}
+
+#[track_caller]
+fn assert_conflict<T: std::fmt::Debug>(result: &Result<T, StoreError>, of: &str) {
+    let entity = match result {
+        Err(StoreError::Conflict { entity }) => Some(*entity),
+        _ => None,
+    };
+    assert_eq!(entity, Some(of), "{result:?}");
+}
+
+async fn found(store: &dyn SessionStore, n: u64) -> Session {
+    store.find_any(session_id(n)).await.unwrap().unwrap()
+}
+
+/// Every field of a session is kept, whoever looks.
+pub async fn gives_back_a_session_as_it_was_inserted(store: &dyn SessionStore) {
+    let odd = Session {
+        name: "Filiale 'Süd' 100%".into(),
+        place: ProviderSession { server: "waha-2".into(), name: "süd".into() },
+        adopted: true,
+        status: SessionStatus::ScanQr,
+        status_at: at(7),
+        own_address: None,
+        on_rate_limit: OnRateLimit::Queue,
+        updated_at: at(9),
+        ..session(2)
+    };
+    let hidden = Session { own_address: Some(Address::from_stored("199@lid")), ..session(3) };
+    for each in [session(1), odd, hidden] {
+        store.insert(&each).await.unwrap();
+        assert_eq!(store.find(each.tenant, each.id).await.unwrap().as_ref(), Some(&each));
+        let named = store.find_named(each.tenant, &each.name).await.unwrap();
+        assert_eq!(named.as_ref(), Some(&each));
+        assert_eq!(store.find_any(each.id).await.unwrap(), Some(each));
+    }
+}
+
+/// What is not there is not found, and that is no error.
+pub async fn finds_no_session_where_none_is(store: &dyn SessionStore) {
+    assert_eq!(store.find(tenant_id(1), session_id(1)).await.unwrap(), None);
+    assert_eq!(store.find_named(tenant_id(1), "session-1").await.unwrap(), None);
+    assert_eq!(store.find_any(session_id(1)).await.unwrap(), None);
+    assert_eq!(store.list(tenant_id(1)).await.unwrap(), []);
+    assert_eq!(store.find_placed("waha-1").await.unwrap(), []);
+    assert_eq!(store.all_places().await.unwrap(), []);
+}
+
+/// A name is found as a whole and as it is written.
+pub async fn finds_a_session_by_its_whole_name(store: &dyn SessionStore) {
+    store.insert(&session(11)).await.unwrap();
+    for name in ["", "session-1", "session-111", "session-__", "session-%", "SESSION-11"] {
+        assert_eq!(store.find_named(tenant_id(1), name).await.unwrap(), None, "{name}");
+    }
+}
+
+/// No tenant finds another's session, though it know id and name.
+pub async fn hides_a_session_from_other_tenants(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    let other = tenant_id(2);
+    assert_eq!(store.find(other, session_id(1)).await.unwrap(), None);
+    assert_eq!(store.find_named(other, "session-1").await.unwrap(), None);
+    assert_eq!(store.list(other).await.unwrap(), []);
+    assert_eq!(store.find_any(session_id(1)).await.unwrap(), Some(session(1)));
+}
+
+/// A tenant's sessions are listed in order of id, whenever they were inserted.
+pub async fn lists_a_tenants_sessions_in_order_of_id(store: &dyn SessionStore) {
+    let of_another = Session { tenant: tenant_id(2), ..session(2) };
+    for each in [session(4), session(1), of_another.clone(), session(3)] {
+        store.insert(&each).await.unwrap();
+    }
+    assert_eq!(store.list(tenant_id(1)).await.unwrap(), [1, 3, 4].map(session));
+    assert_eq!(store.list(tenant_id(2)).await.unwrap(), [of_another]);
+}
+
+/// A tenant has one session of a name.
+pub async fn refuses_a_session_whose_name_is_taken(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    let other = Session { name: session(1).name, ..session(2) };
+    assert_conflict(&store.insert(&other).await, "session name");
+    assert_eq!(store.find_any(session_id(2)).await.unwrap(), None);
+    assert_eq!(store.find_placed("waha-2").await.unwrap(), []);
+    store.insert(&session(2)).await.unwrap();
+}
+
+/// Names are each tenant's own.
+pub async fn lets_two_tenants_use_the_same_name(store: &dyn SessionStore) {
+    let of_another = Session { tenant: tenant_id(2), name: session(1).name, ..session(2) };
+    store.insert(&session(1)).await.unwrap();
+    store.insert(&of_another).await.unwrap();
+    let named = |tenant| store.find_named(tenant_id(tenant), "session-1");
+    assert_eq!(named(1).await.unwrap(), Some(session(1)));
+    assert_eq!(named(2).await.unwrap(), Some(of_another));
+}
+
+/// A place at the provider is one session's, also across tenants.
+pub async fn refuses_a_session_whose_place_is_taken_by_whomever(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    for tenant in [1, 2] {
+        let other = Session { tenant: tenant_id(tenant), place: session(1).place, ..session(2) };
+        assert_conflict(&store.insert(&other).await, "session place");
+        assert_eq!(store.find_any(session_id(2)).await.unwrap(), None);
+        assert_eq!(store.find_named(tenant_id(tenant), "session-2").await.unwrap(), None);
+    }
+}
+
+/// The same name on two servers is two places.
+pub async fn tells_places_apart_by_server_and_name(store: &dyn SessionStore) {
+    let place = ProviderSession { server: "other".into(), name: session(1).place.name };
+    store.insert(&session(1)).await.unwrap();
+    store.insert(&Session { place, ..session(2) }).await.unwrap();
+}
+
+/// Of two sessions of one id the first stays.
+pub async fn refuses_a_session_whose_id_is_taken(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    let other = Session { id: session_id(1), tenant: tenant_id(2), ..session(2) };
+    assert_conflict(&store.insert(&other).await, "session");
+    assert_eq!(store.find_any(session_id(1)).await.unwrap(), Some(session(1)));
+    assert_eq!(store.find_named(tenant_id(2), "session-2").await.unwrap(), None);
+}
+
+/// Of tenants that adopt the same place at once one succeeds.
+pub async fn adopts_a_place_once_however_many_try(store: &dyn SessionStore) {
+    let sessions: Vec<Session> = (1..=16)
+        .map(|n| Session { tenant: tenant_id(n), place: session(1).place, ..session(n) })
+        .collect();
+    let tries = futures::future::join_all(sessions.iter().map(|each| store.insert(each))).await;
+    assert_eq!(tries.iter().filter(|each| each.is_ok()).count(), 1);
+    for failed in tries.into_iter().filter(Result::is_err) {
+        assert_conflict(&failed, "session place");
+    }
+    assert_eq!(store.find_placed("waha-1").await.unwrap().len(), 1);
+}
+
+/// A patch changes what it names, and the rest stays.
+pub async fn patches_what_is_given_and_nothing_else(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    store.insert(&session(2)).await.unwrap();
+    let patch = SessionPatch { on_rate_limit: Some(OnRateLimit::Queue), name: None };
+    let expected = Session { on_rate_limit: OnRateLimit::Queue, updated_at: at(50), ..session(1) };
+    let patched = store.patch(tenant_id(1), session_id(1), &patch, at(50)).await.unwrap();
+    assert_eq!(patched.as_ref(), Some(&expected));
+    assert_eq!(found(store, 1).await, expected);
+    assert_eq!(found(store, 2).await, session(2));
+}
+
+/// A renamed session is found by its new name, and the former is free.
+pub async fn renames_a_session(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    let rename = |name: &str| SessionPatch { name: Some(name.into()), on_rate_limit: None };
+    let expected = Session { name: "sales".into(), updated_at: at(50), ..session(1) };
+    let patched = store.patch(tenant_id(1), session_id(1), &rename("sales"), at(50)).await;
+    assert_eq!(patched.unwrap().as_ref(), Some(&expected));
+    assert_eq!(store.find_named(tenant_id(1), "sales").await.unwrap(), Some(expected));
+    assert_eq!(store.find_named(tenant_id(1), "session-1").await.unwrap(), None);
+    store.insert(&Session { name: "session-1".into(), ..session(2) }).await.unwrap();
+    // Its own name is not taken.
+    let same = store.patch(tenant_id(1), session_id(1), &rename("sales"), at(60)).await.unwrap();
+    assert_eq!(same.unwrap().name, "sales");
+}
+
+/// A session cannot take another's name, but that of another tenant's.
+pub async fn refuses_to_rename_to_a_name_that_is_taken(store: &dyn SessionStore) {
+    let of_another = Session { tenant: tenant_id(2), ..session(3) };
+    for each in [session(1), session(2), of_another] {
+        store.insert(&each).await.unwrap();
+    }
+    let on_rate_limit = Some(OnRateLimit::Queue);
+    let taken = SessionPatch { name: Some("session-2".into()), on_rate_limit };
+    let patched = store.patch(tenant_id(1), session_id(1), &taken, at(50)).await;
+    assert_conflict(&patched, "session name");
+    assert_eq!(found(store, 1).await, session(1));
+    let elsewhere = SessionPatch { name: Some("session-3".into()), on_rate_limit };
+    let patched = store.patch(tenant_id(1), session_id(1), &elsewhere, at(50)).await.unwrap();
+    assert_eq!(patched.unwrap().name, "session-3");
+}
+
+/// No tenant changes another's session.
+pub async fn patches_only_the_tenants_own_session(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    let patch = SessionPatch { name: Some("mine".into()), on_rate_limit: None };
+    for (tenant, id) in [(2, 1), (1, 2)] {
+        let patched = store.patch(tenant_id(tenant), session_id(id), &patch, at(50)).await;
+        assert_eq!(patched.unwrap(), None);
+    }
+    assert_eq!(found(store, 1).await, session(1));
+}
+
+/// A deleted session is gone for everybody, and what it took is free.
+pub async fn frees_name_and_place_of_a_deleted_session(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    store.insert(&session(2)).await.unwrap();
+    assert!(store.delete(tenant_id(1), session_id(1)).await.unwrap());
+    assert!(!store.delete(tenant_id(1), session_id(1)).await.unwrap());
+    assert_eq!(store.find(tenant_id(1), session_id(1)).await.unwrap(), None);
+    assert_eq!(store.find_any(session_id(1)).await.unwrap(), None);
+    assert_eq!(store.find_named(tenant_id(1), "session-1").await.unwrap(), None);
+    assert_eq!(store.find_placed("waha-1").await.unwrap(), []);
+    assert_eq!(store.list(tenant_id(1)).await.unwrap(), [session(2)]);
+    assert_eq!(store.all_places().await.unwrap().len(), 1);
+    let again = Session { name: session(1).name, place: session(1).place, ..session(3) };
+    store.insert(&again).await.unwrap();
+}
+
+/// No tenant deletes another's session.
+pub async fn deletes_only_the_tenants_own_session(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    assert!(!store.delete(tenant_id(2), session_id(1)).await.unwrap());
+    assert_eq!(found(store, 1).await, session(1));
+}
+
+/// A webhook names a session as the provider does: on any server, whoever owns it.
+pub async fn finds_sessions_by_their_name_at_the_provider(store: &dyn SessionStore) {
+    let placed = |n, server: &str, name: &str| Session {
+        tenant: tenant_id(n),
+        place: ProviderSession { server: server.into(), name: name.into() },
+        ..session(n)
+    };
+    let (here, there) = (placed(1, "a", "main"), placed(2, "b", "main"));
+    for each in [&there, &placed(3, "a", "main-2"), &here] {
+        store.insert(each).await.unwrap();
+    }
+    assert_eq!(store.find_placed("main").await.unwrap(), [here, there]);
+    assert_eq!(store.find_placed("mai_").await.unwrap(), []);
+    assert_eq!(store.find_placed("session-1").await.unwrap(), []);
+}
+
+/// A worker learns of all sessions where they are, in order of id.
+pub async fn tells_the_places_of_all_sessions(store: &dyn SessionStore) {
+    for n in [2, 3, 1] {
+        store.insert(&Session { tenant: tenant_id(n), ..session(n) }).await.unwrap();
+    }
+    let expected = [1, 2, 3].map(|n| (session_id(n), session(n).place));
+    assert_eq!(store.all_places().await.unwrap(), expected);
+}
+
+/// Whatever the provider says of a session is kept.
+pub async fn records_every_status(store: &dyn SessionStore) {
+    store.insert(&Session { status: SessionStatus::Failed, ..session(1) }).await.unwrap();
+    store.insert(&session(2)).await.unwrap();
+    for (n, status) in (1..).zip(SessionStatus::ALL) {
+        let told = store.record_status(session_id(1), *status, at(n * 100), None).await.unwrap();
+        let expected = Session {
+            status: *status,
+            status_at: at(n * 100),
+            updated_at: at(n * 100),
+            ..session(1)
+        };
+        assert_eq!(told.as_ref(), Some(&expected));
+        assert_eq!(found(store, 1).await, expected);
+    }
+    assert_eq!(found(store, 2).await, session(2));
+}
+
+/// The account's own address is kept where it is told, and stays where it is not.
+pub async fn records_the_own_address_where_it_is_told(store: &dyn SessionStore) {
+    let unknown = Session { status: SessionStatus::ScanQr, own_address: None, ..session(1) };
+    store.insert(&unknown).await.unwrap();
+    let told = [
+        (SessionStatus::Working, 100, Some(address(1))),
+        (SessionStatus::Stopped, 200, None),
+        // Also while the status stays the same.
+        (SessionStatus::Stopped, 300, Some(address(2))),
+    ];
+    let mut expected = None;
+    for (status, millis, own) in told {
+        store.record_status(session_id(1), status, at(millis), own.clone()).await.unwrap();
+        expected = own.or(expected);
+        assert_eq!(found(store, 1).await.own_address, expected);
+    }
+    assert_eq!(expected, Some(address(2)));
+}
+
+/// What was true before what is known changes nothing, the own address included.
+pub async fn ignores_a_status_older_than_the_one_known(store: &dyn SessionStore) {
+    store.insert(&Session { status_at: at(100), ..session(1) }).await.unwrap();
+    let before = found(store, 1).await;
+    let late = |millis| {
+        store.record_status(session_id(1), SessionStatus::Failed, at(millis), Some(address(1)))
+    };
+    assert_eq!(late(99).await.unwrap(), None);
+    assert_eq!(found(store, 1).await, before);
+    // Of two at the same instant the one told last stands.
+    assert_eq!(late(100).await.unwrap().unwrap().status, SessionStatus::Failed);
+}
+
+/// A status told again changes nothing that somebody would act upon, but it is newer.
+pub async fn gives_a_session_only_where_its_status_changed(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    let tell = |status, millis| store.record_status(session_id(1), status, at(millis), None);
+    assert_eq!(tell(SessionStatus::Working, 200).await.unwrap(), None);
+    assert_eq!(found(store, 1).await.status_at, at(200));
+    assert_eq!(tell(SessionStatus::Failed, 150).await.unwrap(), None);
+    assert_eq!(found(store, 1).await.status, SessionStatus::Working);
+    assert!(tell(SessionStatus::Failed, 300).await.unwrap().is_some());
+}
+
+/// Of a session that is gone nothing is recorded, and that is no error.
+pub async fn records_no_status_of_an_unknown_session(store: &dyn SessionStore) {
+    let told = store.record_status(session_id(1), SessionStatus::Working, at(9), None).await;
+    assert_eq!(told.unwrap(), None);
+    assert_eq!(store.find_any(session_id(1)).await.unwrap(), None);
+}
+
+/// States that come at once leave the one that was true last.
+pub async fn ends_with_the_latest_status_in_whatever_order_they_come(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    let told = SessionStatus::ALL.iter().enumerate().map(|(step, status)| {
+        // Out of order: 0, 5, 2, 7, 4, 1, 6, 3.
+        let millis = 100 * (step as u64 * 5 % 8 + 1);
+        (millis, *status)
+    });
+    let told: Vec<(u64, SessionStatus)> = told.collect();
+    let calls = told
+        .iter()
+        .map(|(millis, status)| store.record_status(session_id(1), *status, at(*millis), None));
+    for result in futures::future::join_all(calls).await {
+        result.unwrap();
+    }
+    let latest = told.iter().max_by_key(|(millis, _)| *millis).unwrap();
+    let after = found(store, 1).await;
+    assert_eq!((after.status, after.status_at), (latest.1, at(latest.0)));
+}

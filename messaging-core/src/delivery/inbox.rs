@@ -204,12 +204,12 @@ impl InboxProcessor {
         };
         self.observe(result, entry);
         match (applied, effect) {
-            (Applied::Done(Some(message)), InboxEffect::Receive(_)) => {
+            (Applied::Done(_), InboxEffect::Receive(message)) => {
                 tracing::info!(
                     message.id = %message.id, session.id = %message.session,
                     "message {} was received", message.id
                 );
-                self.gateway.observe(accepted(&message));
+                self.gateway.observe(accepted(message));
             }
             (Applied::Done(Some(message)), InboxEffect::Change(change)) => {
                 tracing::info!(

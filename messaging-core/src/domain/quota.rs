@@ -38,8 +38,10 @@ pub enum Decision {
 /// between two refills.)
 #[derive(Debug, Clone, Default)]
 pub struct SlidingWindow {
+    /// The earliest first.
     events: VecDeque<Timestamp>,
-    reservations: Vec<Reserved>,
+    /// The one whose term ends first first.
+    reservations: VecDeque<Reserved>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +56,8 @@ impl SlidingWindow {
         self.expire(quota, now);
         let used = self.used();
         if used < quota.limit {
-            self.reservations.push(Reserved { id, until });
+            let place = self.reservations.partition_point(|reserved| reserved.until <= until);
+            self.reservations.insert(place, Reserved { id, until });
             return Decision::Allowed { remaining: quota.limit - used - 1 };
         }
         Decision::Limited { retry_after: self.free_at(quota, used).since(now) }
@@ -69,9 +72,8 @@ impl SlidingWindow {
 
     /// The reservation's event did not happen. Tells whether there was such a reservation.
     pub fn release(&mut self, id: u64) -> bool {
-        let before = self.reservations.len();
-        self.reservations.retain(|reserved| reserved.id != id);
-        self.reservations.len() < before
+        let place = self.reservations.iter().position(|reserved| reserved.id == id);
+        place.is_some_and(|place| self.reservations.remove(place).is_some())
     }
 
     /// An event happened at `at`, without a reservation.
@@ -102,14 +104,15 @@ impl SlidingWindow {
 
     fn expire(&mut self, quota: Quota, now: Timestamp) {
         // A term that ended unsettled: the event may have happened at its very end.
-        let mut at = 0;
-        while at < self.reservations.len() {
-            if self.reservations[at].until <= now {
-                let ended = self.reservations.swap_remove(at);
-                self.record(ended.until);
-            } else {
-                at += 1;
-            }
+        while let Some(ended) = self.reservations.pop_front_if(|first| first.until <= now) {
+            self.record(ended.until);
+        }
+        // Events lie in the past. Where the clock has gone back by more than clocks can disagree,
+        // all that is known is that they happened before now; else they would count for as long
+        // as the clock went back.
+        while self.events.back().is_some_and(|event| *event > now.plus(quota.window)) {
+            self.events.pop_back();
+            self.record(now);
         }
         while self.events.front().is_some_and(|event| event.plus(quota.window) <= now) {
             self.events.pop_front();
@@ -118,16 +121,17 @@ impl SlidingWindow {
 
     /// When enough of what counts has left the window for one more.
     fn free_at(&self, quota: Quota, used: u32) -> Timestamp {
-        let must_leave = (used - quota.limit) as usize;
-        let mut leave: Vec<Timestamp> = self
-            .events
-            .iter()
-            .copied()
-            .chain(self.reservations.iter().map(|reserved| reserved.until))
-            .map(|at| at.plus(quota.window))
-            .collect();
-        leave.sort_unstable();
-        leave.get(must_leave).copied().unwrap_or(Timestamp::MAX)
+        let mut events = self.events.iter().copied().peekable();
+        let mut terms = self.reservations.iter().map(|reserved| reserved.until).peekable();
+        let mut leaves = None;
+        for _ in 0..=used - quota.limit {
+            leaves = match (events.peek(), terms.peek()) {
+                (Some(event), Some(term)) if term < event => terms.next(),
+                (Some(_), _) => events.next(),
+                (None, _) => terms.next(),
+            };
+        }
+        leaves.map_or(Timestamp::MAX, |at| at.plus(quota.window))
     }
 }
 
@@ -135,18 +139,25 @@ impl SlidingWindow {
 /// a [`SlidingWindow`] (one instant), and lets up to twice the limit through in one window: fit for
 /// protecting ourselves, not for a promise to others.
 ///
-/// Takes the cell's theoretical arrival time and gives back the decision and the new one.
+/// Takes the cell's theoretical arrival time and gives back the decision and the new one. A cell
+/// whose time has passed is as good as a new one.
 pub fn gcra(cell: Timestamp, quota: Quota, now: Timestamp) -> (Decision, Timestamp) {
     let window = i64::try_from(quota.window.as_micros()).unwrap_or(i64::MAX);
-    let interval = (window / i64::from(quota.limit.max(1))).max(1);
-    let next = cell.max(now).as_micros().saturating_add(interval);
-    let ahead = next - now.as_micros();
-    if ahead > window.max(interval) {
-        let wait = u64::try_from(ahead - window.max(interval)).unwrap_or(0);
-        return (Decision::Limited { retry_after: Duration::from_micros(wait) }, cell);
+    let limit = i64::from(quota.limit.max(1));
+    // Rounded up, so that the rate is kept and the burst is the limit.
+    let interval = (window / limit + i64::from(window % limit > 0)).max(1);
+    let burst = interval.saturating_mul(limit);
+    let now = now.as_micros();
+    // A cell further ahead than a burst can bring it comes from a clock that has gone back.
+    let cell = cell.as_micros().clamp(now, now.saturating_add(burst));
+    let ahead = (cell - now).saturating_add(interval);
+    if ahead > burst {
+        let wait = u64::try_from(ahead - burst).unwrap_or(0);
+        let retry_after = Duration::from_micros(wait);
+        return (Decision::Limited { retry_after }, Timestamp::from_micros(cell));
     }
-    let remaining = u32::try_from((window - ahead).max(0) / interval).unwrap_or(u32::MAX);
-    (Decision::Allowed { remaining }, Timestamp::from_micros(next))
+    let remaining = u32::try_from((burst - ahead) / interval).unwrap_or(u32::MAX);
+    (Decision::Allowed { remaining }, Timestamp::from_micros(now.saturating_add(ahead)))
 }
 
 #[cfg(test)]
@@ -237,5 +248,35 @@ mod tests {
         assert_eq!(decide(0), limited(20));
         assert_eq!(decide(20), allowed(0));
         assert_eq!(decide(100), allowed(2));
+    }
+
+    #[test]
+    fn gcra_gives_no_more_than_the_limit_at_once_also_where_it_does_not_divide_the_window() {
+        let quota = Quota { limit: 700_000, window: Duration::from_secs(1) };
+        let (decision, next) = gcra(Timestamp::EPOCH, quota, at(0));
+        assert_eq!(decision, allowed(699_999));
+        assert_eq!(next.since(at(0)), Duration::from_micros(2));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_limits_no_longer_than_a_window() {
+        let mut window = SlidingWindow::default();
+        for _ in 0..3 {
+            window.record(at(10_000));
+        }
+        assert_eq!(window.reserve(QUOTA, 1, at(10), at(0)), limited(60));
+        assert_eq!(window.reserve(QUOTA, 1, at(70), at(60)), allowed(2));
+        let (decision, _) = gcra(at(10_000), QUOTA, at(0));
+        assert_eq!(decision, limited(20));
+    }
+
+    #[test]
+    fn clocks_that_disagree_a_little_do_not_shorten_the_window() {
+        let mut window = SlidingWindow::default();
+        for _ in 0..3 {
+            window.record(at(2));
+        }
+        assert_eq!(window.reserve(QUOTA, 1, at(10), at(0)), limited(62));
+        assert_eq!(window.reserve(QUOTA, 1, at(70), at(61)), limited(1));
     }
 }

@@ -147,6 +147,7 @@ mod tests {
     use crate::domain::content::Location;
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "cases read better so")]
     fn check(given: Content, expected: &[(&str, &str)]) {
         let wrong = content(&given);
         let wrong: Vec<_> = wrong.iter().map(|w| (w.pointer.as_str(), w.code)).collect();

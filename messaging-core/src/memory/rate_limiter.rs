@@ -1,76 +1,44 @@
-//! A rate limiter in memory, for one process.
+//! The limiter of the embedded mode: it counts for one process, in memory.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod cells;
+mod key;
+mod shards;
+mod windows;
 
 use async_trait::async_trait;
 
-use crate::domain::quota::{Decision, Quota, SlidingWindow, gcra};
+use crate::domain::quota::{Decision, Quota, gcra};
 use crate::domain::timestamp::Timestamp;
+use crate::memory::rate_limiter::cells::Cells;
+use crate::memory::rate_limiter::shards::Shards;
+use crate::memory::rate_limiter::windows::Windows;
 use crate::ports::rate_limiter::{Permit, RateKey, RateLimiter, RateLimiterError, Reservation};
 
-/// So many keys of different shards can be counted at the same time.
-const SHARDS: usize = 64;
-
-/// A shard looks for keys it can forget when it has doubled since it looked last.
-const FIRST_SWEEP: usize = 1024;
-
-/// A rate limiter in memory. It knows of nothing that other processes do, and forgets everything
-/// with its own: see [`RateLimiter::prime`].
+/// A [`RateLimiter`] in memory, for one process.
 ///
-/// Keys that count nothing any more are forgotten.
-#[derive(Debug)]
-pub struct MemoryRateLimiter {
-    hasher: RandomState,
-    shards: Vec<Mutex<Shard>>,
-    last_id: AtomicU64,
-}
-
-#[derive(Debug)]
-struct Shard {
-    windows: HashMap<RateKey, Counted>,
-    cells: HashMap<RateKey, Timestamp>,
-    sweep_at: usize,
-}
-
+/// Keys are spread over many locks, each held for one decision. Keys that no longer count are
+/// dropped along the way, by the calls for others. Nothing here waits, so what the port offers
+/// is also there without a future, for hot paths.
 #[derive(Debug, Default)]
-struct Counted {
-    window: SlidingWindow,
-    /// As asked for last; `None` before anybody asked.
-    quota: Option<Quota>,
-}
-
-impl Default for MemoryRateLimiter {
-    fn default() -> Self {
-        let shard =
-            || Shard { windows: HashMap::new(), cells: HashMap::new(), sweep_at: FIRST_SWEEP };
-        Self {
-            hasher: RandomState::new(),
-            shards: (0..SHARDS).map(|_| Mutex::new(shard())).collect(),
-            last_id: AtomicU64::new(0),
-        }
-    }
+pub struct MemoryRateLimiter {
+    cells: Shards<Cells>,
+    windows: Shards<Windows>,
 }
 
 impl MemoryRateLimiter {
-    /// A limiter that has counted nothing yet.
+    /// A limiter that has counted nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// [`RateLimiter::admit`], without a future to wait for.
+    /// [`RateLimiter::admit`], at once.
     pub fn admit_now(&self, key: RateKey, quota: Quota, now: Timestamp) -> Decision {
-        let mut shard = self.shard(&key);
-        shard.sweep(now);
-        let cell = shard.cells.entry(key).or_insert(Timestamp::EPOCH);
-        let (decision, next) = gcra(*cell, quota, now);
-        *cell = next;
-        decision
+        self.cells.with(key, now, |cells, hashed, hashing| {
+            cells.update(hashed, now, hashing, |cell| gcra(cell, quota, now))
+        })
     }
 
-    /// [`RateLimiter::reserve`], without a future to wait for.
+    /// [`RateLimiter::reserve`], at once.
     pub fn reserve_now(
         &self,
         key: RateKey,
@@ -78,51 +46,22 @@ impl MemoryRateLimiter {
         until: Timestamp,
         now: Timestamp,
     ) -> Reservation {
-        let id = self.last_id.fetch_add(1, Ordering::Relaxed);
-        let mut shard = self.shard(&key);
-        shard.sweep(now);
-        let counted = shard.windows.entry(key).or_default();
-        counted.quota = Some(quota);
-        match counted.window.reserve(quota, id, until, now) {
-            Decision::Allowed { remaining } => {
-                Reservation::Granted { permit: Permit { key, id }, remaining }
-            }
-            Decision::Limited { retry_after } => Reservation::Limited { retry_after },
-        }
+        self.windows.with(key, now, |windows, _, _| windows.reserve(key, quota, until, now))
     }
 
-    fn shard(&self, key: &RateKey) -> MutexGuard<'_, Shard> {
-        let mut hash = self.hasher.hash_one(Spread(key));
-        hash ^= hash >> 32;
-        let index = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
-        // Nothing panics while a shard is held.
-        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+    /// [`RateLimiter::settle`], at once.
+    pub fn settle_now(&self, permit: Permit, at: Timestamp) {
+        self.windows.of(permit.key, |windows| windows.settle(permit, at));
     }
-}
 
-/// Hashes otherwise than the maps within the shards do, or each would see only keys whose hashes
-/// have an end in common.
-struct Spread<'a>(&'a RateKey);
-
-impl Hash for Spread<'_> {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-        state.write_u8(0xA5);
+    /// [`RateLimiter::release`], at once.
+    pub fn release_now(&self, permit: Permit) {
+        self.windows.of(permit.key, |windows| windows.release(permit));
     }
-}
 
-impl Shard {
-    /// Forgets what counts nothing any more, once in a while: each key pays for a few others.
-    fn sweep(&mut self, now: Timestamp) {
-        if self.windows.len() + self.cells.len() < self.sweep_at {
-            return;
-        }
-        self.cells.retain(|_, cell| *cell > now);
-        self.windows.retain(|_, counted| match counted.quota {
-            Some(quota) => !counted.window.is_idle(quota, now),
-            None => true,
-        });
-        self.sweep_at = (2 * (self.windows.len() + self.cells.len())).max(FIRST_SWEEP);
+    /// [`RateLimiter::prime`], at once.
+    pub fn prime_now(&self, key: RateKey, done: &[Timestamp]) {
+        self.windows.of(key, |windows| windows.prime(key, done));
     }
 }
 
@@ -139,28 +78,17 @@ impl RateLimiter for MemoryRateLimiter {
     }
 
     async fn settle(&self, permit: Permit, at: Timestamp) -> Result<(), RateLimiterError> {
-        if let Some(counted) = self.shard(&permit.key).windows.get_mut(&permit.key) {
-            counted.window.settle(permit.id, at);
-        }
+        self.settle_now(permit, at);
         Ok(())
     }
 
     async fn release(&self, permit: Permit) -> Result<(), RateLimiterError> {
-        if let Some(counted) = self.shard(&permit.key).windows.get_mut(&permit.key) {
-            counted.window.release(permit.id);
-        }
+        self.release_now(permit);
         Ok(())
     }
 
     async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError> {
-        if done.is_empty() {
-            return Ok(());
-        }
-        let mut shard = self.shard(&key);
-        let window = &mut shard.windows.entry(key).or_default().window;
-        for at in done {
-            window.record(*at);
-        }
+        self.prime_now(key, done);
         Ok(())
     }
 
@@ -171,5 +99,54 @@ impl RateLimiter for MemoryRateLimiter {
         now: Timestamp,
     ) -> Result<Decision, RateLimiterError> {
         Ok(self.admit_now(key, quota, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::conformance::build::{at, session_id, tenant_id};
+
+    const QUOTA: Quota = Quota { limit: 2, window: Duration::from_secs(60) };
+    const KEYS: u64 = 20_000;
+
+    #[test]
+    fn idle_cells_are_dropped_while_others_are_used() {
+        let limiter = MemoryRateLimiter::new();
+        for n in 0..KEYS {
+            limiter.admit_now(RateKey::Tenant(tenant_id(n)), QUOTA, at(0));
+        }
+        assert_eq!(limiter.cells.sum(Cells::len), KEYS as usize);
+        for step in 0..2 * KEYS {
+            limiter.admit_now(RateKey::Tenant(tenant_id(step % 10)), QUOTA, at(30_000 + step));
+        }
+        assert!(limiter.cells.sum(Cells::len) < 100);
+        assert!(limiter.cells.sum(Cells::size_bytes) < 100_000);
+    }
+
+    #[test]
+    fn idle_windows_are_dropped_while_others_are_used() {
+        let limiter = MemoryRateLimiter::new();
+        for n in 0..KEYS {
+            limiter.prime_now(RateKey::Sending(session_id(n)), &[at(0)]);
+            let _ = limiter.reserve_now(RateKey::Sending(session_id(n)), QUOTA, at(1), at(0));
+        }
+        assert_eq!(limiter.windows.sum(Windows::len), KEYS as usize);
+        for step in 0..2 * KEYS {
+            let now = at(60_001 + step);
+            let _ = limiter.reserve_now(RateKey::Sending(session_id(step % 10)), QUOTA, now, now);
+        }
+        assert!(limiter.windows.sum(Windows::len) < 100);
+    }
+
+    #[test]
+    fn a_million_keys_take_at_most_forty_bytes_each() {
+        let limiter = MemoryRateLimiter::new();
+        for n in 0..1_000_000 {
+            limiter.admit_now(RateKey::Tenant(tenant_id(n)), QUOTA, at(0));
+        }
+        assert!(limiter.cells.sum(Cells::size_bytes) <= 40_000_000);
     }
 }

@@ -57,7 +57,11 @@ pub struct RateLimiterError(#[source] pub BoxError);
 /// [`reserve`](Self::reserve) and its kin count exactly, in a sliding window: never more than the
 /// quota in *any* window. [`admit`](Self::admit) is cheaper and lets bursts through
 /// ([`gcra`](crate::domain::quota::gcra)). A key is used with one of the two ways, and with one
-/// quota at a time.
+/// quota at a time; when that changes, what was counted before still counts. A refusal counts for
+/// nothing.
+///
+/// A permit ends once. A limiter that does not know it, because it has ended or all state was lost,
+/// ignores it.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait RateLimiter: Send + Sync + 'static {
@@ -77,7 +81,8 @@ pub trait RateLimiter: Send + Sync + 'static {
     /// The thing was not done.
     async fn release(&self, permit: Permit) -> Result<(), RateLimiterError>;
 
-    /// Counts things done before this limiter knew of them.
+    /// Counts things done before this limiter knew of them, in whatever order, beside those that it
+    /// knows of.
     async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError>;
 
     /// Counts one thing where the quota allows it, evenly refilled, with bursts up to the limit.

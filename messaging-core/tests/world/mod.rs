@@ -1,4 +1,5 @@
 //! A whole gateway in memory, whose time is moved by hand and whose provider does as told.
+#![allow(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 #![allow(dead_code, reason = "each test binary uses another part of the world")]
 
 use std::sync::Arc;

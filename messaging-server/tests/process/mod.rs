@@ -1,4 +1,10 @@
 //! The server as a process of its own, on a data directory that outlives it.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "in a test, to fail is to tell"
+)]
 #![allow(dead_code, reason = "each test binary uses another part")]
 
 use std::net::TcpListener;

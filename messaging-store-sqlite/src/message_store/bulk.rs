@@ -128,7 +128,8 @@ pub(super) fn release(connection: &Connection, id: BatchId) -> Result<Vec<QueueI
     };
     let taken: i64 = connection
         .prepare_cached(
-            "SELECT count(*) FROM messages WHERE batch = ?1 AND held_by_batch = 0
+            "SELECT count(*) FROM messages INDEXED BY messages_let_in
+             WHERE batch = ?1 AND held_by_batch = 0
                  AND (status = 'queued' OR status = 'retry' OR status = 'sending')",
         )?
         .query_row([id.bytes()], |row| row.get(0))?;

@@ -1,7 +1,9 @@
 //! Finds a message, applies what happened to it, and writes it back.
 
 use messaging_core::domain::message::applied::ChangeEffect;
-use messaging_core::domain::message::{ChangeOutcome, Message, MessageRef, StatusChange};
+use messaging_core::domain::message::{
+    ChangeOutcome, Message, MessageEvent, MessageRef, StatusChange,
+};
 use rusqlite::Connection;
 
 use crate::error::Fault;
@@ -29,6 +31,7 @@ pub(super) fn change_found(
     mut message: Message,
     change: &StatusChange,
 ) -> Result<ChangeOutcome, Fault> {
+    let first = MessageEvent::first_of(&message);
     let known_provider_id = message.provider_message_id.clone();
     let effect = message.apply(change);
     let (line, attempt_of) = match &effect {
@@ -38,7 +41,7 @@ pub(super) fn change_found(
         ChangeEffect::Kept { line } => (line, None),
         ChangeEffect::Refused(status) => return Ok(ChangeOutcome::Refused(*status)),
     };
-    history::add(connection, message.id, line, attempt_of)?;
+    history::add(connection, message.id, &first, line, attempt_of)?;
     row::update(connection, &message, message.provider_message_id != known_provider_id)?;
     Ok(match effect {
         ChangeEffect::Moved { from, .. } => {

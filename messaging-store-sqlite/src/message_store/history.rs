@@ -1,4 +1,8 @@
 //! The history of messages, and of the attempts made through a session.
+//!
+//! The first line of a history says nothing that its message does not say until something happens
+//! to it. So it is written down with the second, and accepting a message, which many callers wait
+//! for, writes one row.
 
 use messaging_core::domain::id::{MessageId, SessionId, TenantId};
 use messaging_core::domain::message::MessageEvent;
@@ -8,6 +12,7 @@ use rusqlite::{Connection, Row};
 
 use crate::column::{Id, Stored, decode_all, failure, instant, named, optional_named};
 use crate::error::Fault;
+use crate::message_store::row;
 
 /// Reads a line; the message's id stands first, for errors.
 impl Stored for MessageEvent {
@@ -24,53 +29,55 @@ impl Stored for MessageEvent {
     }
 }
 
-/// Writes the first line of a message's history.
-pub(super) fn begin(
-    connection: &Connection,
-    message: MessageId,
-    line: &MessageEvent,
-) -> Result<(), Fault> {
-    write(
-        connection,
-        "INSERT INTO message_events VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        message,
-        line,
-        None,
-    )
-}
-
 /// Adds a line to a message's history; `attempt_of` is the session, where it ended an attempt that
-/// counts.
+/// counts. `first` is the line the history began with, as the message still said it before this
+/// change: it is written down now if this is the first.
 pub(super) fn add(
     connection: &Connection,
     message: MessageId,
+    first: &MessageEvent,
     line: &MessageEvent,
     attempt_of: Option<SessionId>,
 ) -> Result<(), Fault> {
-    let sql = "INSERT INTO message_events
-         SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
-         FROM message_events WHERE message = ?1";
-    write(connection, sql, message, line, attempt_of)
+    let last: Option<i64> = connection
+        .prepare_cached("SELECT max(number) FROM message_events WHERE message = ?1")?
+        .query_row([message.bytes()], |row| row.get(0))?;
+    let last = match last {
+        Some(last) => last,
+        None => {
+            write(connection, message, 1, first, None)?;
+            1
+        }
+    };
+    write(connection, message, last + 1, line, attempt_of)
 }
 
 fn write(
     connection: &Connection,
-    sql: &'static str,
     message: MessageId,
+    number: i64,
     line: &MessageEvent,
     attempt_of: Option<SessionId>,
 ) -> Result<(), Fault> {
     let failure = line.failure.as_ref();
-    connection.prepare_cached(sql)?.execute((
-        message.bytes(),
-        line.at.as_micros(),
-        line.event.map(|event| event.as_str()),
-        line.status.as_str(),
-        line.attempts,
-        failure.map(|failure| failure.code.as_str()),
-        failure.and_then(|failure| failure.detail.as_deref()),
-        attempt_of.as_ref().map(Id::bytes),
-    ))?;
+    connection
+        .prepare_cached(
+            "INSERT INTO message_events (
+                 message, number, at, event, status, attempts, failure_code, failure_detail,
+                 attempt_of
+             ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute((
+            message.bytes(),
+            number,
+            line.at.as_micros(),
+            line.event.map(|event| event.as_str()),
+            line.status.as_str(),
+            line.attempts,
+            failure.map(|failure| failure.code.as_str()),
+            failure.and_then(|failure| failure.detail.as_deref()),
+            attempt_of.as_ref().map(Id::bytes),
+        ))?;
     Ok(())
 }
 
@@ -80,17 +87,18 @@ pub(super) fn of(
     tenant: TenantId,
     id: MessageId,
 ) -> Result<Option<Vec<MessageEvent>>, Fault> {
-    let is_there = connection
-        .prepare_cached("SELECT 1 FROM messages WHERE id = ?1 AND tenant = ?2")?
-        .exists((id.bytes(), tenant.bytes()))?;
-    if !is_there {
+    let Some(message) = row::find_owned(connection, tenant, id)? else {
         return Ok(None);
-    }
+    };
     let mut statement = connection.prepare_cached(
         "SELECT message, at, event, status, attempts, failure_code, failure_detail
          FROM message_events WHERE message = ?1 ORDER BY number",
     )?;
-    Ok(Some(decode_all(statement.query([id.bytes()])?)?))
+    let mut lines = decode_all(statement.query([id.bytes()])?)?;
+    if lines.is_empty() {
+        lines.push(MessageEvent::first_of(&message));
+    }
+    Ok(Some(lines))
 }
 
 /// When attempts through this session ended since then; those under way end now.

@@ -2,7 +2,7 @@
 
 use messaging_core::domain::content::{Attachment, Content};
 use messaging_core::domain::id::{MessageId, ProviderMessageId, SessionId, TenantId};
-use messaging_core::domain::message::{Message, MessageEvent};
+use messaging_core::domain::message::Message;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use rusqlite::{Connection, Row, named_params};
 
@@ -11,7 +11,6 @@ use crate::column::{
     optional_id, optional_instant,
 };
 use crate::error::Fault;
-use crate::message_store::history;
 
 /// What [`Message`] is read from, in the order of [`Stored::read`].
 macro_rules! message_columns {
@@ -98,12 +97,12 @@ impl NewMessage {
     }
 }
 
-/// Writes each message with the first line of its history.
+/// Writes each message.
 pub(crate) fn insert_all(connection: &Connection, messages: &[NewMessage]) -> Result<(), Fault> {
     messages.iter().try_for_each(|message| insert(connection, message))
 }
 
-/// Writes a message with the first line of its history.
+/// Writes a message. The first line of its history follows with the second.
 pub(crate) fn insert(connection: &Connection, new: &NewMessage) -> Result<(), Fault> {
     let message = &new.message;
     let failure = message.failure.as_ref();
@@ -148,7 +147,7 @@ pub(crate) fn insert(connection: &Connection, new: &NewMessage) -> Result<(), Fa
             new.metadata,
             new.attachment,
         ])?;
-    history::begin(connection, message.id, &MessageEvent::first_of(message))
+    Ok(())
 }
 
 /// Writes back what a change can change.

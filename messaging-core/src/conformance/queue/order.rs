@@ -124,13 +124,15 @@ pub async fn lets_a_more_urgent_one_overtake_a_message_in_retry(queue: &dyn Queu
     assert_eq!(drain(queue, at(1000)).await, ids([1, 3]));
 }
 
-/// As when recovery finds one that was never pushed: those behind it wait for it.
+/// As when recovery finds one that was never pushed: those behind it wait for it, and so does the
+/// one that was out meanwhile.
 pub async fn gives_a_message_pushed_late_its_place_by_acceptance(queue: &dyn Queue) {
     push(queue, &[to_one(2), to_one(3)]).await;
     let second = claim_one(queue, at(0)).await;
-    push(queue, &[to_one(1)]).await;
+    push(queue, &[QueueItem { due_at: at(1000), ..to_one(1) }]).await;
     retry_at(queue, &second, at(0)).await;
-    assert_eq!(drain(queue, at(0)).await, ids([1, 2, 3]));
+    assert_nothing_is_due(queue, at(999)).await;
+    assert_eq!(drain(queue, at(1000)).await, ids([1, 2, 3]));
 }
 
 /// What waits in one session holds up nothing in another.

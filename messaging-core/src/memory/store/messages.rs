@@ -1,7 +1,7 @@
 //! Messages and bulk requests in memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 
 use async_trait::async_trait;
 
@@ -104,8 +104,16 @@ impl Messages {
     }
 
     fn of_tenant(&self, tenant: TenantId) -> impl DoubleEndedIterator<Item = &Message> {
-        let ids = self.index.of_tenant(tenant).into_iter().flatten();
-        ids.filter_map(|id| self.rows.get(id)).map(|row| &row.message)
+        self.of_tenant_within(tenant, ..)
+    }
+
+    fn of_tenant_within(
+        &self,
+        tenant: TenantId,
+        ids: impl RangeBounds<MessageId>,
+    ) -> impl DoubleEndedIterator<Item = &Message> {
+        let ids = self.index.of_tenant(tenant).map(|all| all.range(ids));
+        ids.into_iter().flatten().filter_map(|id| self.rows.get(id)).map(|row| &row.message)
     }
 
     fn list(&self, tenant: TenantId, filter: &MessageFilter, portion: Portion) -> MessagePage {
@@ -121,7 +129,9 @@ impl Messages {
                 (Box::new(fitting().skip(usize::try_from(before).unwrap_or(usize::MAX))), limit)
             }
             Portion::OlderThan { message, limit } => {
-                (Box::new(fitting().skip_while(move |each| each.id >= message)), limit)
+                // From its place on: whoever walks through all portions passes each message once.
+                let older = self.of_tenant_within(tenant, ..message).rev();
+                (Box::new(older.filter(|each| filter.admits(each))), limit)
             }
         };
         let messages = first(rest.by_ref().cloned(), limit);

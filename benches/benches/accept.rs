@@ -1,0 +1,129 @@
+//! How long does it take to accept a message in process: validated, kept, queued? Alone and with 64
+//! callers at once, in memory and on disk (SQLite, `synchronous = FULL`).
+
+use std::sync::Arc;
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use messaging_core::conformance::build::{address, session, tenant, tenant_id};
+use messaging_core::conformance::provider::FakeProvider;
+use messaging_core::domain::inbox::ProviderEvent;
+use messaging_core::domain::quota::Quota;
+use messaging_core::domain::session::OnRateLimit;
+use messaging_core::gateway::send::SendRequest;
+use messaging_core::gateway::{Gateway, Ports, Settings};
+use messaging_core::memory::queue::MemoryQueue;
+use messaging_core::memory::rate_limiter::MemoryRateLimiter;
+use messaging_core::memory::store::MemoryStore;
+use messaging_core::ports::clock::SystemClock;
+use messaging_core::ports::entropy::SystemEntropy;
+use messaging_core::ports::inbox_store::InboxStore;
+use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::observer::NoObserver;
+use messaging_core::ports::session_store::SessionStore;
+use messaging_core::ports::tenant_store::TenantStore;
+use messaging_core::ports::webhook_decoder::{MalformedWebhook, WebhookDecoder, WebhookHead};
+use messaging_core::ports::webhook_verifier::{Headers, SignatureError, WebhookVerifier};
+use messaging_store_sqlite::{SqliteOptions, SqliteStore};
+use tokio::runtime::Runtime;
+
+const CALLERS: u64 = 64;
+
+/// No webhook comes in here.
+struct NoWebhooks;
+
+impl WebhookVerifier for NoWebhooks {
+    fn verify(&self, _: &dyn Headers, _: &[u8]) -> Result<(), SignatureError> {
+        Err(SignatureError::Missing)
+    }
+}
+
+impl WebhookDecoder for NoWebhooks {
+    fn head(&self, _: &[u8]) -> Result<WebhookHead, MalformedWebhook> {
+        Err(MalformedWebhook { pointer: String::new(), problem: "none is expected" })
+    }
+
+    fn decode(&self, _: &[u8]) -> Result<ProviderEvent, MalformedWebhook> {
+        Ok(ProviderEvent::Other)
+    }
+}
+
+#[expect(clippy::unwrap_used, reason = "a benchmark that cannot begin should say so")]
+async fn gateway<S>(store: Arc<S>) -> Gateway
+where
+    S: MessageStore + SessionStore + TenantStore + InboxStore,
+{
+    TenantStore::insert(&*store, &tenant(1)).await.unwrap();
+    SessionStore::insert(&*store, &session(1)).await.unwrap();
+    let provider = Arc::new(FakeProvider::new(Arc::new(SystemClock)));
+    let ports = Ports {
+        messages: store.clone(),
+        sessions: store.clone(),
+        tenants: store.clone(),
+        inbox: store,
+        queue: Arc::new(MemoryQueue::new()),
+        limiter: Arc::new(MemoryRateLimiter::new()),
+        transport: provider.clone(),
+        control: provider,
+        verifier: Arc::new(NoWebhooks),
+        decoder: Arc::new(NoWebhooks),
+        observer: Arc::new(NoObserver),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+    };
+    let no_limit = Quota { limit: u32::MAX, window: std::time::Duration::from_secs(60) };
+    let settings =
+        Settings { tenant_quota: no_limit, max_waiting: u64::MAX, ..Settings::default() };
+    Gateway::new(ports, settings)
+}
+
+fn request() -> SendRequest {
+    let text = "Your parcel is on its way and will be with you tomorrow.";
+    SendRequest {
+        on_rate_limit: Some(OnRateLimit::Queue),
+        ..SendRequest::text(session(1).id, address(1).as_str(), text)
+    }
+}
+
+#[expect(clippy::unwrap_used, reason = "a benchmark whose subject fails should say so")]
+fn measure(c: &mut Criterion, runtime: &Runtime, name: &str, gateway: &Gateway) {
+    let mut group = c.benchmark_group(format!("accept/{name}"));
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("alone", |b| {
+        b.to_async(runtime).iter_batched(
+            request,
+            |request| async { gateway.send(tenant_id(1), request).await.unwrap() },
+            BatchSize::SmallInput,
+        );
+    });
+    group.throughput(Throughput::Elements(CALLERS));
+    group.bench_function("64_callers", |b| {
+        b.to_async(runtime).iter(|| async {
+            let callers: Vec<_> = (0..CALLERS)
+                .map(|_| {
+                    let gateway = gateway.clone();
+                    tokio::spawn(async move { gateway.send(tenant_id(1), request()).await })
+                })
+                .collect();
+            for caller in callers {
+                caller.await.unwrap().unwrap();
+            }
+        });
+    });
+    group.finish();
+}
+
+#[expect(clippy::unwrap_used, reason = "a benchmark that cannot begin should say so")]
+fn accept(c: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    let memory = runtime.block_on(gateway(Arc::new(MemoryStore::new())));
+    measure(c, &runtime, "memory", &memory);
+
+    let directory = tempfile::tempdir().unwrap();
+    let store =
+        SqliteStore::open(directory.path().join("bench.db"), SqliteOptions::default()).unwrap();
+    let sqlite = runtime.block_on(gateway(Arc::new(store)));
+    measure(c, &runtime, "sqlite", &sqlite);
+}
+
+criterion_group!(benches, accept);
+criterion_main!(benches);
