@@ -146,13 +146,14 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
             response.set_data(PathPattern(route.into()));
         }
         let duration_ms = self.state.clock.now().since(began).as_millis();
+        let duration_ms = u64::try_from(duration_ms).unwrap_or(u64::MAX);
         tell(&span, route, response.status().as_u16(), duration_ms);
         dress(response.headers_mut(), route, &id);
         Ok(response)
     }
 }
 
-fn tell(span: &Span, route: &str, status: u16, duration_ms: u128) {
+fn tell(span: &Span, route: &str, status: u16, duration_ms: u64) {
     span.record("http.route", route);
     span.record("http.status", status);
     // Probes come every few seconds and tell nothing as long as they succeed.
