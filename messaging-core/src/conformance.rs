@@ -15,3 +15,4 @@ pub mod rate_limiter;
 pub mod session_store;
 pub mod tenant_store;
 pub mod transport;
+pub mod webhook_verifier;
