@@ -1,4 +1,4 @@
-//! The smallest program: one text, sent and followed until it is delivered, without a server.
+//! The smallest program: one text, accepted and sent, without a server.
 //!
 //! ```sh
 //! cargo run -p examples --example send_a_message
@@ -73,7 +73,7 @@ async fn main() -> anyhow::Result<()> {
     let sent = async {
         loop {
             let (message, _) = gateway.find_message(tenant.id, accepted.message.id).await?;
-            if message.status == Status::Sent {
+            if matches!(message.status, Status::Sent | Status::Failed) {
                 return anyhow::Ok(message);
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

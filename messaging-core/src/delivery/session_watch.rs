@@ -43,11 +43,14 @@ impl SessionWatch {
         for server in ports.control.servers() {
             // Read before the question: an event that comes while it is asked is newer.
             let asked = ports.clock.now();
-            let Ok(states) = ports.control.states(&server).await else {
-                tracing::warn!(server, "WAHA server {server} does not answer");
-                self.gateway.observe(Observation::Fault { what: "provider" });
-                watched.silent_servers += 1;
-                continue;
+            let states = match ports.control.states(&server).await {
+                Ok(states) => states,
+                Err(error) => {
+                    tracing::warn!(server, %error, "the state of its sessions is not known");
+                    self.gateway.observe(Observation::Fault { what: "provider" });
+                    watched.silent_servers += 1;
+                    continue;
+                }
             };
             let states: BTreeMap<String, ProviderState> = states.into_iter().collect();
             for (id, place) in places.iter().filter(|(_, place)| place.server == server) {

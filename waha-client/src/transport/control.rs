@@ -107,7 +107,9 @@ impl SessionControl for WahaProvider {
     }
 
     async fn ping(&self, server: &str) -> Result<(), ProviderError> {
-        self.server(server).map_err(refusal)?.client.ping().await.map_err(refusal)
+        // Asks with the key: a server that refuses it is of no more use than one that is down.
+        let version = self.server(server).map_err(refusal)?.client.version().await;
+        version.map(|_| ()).map_err(refusal)
     }
 }
 
@@ -180,6 +182,11 @@ fn refusal(error: WahaError) -> ProviderError {
         WahaError::Permanent { reason, .. } => match *reason {
             "session-unknown" | "not-found" => ProviderError::NotFound,
             "session-exists" => ProviderError::AlreadyExists,
+            // A wrong key is the operator's to mend, nothing the caller did.
+            "unauthorized" | "forbidden" => {
+                tracing::error!("WAHA refuses our key: check WAHA_API_KEY");
+                ProviderError::Unavailable
+            }
             reason => ProviderError::Refused { reason },
         },
         _ => ProviderError::Unavailable,
