@@ -206,10 +206,6 @@ impl Gateway {
         session: &SessionRef,
     ) -> Result<QrCode, GatewayError> {
         let session = self.session(tenant, session).await?;
-        if session.status == SessionStatus::Working {
-            // WAHA would wait a quarter of a minute for this to change.
-            return Err(GatewayError::WrongSessionState);
-        }
         Ok(self.ports().control.qr(&session.place).await?)
     }
 
