@@ -44,7 +44,12 @@ pub fn migrate(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Migrate
 
 /// [`migrate`] on an open connection, so that tests can stop at an older version.
 fn up_to(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<Migrated, OpenError> {
-    let from = version(connection, path)?;
+    // In one transaction: a file that somebody else is just making must not look half foreign.
+    let from = {
+        let sqlite = |error| OpenError::from_sqlite(path, error);
+        let snapshot = connection.transaction().map_err(sqlite)?;
+        version(&snapshot, path)?
+    };
     let mut next = from;
     while let Some(step) = usize::try_from(next).ok().and_then(|at| steps.get(at)) {
         next = take(connection, path, next, step)?;
