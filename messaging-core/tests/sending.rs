@@ -297,7 +297,8 @@ async fn the_quota_holds_across_a_restart() {
     world.work().await;
     let mut world = world.restart();
     for n in 0..3 {
-        world.send(n, "after").await;
+        let on_rate_limit = Some(OnRateLimit::Queue);
+        world.try_send(SendRequest { on_rate_limit, ..request(n, "after") }).await.unwrap();
     }
     world.recovery.run_once().await.unwrap();
     world.work_for(Duration::from_secs(59)).await;
@@ -373,4 +374,22 @@ async fn everything_wrong_with_a_request_is_named_at_once() {
     let pointers: Vec<&str> = fields.iter().map(|field| field.pointer.as_str()).collect();
     assert_eq!(pointers, ["/to", "/body", "/metadata"]);
     assert_eq!(world.clock.now(), messaging_core::conformance::build::at(10_000));
+}
+
+#[tokio::test]
+async fn a_restart_does_not_give_the_quota_back() {
+    let world = World::with(quota(2, MINUTE)).await;
+    world.send(1, "one").await;
+    world.clock.advance(Duration::from_secs(10));
+    world.send(1, "two").await;
+    let on_rate_limit = Some(OnRateLimit::Queue);
+    world.try_send(SendRequest { on_rate_limit, ..request(1, "queued") }).await.unwrap();
+    let world = world.restart();
+    let refused = world.try_send(request(1, "three")).await;
+    let Err(GatewayError::RateLimited { retry_after, .. }) = refused else {
+        panic!("not refused: {refused:?}");
+    };
+    assert!(retry_after.abs_diff(Duration::from_secs(50)) < Duration::from_secs(1));
+    world.clock.advance(retry_after);
+    world.send(1, "four").await;
 }

@@ -1,10 +1,13 @@
 //! Accepting one message.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::domain::address::Address;
 use crate::domain::content::Content;
-use crate::domain::id::{BatchId, MessageId, TenantId};
+use crate::domain::filter::{MessageFilter, Portion};
+use crate::domain::id::{BatchId, MessageId, SessionId, TenantId};
 use crate::domain::message::{Direction, Message, Priority};
 use crate::domain::quota::Quota;
 use crate::domain::session::{OnRateLimit, Session, SessionStatus};
@@ -14,6 +17,16 @@ use crate::gateway::error::GatewayError;
 use crate::gateway::{Gateway, SessionRef, validation};
 use crate::ports::observer::Observation;
 use crate::ports::rate_limiter::{RateKey, Reservation};
+
+/// How many messages are read together when a session's quota is counted after a restart.
+const PRIMING_PORTION: u32 = 1000;
+
+/// Sessions whose messages from before this process the limiter knows of.
+#[derive(Default)]
+pub(crate) struct PrimedAdmissions {
+    sessions: Mutex<HashSet<SessionId>>,
+    priming: tokio::sync::Mutex<()>,
+}
 
 /// What a caller wants sent.
 #[derive(Debug, Clone)]
@@ -109,6 +122,7 @@ impl Gateway {
         let now = self.ports().clock.now();
         let on_rate_limit = request.on_rate_limit.unwrap_or(session.on_rate_limit);
         let key = RateKey::Admission(session.id);
+        self.prime_admission(&session, now).await?;
         let limiter = &self.ports().limiter;
         let (permit, state) = match limiter.reserve(key, quota, now.plus(quota.window), now).await?
         {
@@ -146,6 +160,49 @@ impl Gateway {
         self.observe(accepted(&message));
         let estimated_send_at = self.estimate(waiting, now);
         Ok(Accepted { message, estimated_send_at, quota: state })
+    }
+
+    /// Tells the limiter, once for each session, of the messages that were accepted before this
+    /// process began: a restart does not give the quota back.
+    async fn prime_admission(&self, session: &Session, now: Timestamp) -> Result<(), GatewayError> {
+        let PrimedAdmissions { sessions, priming } = &self.inner.admissions;
+        let is_primed =
+            || sessions.lock().unwrap_or_else(PoisonError::into_inner).contains(&session.id);
+        if is_primed() {
+            return Ok(());
+        }
+        // Whoever comes meanwhile waits: counted twice, the quota would be used up too soon.
+        let _priming = priming.lock().await;
+        if is_primed() {
+            return Ok(());
+        }
+        let quota = self.settings().session_quota;
+        let filter = MessageFilter {
+            session: Some(session.id),
+            direction: Some(Direction::Outbound),
+            from: Some(now.minus(quota.window)),
+            ..MessageFilter::default()
+        };
+        let mut accepted = Vec::new();
+        let mut portion = Portion::Page { page: 1, limit: PRIMING_PORTION };
+        loop {
+            let page = self.ports().messages.list(session.tenant, &filter, portion).await?;
+            // Bulk requests do not count.
+            let single = page.messages.iter().filter(|message| message.batch.is_none());
+            accepted.extend(single.map(|message| message.created_at));
+            match page.messages.last() {
+                Some(last) if page.has_more => {
+                    portion = Portion::OlderThan { message: last.id, limit: PRIMING_PORTION };
+                }
+                _ => break,
+            }
+        }
+        // The first of them had the permits; what came over the quota was asked to queue.
+        let permits = usize::try_from(quota.limit).unwrap_or(usize::MAX);
+        let counted: Vec<Timestamp> = accepted.into_iter().rev().take(permits).collect();
+        self.ports().limiter.prime(RateKey::Admission(session.id), &counted).await?;
+        sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(session.id);
+        Ok(())
     }
 
     /// Everything about a message that can be judged without asking anybody.
