@@ -189,6 +189,21 @@ async fn a_session_that_is_not_connected_refuses_new_messages() {
 }
 
 #[tokio::test]
+async fn a_worker_that_slept_through_its_lease_sends_nothing() {
+    let world = World::new().await;
+    let clock = world.clock.clone();
+    world.provider.meanwhile(move || clock.advance(10 * MINUTE));
+    let message = world.send(1, "hello").await;
+    assert_eq!(world.worker.run_once(1).await.unwrap().claimed, 1);
+    assert_eq!(world.delivered(), [""; 0]);
+    let waiting = world.message(message.id).await;
+    assert_eq!((waiting.status, waiting.attempts), (Status::Retry, 0));
+    world.work().await;
+    assert_eq!(world.delivered(), ["hello"]);
+    assert_eq!(world.status(message.id).await, Status::Sent);
+}
+
+#[tokio::test]
 async fn a_lost_answer_is_found_and_not_sent_twice() {
     for content in [Content::text("hello"), file()] {
         let world = World::new().await;

@@ -63,6 +63,7 @@ struct State {
     unreachable: bool,
     takes_no_ids: bool,
     drawn: u64,
+    meanwhile: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// A provider in memory: what is sent through it arrives at once, unless a test says otherwise.
@@ -103,6 +104,11 @@ impl FakeProvider {
     /// Has this person no account.
     pub fn set_absent(&self, person: &Address) {
         self.state().absent.insert(person.as_str().to_owned());
+    }
+
+    /// What happens while the next send is prepared, such as time passing.
+    pub fn meanwhile(&self, happens: impl FnOnce() + Send + 'static) {
+        self.state().meanwhile = Some(Box::new(happens));
     }
 
     /// Every send that arrived, in order.
@@ -170,6 +176,10 @@ impl FakeProvider {
 #[async_trait]
 impl Transport for FakeProvider {
     async fn prepare<'a>(&self, envelope: Envelope<'a>) -> Preparation {
+        let meanwhile = self.state().meanwhile.take();
+        if let Some(happens) = meanwhile {
+            happens();
+        }
         if let Some(later) = self.refuse(envelope.session) {
             return Preparation::TryLater(later);
         }

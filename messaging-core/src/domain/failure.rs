@@ -50,6 +50,8 @@ named_enum! {
         ProviderUnreachable = "provider-unreachable",
         /// The session is not connected to WhatsApp.
         SessionNotWorking = "session-not-working",
+        /// The node that was to send it was stopped for longer than the message was its own.
+        LeaseLost = "lease-lost",
         /// The session was deleted before the message was sent.
         SessionGone = "session-gone",
         /// WhatsApp reported after acceptance that the message was not delivered.

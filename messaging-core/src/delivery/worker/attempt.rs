@@ -19,6 +19,14 @@ use crate::ports::transport::{
     Envelope, Found, Later, LaterReason, Lookup, Preparation, Route, SendOutcome,
 };
 
+/// What an attempt is made with.
+struct Attempt<'a> {
+    session: &'a Session,
+    envelope: Envelope<'a>,
+    route: &'a Route,
+    permit: Permit,
+}
+
 /// How an attempt ends for the message.
 struct End {
     event: StatusEvent,
@@ -49,14 +57,14 @@ impl Worker {
         let Some(message) = ports.messages.load(&[claim.item.message]).await?.pop() else {
             return Ok(Next::Done);
         };
-        let next = self.carry(&message).await?;
+        let next = self.carry(&message, claim).await?;
         if let (Next::Done, Some(batch)) = (&next, message.batch) {
             self.gateway.refill_bulk(batch).await?;
         }
         Ok(next)
     }
 
-    async fn carry(&self, message: &Message) -> Result<Next, GatewayError> {
+    async fn carry(&self, message: &Message, claim: &Claim) -> Result<Next, GatewayError> {
         let ports = self.gateway.ports();
         let to_be_sent = matches!(message.status, Status::Queued | Status::Retry | Status::Sending);
         let Some(to) = message.to.as_ref().filter(|_| to_be_sent && !message.held_by_batch) else {
@@ -77,13 +85,14 @@ impl Worker {
         if message.status == Status::Sending {
             return self.take_up(message, &session, envelope).await;
         }
-        let permit = match self.reserve(&session).await? {
+        let permit = match self.reserve(&session, claim.lease_until).await? {
             Ok(permit) => permit,
             Err(limited) => return Ok(limited),
         };
         match ports.transport.prepare(envelope).await {
             Preparation::Ready(route) => {
-                self.send(message, &session, envelope, &route, permit).await
+                let attempt = Attempt { session: &session, envelope, route: &route, permit };
+                self.send(message, attempt, claim.lease_until).await
             }
             Preparation::Rejected(failure) => {
                 ports.limiter.release(permit).await?;
@@ -107,14 +116,17 @@ impl Worker {
         }
     }
 
-    /// The right to send once through the session, or how long it must wait.
-    async fn reserve(&self, session: &Session) -> Result<Result<Permit, Next>, GatewayError> {
+    /// The right to send once through the session until then, or how long it must wait.
+    async fn reserve(
+        &self,
+        session: &Session,
+        until: Timestamp,
+    ) -> Result<Result<Permit, Next>, GatewayError> {
         let ports = self.gateway.ports();
         let settings = self.gateway.settings();
         let Quota { limit, window } = settings.session_quota;
         let quota = Quota { limit, window: window + settings.clock_skew };
         let now = ports.clock.now();
-        let until = now.plus(ports.transport.longest_attempt());
         match ports.limiter.reserve(RateKey::Sending(session.id), quota, until, now).await? {
             Reservation::Granted { permit, remaining } => {
                 let share = f64::from(limit.saturating_sub(remaining)) / f64::from(limit.max(1));
@@ -132,11 +144,10 @@ impl Worker {
     async fn send(
         &self,
         message: &Message,
-        session: &Session,
-        envelope: Envelope<'_>,
-        route: &Route,
-        permit: Permit,
+        attempt: Attempt<'_>,
+        lease_until: Timestamp,
     ) -> Result<Next, GatewayError> {
+        let Attempt { session, envelope, route, permit } = attempt;
         let ports = self.gateway.ports();
         let id = self.provider_id(message, route);
         let begun = match self.begin(message, id.clone()).await {
@@ -152,6 +163,14 @@ impl Worker {
             }
         };
         let began = ports.clock.now();
+        // Whoever slept since it was handed the message, in a process that was stopped or behind a
+        // store that did not answer, may no longer be the only one that has it; and the right to
+        // send ends with the lease. The call must be over by then.
+        if began.plus(ports.transport.longest_attempt()) > lease_until {
+            ports.limiter.release(permit).await?;
+            self.end_held(&begun, FailureCode::LeaseLost).await?;
+            return Ok(Next::Again(began));
+        }
         let outcome = ports.transport.send(envelope, route, id.as_ref()).await;
         let answered = ports.clock.now();
         self.gateway
