@@ -18,6 +18,7 @@ use messaging_core::gateway::receive_webhook::Webhook;
 use messaging_core::gateway::send::SendRequest;
 use messaging_core::gateway::sessions::NewSession;
 use messaging_core::gateway::{Gateway, Ports, Settings};
+use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::ports::clock::SystemClock;
@@ -78,6 +79,7 @@ async fn main() -> anyhow::Result<()> {
         inbox: store.clone(),
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),
+        duties: Arc::new(MemoryDutyRoster::default()),
         transport: waha.clone(),
         control: waha,
         verifier: Arc::new(WahaVerifier::new(keys()?)),

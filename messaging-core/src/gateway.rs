@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::domain::id::{SessionId, TenantId};
+use crate::domain::id::{NodeId, SessionId, TenantId};
 use crate::domain::message::Message;
 use crate::domain::phone::PhoneValidation;
 use crate::domain::quota::{Decision, Quota};
@@ -28,6 +28,7 @@ use crate::domain::session::Session;
 use crate::gateway::error::GatewayError;
 use crate::gateway::ids::IdSource;
 use crate::ports::clock::Clock;
+use crate::ports::duty_roster::DutyRoster;
 use crate::ports::entropy::Entropy;
 use crate::ports::inbox_store::InboxStore;
 use crate::ports::message_store::MessageStore;
@@ -56,6 +57,8 @@ pub struct Ports {
     pub queue: Arc<dyn Queue>,
     /// How often.
     pub limiter: Arc<dyn RateLimiter>,
+    /// Which node does what only one may do.
+    pub duties: Arc<dyn DutyRoster>,
     /// Through whom.
     pub transport: Arc<dyn Transport>,
     /// The provider's accounts.
@@ -160,6 +163,8 @@ pub(crate) struct Inner {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
     pub(crate) ids: IdSource,
+    /// This process, among all that share the ports.
+    pub(crate) node: NodeId,
     /// Sessions whose messages from before this process the limiter knows of.
     pub(crate) admissions: send::PrimedAdmissions,
     /// Rung when a webhook was kept, for the task that applies them.
@@ -171,8 +176,9 @@ impl Gateway {
     /// [`Delivery`](crate::delivery::Delivery) for what sends and receives.
     pub fn new(ports: Ports, settings: Settings) -> Self {
         let ids = IdSource::new(Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
+        let node = NodeId(ids.draw().1);
         let admissions = send::PrimedAdmissions::default();
-        let inner = Inner { ports, settings, ids, admissions, inbox_bell: Notify::new() };
+        let inner = Inner { ports, settings, ids, node, admissions, inbox_bell: Notify::new() };
         Self { inner: Arc::new(inner) }
     }
 

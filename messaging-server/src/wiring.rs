@@ -14,6 +14,7 @@ use messaging_core::domain::tenant::{Role, Tenant};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::secret::WebhookSecret;
 use messaging_core::gateway::{Gateway, Ports, Settings};
+use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::ports::clock::{Clock, SystemClock};
@@ -100,6 +101,7 @@ impl Service {
             inbox: Arc::new(store.clone()),
             queue: Arc::new(MemoryQueue::new()),
             limiter: Arc::new(MemoryRateLimiter::new()),
+            duties: Arc::new(MemoryDutyRoster::default()),
             transport: Arc::clone(&waha) as _,
             control: waha,
             verifier: Arc::new(WahaVerifier::new(signing_keys)),

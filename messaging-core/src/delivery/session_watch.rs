@@ -6,9 +6,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::rest;
+use crate::delivery::shift::Shift;
 use crate::domain::session::SessionStatus;
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
+use crate::ports::duty_roster::Duty;
 use crate::ports::observer::Observation;
 use crate::ports::session_control::ProviderState;
 
@@ -69,13 +71,16 @@ impl SessionWatch {
     }
 
     pub(super) async fn run(self, every: Duration, stop: CancellationToken) {
+        let mut shift = Shift::new(self.gateway.clone(), Duty::SessionWatch, every);
         loop {
-            if let Err(error) = self.run_once().await {
+            if shift.is_ours().await
+                && let Err(error) = self.run_once().await
+            {
                 tracing::error!(%error, "the state of sessions could not be recorded");
                 self.gateway.observe(Observation::Fault { what: "store" });
             }
             if !rest(every, &stop).await {
-                return;
+                return shift.end().await;
             }
         }
     }
