@@ -6,6 +6,7 @@ pub mod error;
 pub mod health;
 mod ids;
 pub mod pacing;
+mod placement;
 pub mod query;
 pub mod receive_webhook;
 pub mod replay;
