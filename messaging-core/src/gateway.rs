@@ -160,8 +160,6 @@ pub(crate) struct Inner {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
     pub(crate) ids: IdSource,
-    /// Sessions whose messages from before this process the limiter knows of.
-    pub(crate) admissions: send::PrimedAdmissions,
     /// Rung when a webhook was kept, for the task that applies them.
     pub(crate) inbox_bell: Notify,
 }
@@ -171,8 +169,7 @@ impl Gateway {
     /// [`Delivery`](crate::delivery::Delivery) for what sends and receives.
     pub fn new(ports: Ports, settings: Settings) -> Self {
         let ids = IdSource::new(Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
-        let admissions = send::PrimedAdmissions::default();
-        let inner = Inner { ports, settings, ids, admissions, inbox_bell: Notify::new() };
+        let inner = Inner { ports, settings, ids, inbox_bell: Notify::new() };
         Self { inner: Arc::new(inner) }
     }
 
