@@ -166,8 +166,6 @@ pub(crate) struct Inner {
     pub(crate) ids: IdSource,
     /// This process, among all that share the ports.
     pub(crate) node: NodeId,
-    /// Sessions whose messages from before this process the limiter knows of.
-    pub(crate) admissions: send::PrimedAdmissions,
     /// Rung when a webhook was kept, for the task that applies them.
     pub(crate) inbox_bell: Notify,
 }
@@ -178,8 +176,7 @@ impl Gateway {
     pub fn new(ports: Ports, settings: Settings) -> Self {
         let ids = IdSource::new(Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
         let node = NodeId(ids.draw().1);
-        let admissions = send::PrimedAdmissions::default();
-        let inner = Inner { ports, settings, ids, node, admissions, inbox_bell: Notify::new() };
+        let inner = Inner { ports, settings, ids, node, inbox_bell: Notify::new() };
         Self { inner: Arc::new(inner) }
     }
 

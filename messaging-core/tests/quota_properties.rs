@@ -69,6 +69,7 @@ proptest! {
     ) {
         let limiter = MemoryRateLimiter::new();
         let key = RateKey::Sending(session_id(1));
+        limiter.prime_now(key, &[]);
         let mut events = Vec::new();
         let mut ends = BTreeMap::new();
         let mut now = 0;
@@ -100,6 +101,7 @@ proptest! {
     ) {
         let limiter = MemoryRateLimiter::new();
         let key = RateKey::Sending(session_id(1));
+        limiter.prime_now(key, &[]);
         let ask = |now: Timestamp| limiter.reserve_now(key, quota, now.plus(TERM), now);
         let mut now = at(0);
         for (pause, latency) in asked {
@@ -117,6 +119,7 @@ proptest! {
                     prop_assert!(matches!(granted, Reservation::Granted { .. }), "{granted:?}");
                     now = then;
                 }
+                Reservation::Unprimed => prop_assert!(false, "primed at the beginning"),
             }
         }
     }

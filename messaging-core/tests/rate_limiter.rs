@@ -24,6 +24,7 @@ messaging_core::for_each_rate_limiter_behavior!(behavior);
 fn threads_at_once_are_granted_exactly_the_quota() {
     let limiter = MemoryRateLimiter::new();
     let quota = Quota { limit: 100, window: Duration::from_secs(60) };
+    limiter.prime_now(RateKey::Sending(session_id(1)), &[]);
     let (reserved, admitted) = (AtomicU32::new(0), AtomicU32::new(0));
     std::thread::scope(|scope| {
         for _ in 0..8 {

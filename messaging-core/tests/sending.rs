@@ -408,3 +408,30 @@ async fn a_restart_does_not_give_the_quota_back() {
     world.clock.advance(retry_after);
     world.send(1, "four").await;
 }
+
+#[tokio::test]
+async fn a_limiter_that_forgets_everything_gives_nobody_a_fresh_quota() {
+    let world = World::with(quota(3, MINUTE)).await;
+    for n in 0..2 {
+        world.send(n, "before").await;
+    }
+    world.work().await;
+    world.limiter.forget();
+    world.clock.advance(Duration::from_secs(10));
+    world.send(3, "after").await;
+    let refused = world.try_send(request(4, "refused")).await;
+    assert!(matches!(refused, Err(GatewayError::RateLimited { .. })), "{refused:?}");
+    let on_rate_limit = Some(OnRateLimit::Queue);
+    for n in 5..10 {
+        world.try_send(SendRequest { on_rate_limit, ..request(n, "after") }).await.unwrap();
+        world.limiter.forget();
+        world.work().await;
+    }
+    assert_eq!(world.provider.arrivals().len(), 3);
+    world.work_for(5 * MINUTE).await;
+    let times: Vec<_> = world.provider.arrivals().into_iter().map(|it| it.at).collect();
+    assert_eq!(times.len(), 8);
+    for four in times.windows(4) {
+        assert!(four[3].since(four[0]) > MINUTE, "{four:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! How every rate limiter must behave.
 //!
-//! Each behavior begins with a limiter that has counted nothing. All instants are passed in, so
+//! Each behavior begins with a limiter that knows nothing of any key. All instants are passed in, so
 //! nothing here depends on how fast it runs.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a behavior fails by panicking")]
@@ -30,8 +30,11 @@ macro_rules! for_each_rate_limiter_behavior {
         $test!(counts_nothing_for_a_refusal);
         $test!(keeps_the_quota_when_instants_come_out_of_order);
         $test!(follows_a_change_of_the_quota);
+        $test!(grants_nothing_of_a_key_before_it_is_primed);
         $test!(counts_what_was_done_before);
         $test!(counts_what_was_done_before_in_whatever_order);
+        $test!(believes_the_first_priming_alone);
+        $test!(believes_one_of_many_primings_at_once);
         $test!(does_not_count_what_was_done_long_before);
         $test!(counts_each_key_for_itself);
         $test!(grants_exactly_the_quota_to_many_at_once);
@@ -57,6 +60,11 @@ fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
+/// Tells that nothing was done before.
+async fn prime(limiter: &dyn RateLimiter, key: RateKey) {
+    limiter.prime(key, &[]).await.unwrap();
+}
+
 async fn reserve(limiter: &dyn RateLimiter, key: RateKey, now: Timestamp) -> Reservation {
     limiter.reserve(key, QUOTA, now.plus(TERM), now).await.unwrap()
 }
@@ -68,7 +76,7 @@ async fn take_permit(limiter: &dyn RateLimiter, now: Timestamp, expected: u32) -
             assert_eq!((permit.key, remaining), (key(), expected));
             permit
         }
-        limited @ Reservation::Limited { .. } => panic!("not granted: {limited:?}"),
+        refused => panic!("not granted: {refused:?}"),
     }
 }
 
@@ -91,6 +99,7 @@ async fn limited(limiter: &dyn RateLimiter, now: Timestamp, expected: Duration) 
 
 /// And tells after each how many are left.
 pub async fn grants_as_many_as_the_quota_allows(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
     for remaining in [2, 1, 0] {
         done(limiter, at(0), remaining).await;
     }
@@ -99,6 +108,7 @@ pub async fn grants_as_many_as_the_quota_allows(limiter: &dyn RateLimiter) {
 
 /// The window is closed at its beginning and open at its end.
 pub async fn tells_to_the_microsecond_when_the_next_is_granted(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
     let first = at(0).plus(Duration::from_micros(1));
     for remaining in [2, 1, 0] {
         done(limiter, first, remaining).await;
@@ -112,6 +122,7 @@ pub async fn tells_to_the_microsecond_when_the_next_is_granted(limiter: &dyn Rat
 
 /// Each event leaves the window alone: no two bursts meet where windows do.
 pub async fn lets_the_window_slide_event_by_event(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
     for (millis, remaining) in [(0, 2), (30_000, 1), (59_000, 0)] {
         done(limiter, at(millis), remaining).await;
     }
@@ -127,6 +138,7 @@ pub async fn lets_the_window_slide_event_by_event(limiter: &dyn RateLimiter) {
 
 /// However long ago it was reserved, and whatever was settled before it.
 pub async fn counts_from_the_instant_of_settling(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
     let first = take_permit(limiter, at(0), 2).await;
     let second = take_permit(limiter, at(1000), 1).await;
     let third = take_permit(limiter, at(2000), 0).await;
@@ -142,6 +154,7 @@ pub async fn counts_from_the_instant_of_settling(limiter: &dyn RateLimiter) {
 
 /// It could be used at any time until its term ends, so it counts for as long, and a window more.
 pub async fn counts_a_permit_that_is_not_settled_yet(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
     granted(limiter, at(0), 2).await;
     done(limiter, at(0), 1).await;
     done(limiter, at(0), 0).await;
@@ -152,6 +165,7 @@ pub async fn counts_a_permit_that_is_not_settled_yet(limiter: &dyn RateLimiter) 
 
 /// As when its holder has died.
 pub async fn counts_an_unsettled_permit_as_used_when_its_term_ends(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
     for (until_ms, now_ms) in [(30_000, 0), (10_000, 1000), (20_000, 2000)] {
         let reserved = limiter.reserve(key(), QUOTA, at(until_ms), at(now_ms)).await.unwrap();
         assert!(matches!(reserved, Reservation::Granted { .. }));
@@ -166,6 +180,7 @@ pub async fn counts_an_unsettled_permit_as_used_when_its_term_ends(limiter: &dyn
 
 /// At once.
 pub async fn does_not_count_what_was_released(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
     granted(limiter, at(0), 2).await;
     let released = take_permit(limiter, at(0), 1).await;
     granted(limiter, at(0), 0).await;
@@ -176,6 +191,7 @@ pub async fn does_not_count_what_was_released(limiter: &dyn RateLimiter) {
 
 /// What was settled cannot be released, nor settled again, nor the other way round.
 pub async fn takes_the_end_of_a_permit_once(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
     let permit = take_permit(limiter, at(0), 2).await;
     limiter.settle(permit, at(0)).await.unwrap();
     limiter.settle(permit, at(1000)).await.unwrap();
@@ -187,8 +203,9 @@ pub async fn takes_the_end_of_a_permit_once(limiter: &dyn RateLimiter) {
     granted(limiter, at(60_000), 1).await;
 }
 
-/// As after it has lost its state.
+/// As when it has ended.
 pub async fn ignores_a_permit_it_does_not_know(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
     let known = take_permit(limiter, at(0), 2).await;
     let other = Permit { key: RateKey::Sending(session_id(2)), ..known };
     let unknown = Permit { id: known.id.wrapping_add(1), ..known };
@@ -201,6 +218,7 @@ pub async fn ignores_a_permit_it_does_not_know(limiter: &dyn RateLimiter) {
 
 /// However often it is asked.
 pub async fn counts_nothing_for_a_refusal(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
     for remaining in [2, 1, 0] {
         done(limiter, at(0), remaining).await;
     }
@@ -212,6 +230,7 @@ pub async fn counts_nothing_for_a_refusal(limiter: &dyn RateLimiter) {
 
 /// As with callers at once, or clocks that disagree a little.
 pub async fn keeps_the_quota_when_instants_come_out_of_order(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
     done(limiter, at(1000), 2).await;
     done(limiter, at(900), 1).await;
     done(limiter, at(1100), 0).await;
@@ -222,6 +241,7 @@ pub async fn keeps_the_quota_when_instants_come_out_of_order(limiter: &dyn RateL
 
 /// What was done under the old one still counts.
 pub async fn follows_a_change_of_the_quota(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
     for (millis, remaining) in [(0, 2), (1000, 1), (2000, 0)] {
         done(limiter, at(millis), remaining).await;
     }
@@ -232,15 +252,26 @@ pub async fn follows_a_change_of_the_quota(limiter: &dyn RateLimiter) {
     assert!(matches!(granted, Reservation::Granted { remaining: 1, .. }), "{granted:?}");
 }
 
-/// Whether asked before or not.
+/// However often it is asked, and whatever it was told of others.
+pub async fn grants_nothing_of_a_key_before_it_is_primed(limiter: &dyn RateLimiter) {
+    for other in [RateKey::Admission(session_id(1)), RateKey::Sending(session_id(2))] {
+        prime(limiter, other).await;
+    }
+    for _ in 0..2 {
+        assert_eq!(reserve(limiter, key(), at(0)).await, Reservation::Unprimed);
+    }
+    prime(limiter, key()).await;
+    granted(limiter, at(0), 2).await;
+}
+
+/// Beside what is done afterwards.
 pub async fn counts_what_was_done_before(limiter: &dyn RateLimiter) {
     limiter.prime(key(), &[at(0), at(10_000)]).await.unwrap();
     done(limiter, at(20_000), 0).await;
     limited(limiter, at(20_000), secs(40)).await;
-    limiter.prime(key(), &[]).await.unwrap();
-    limiter.prime(key(), &[at(15_000)]).await.unwrap();
+    limited(limiter, at(59_000), secs(1)).await;
+    done(limiter, at(60_000), 0).await;
     limited(limiter, at(60_000), secs(10)).await;
-    granted(limiter, at(70_000), 0).await;
 }
 
 /// Nor does it matter whether there were more than the quota.
@@ -251,6 +282,28 @@ pub async fn counts_what_was_done_before_in_whatever_order(limiter: &dyn RateLim
     limited(limiter, at(62_000), secs(1)).await;
 }
 
+/// What a second one tells may have been counted meanwhile.
+pub async fn believes_the_first_priming_alone(limiter: &dyn RateLimiter) {
+    limiter.prime(key(), &[at(0)]).await.unwrap();
+    limiter.prime(key(), &[at(0), at(1000)]).await.unwrap();
+    done(limiter, at(2000), 1).await;
+    limiter.prime(key(), &[at(0), at(2000)]).await.unwrap();
+    granted(limiter, at(2000), 0).await;
+    limiter.prime(key(), &[]).await.unwrap();
+    limited(limiter, at(2000), secs(58)).await;
+}
+
+/// As from several nodes that begin together.
+pub async fn believes_one_of_many_primings_at_once(limiter: &dyn RateLimiter) {
+    join_all((0..16).map(|_| async {
+        tokio::task::yield_now().await;
+        limiter.prime(key(), &[at(0), at(1000)]).await.unwrap();
+    }))
+    .await;
+    granted(limiter, at(2000), 0).await;
+    limited(limiter, at(2000), secs(58)).await;
+}
+
 /// A window later it does not matter.
 pub async fn does_not_count_what_was_done_long_before(limiter: &dyn RateLimiter) {
     limiter.prime(key(), &[at(0), at(1000), at(50_000)]).await.unwrap();
@@ -259,6 +312,7 @@ pub async fn does_not_count_what_was_done_long_before(limiter: &dyn RateLimiter)
 
 /// Both kinds and ids make the key.
 pub async fn counts_each_key_for_itself(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
     for remaining in [2, 1, 0] {
         done(limiter, at(0), remaining).await;
     }
@@ -270,6 +324,7 @@ pub async fn counts_each_key_for_itself(limiter: &dyn RateLimiter) {
         RateKey::Sending(session_id(2)),
     ];
     for other in others {
+        prime(limiter, other).await;
         let reserved = reserve(limiter, other, at(0)).await;
         assert!(matches!(reserved, Reservation::Granted { remaining: 2, .. }), "{reserved:?}");
     }
@@ -277,6 +332,7 @@ pub async fn counts_each_key_for_itself(limiter: &dyn RateLimiter) {
 
 /// Neither more nor fewer.
 pub async fn grants_exactly_the_quota_to_many_at_once(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
     let quota = Quota { limit: 20, window: QUOTA.window };
     let reserved = join_all((0..64).map(|_| async {
         tokio::task::yield_now().await;
@@ -287,7 +343,7 @@ pub async fn grants_exactly_the_quota_to_many_at_once(limiter: &dyn RateLimiter)
         .iter()
         .filter_map(|reserved| match reserved {
             Reservation::Granted { permit, .. } => Some(permit.id),
-            Reservation::Limited { .. } => None,
+            Reservation::Limited { .. } | Reservation::Unprimed => None,
         })
         .collect();
     permits.sort_unstable();

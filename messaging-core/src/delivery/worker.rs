@@ -2,7 +2,7 @@
 
 mod attempt;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,8 +36,6 @@ pub struct Worker {
     gateway: Gateway,
     /// How often in a row each session's provider could not be reached.
     unreachable: Mutex<HashMap<SessionId, u32>>,
-    /// Sessions whose earlier sends this worker's limiter knows of.
-    primed: Mutex<HashSet<SessionId>>,
 }
 
 /// What one pass did.
@@ -60,7 +58,7 @@ enum Next {
 impl Worker {
     /// A worker for this gateway's messages.
     pub fn new(gateway: Gateway) -> Self {
-        Self { gateway, unreachable: Mutex::default(), primed: Mutex::default() }
+        Self { gateway, unreachable: Mutex::default() }
     }
 
     /// Takes up to `max` messages that are due and carries each as far as it will go: sent,
@@ -172,20 +170,14 @@ impl Worker {
         lock(&self.unreachable).remove(&session);
     }
 
-    /// Tells the limiter of the sends that it cannot know of, once for each session: those from
-    /// before this process began.
+    /// Tells a limiter that has forgotten a session, or never knew it, of the sends in the store.
     async fn prime(&self, session: SessionId) -> Result<(), GatewayError> {
-        if lock(&self.primed).contains(&session) {
-            return Ok(());
-        }
         let ports = self.gateway.ports();
         let now = ports.clock.now();
         let settings = self.gateway.settings();
         let since = now.minus(settings.session_quota.window + settings.clock_skew);
         let done = ports.messages.attempts_since(session, since, now).await?;
-        ports.limiter.prime(RateKey::Sending(session), &done).await?;
-        lock(&self.primed).insert(session);
-        Ok(())
+        Ok(ports.limiter.prime(RateKey::Sending(session), &done).await?)
     }
 }
 

@@ -1,13 +1,11 @@
 //! Accepting one message.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::domain::address::Address;
 use crate::domain::content::Content;
 use crate::domain::filter::{MessageFilter, Portion};
-use crate::domain::id::{BatchId, MessageId, SessionId, TenantId};
+use crate::domain::id::{BatchId, MessageId, TenantId};
 use crate::domain::message::{Direction, Message, Priority};
 use crate::domain::quota::Quota;
 use crate::domain::session::{OnRateLimit, Session, SessionStatus};
@@ -16,17 +14,13 @@ use crate::domain::timestamp::Timestamp;
 use crate::gateway::error::GatewayError;
 use crate::gateway::{Gateway, SessionRef, validation};
 use crate::ports::observer::Observation;
-use crate::ports::rate_limiter::{RateKey, Reservation};
+use crate::ports::rate_limiter::{Permit, RateKey, Reservation};
 
 /// How many messages are read together when a session's quota is counted after a restart.
 const PRIMING_PORTION: u32 = 1000;
 
-/// Sessions whose messages from before this process the limiter knows of.
-#[derive(Default)]
-pub(crate) struct PrimedAdmissions {
-    sessions: Mutex<HashSet<SessionId>>,
-    priming: tokio::sync::Mutex<()>,
-}
+/// How often a limiter that has forgotten a session is told of it before the request is refused.
+const PRIMINGS: usize = 3;
 
 /// What a caller wants sent.
 #[derive(Debug, Clone)]
@@ -121,20 +115,15 @@ impl Gateway {
         let quota = self.settings().session_quota;
         let now = self.ports().clock.now();
         let on_rate_limit = request.on_rate_limit.unwrap_or(session.on_rate_limit);
-        let key = RateKey::Admission(session.id);
-        self.prime_admission(&session, now).await?;
         let limiter = &self.ports().limiter;
-        let (permit, state) = match limiter.reserve(key, quota, now.plus(quota.window), now).await?
-        {
-            Reservation::Granted { permit, remaining } => {
+        let (permit, state) = match self.reserve_admission(&session, now).await? {
+            Ok((permit, remaining)) => {
                 (Some(permit), QuotaState { quota, remaining, reset_after: quota.window })
             }
-            Reservation::Limited { retry_after } if on_rate_limit == OnRateLimit::Queue => {
+            Err(retry_after) if on_rate_limit == OnRateLimit::Queue => {
                 (None, QuotaState { quota, remaining: 0, reset_after: retry_after })
             }
-            Reservation::Limited { retry_after } => {
-                return Err(GatewayError::RateLimited { quota, retry_after });
-            }
+            Err(retry_after) => return Err(GatewayError::RateLimited { quota, retry_after }),
         };
 
         let draft = Draft {
@@ -162,20 +151,29 @@ impl Gateway {
         Ok(Accepted { message, estimated_send_at, quota: state })
     }
 
-    /// Tells the limiter, once for each session, of the messages that were accepted before this
-    /// process began: a restart does not give the quota back.
+    /// The right to have one more accepted for the session and how many are left, or how long
+    /// until there is one.
+    async fn reserve_admission(
+        &self,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<Result<(Permit, u32), Duration>, GatewayError> {
+        let quota = self.settings().session_quota;
+        let key = RateKey::Admission(session.id);
+        let limiter = &self.ports().limiter;
+        for _ in 0..PRIMINGS {
+            match limiter.reserve(key, quota, now.plus(quota.window), now).await? {
+                Reservation::Granted { permit, remaining } => return Ok(Ok((permit, remaining))),
+                Reservation::Limited { retry_after } => return Ok(Err(retry_after)),
+                Reservation::Unprimed => self.prime_admission(session, now).await?,
+            }
+        }
+        Err(GatewayError::Unavailable("the rate limiter forgets what it is told".into()))
+    }
+
+    /// Tells a limiter that has forgotten a session, or never knew it, of the messages that were
+    /// accepted for it: neither a restart of ours nor one of the limiter's gives the quota back.
     async fn prime_admission(&self, session: &Session, now: Timestamp) -> Result<(), GatewayError> {
-        let PrimedAdmissions { sessions, priming } = &self.inner.admissions;
-        let is_primed =
-            || sessions.lock().unwrap_or_else(PoisonError::into_inner).contains(&session.id);
-        if is_primed() {
-            return Ok(());
-        }
-        // Whoever comes meanwhile waits: counted twice, the quota would be used up too soon.
-        let _priming = priming.lock().await;
-        if is_primed() {
-            return Ok(());
-        }
         let quota = self.settings().session_quota;
         let filter = MessageFilter {
             session: Some(session.id),
@@ -200,9 +198,7 @@ impl Gateway {
         // The first of them had the permits; what came over the quota was asked to queue.
         let permits = usize::try_from(quota.limit).unwrap_or(usize::MAX);
         let counted: Vec<Timestamp> = accepted.into_iter().rev().take(permits).collect();
-        self.ports().limiter.prime(RateKey::Admission(session.id), &counted).await?;
-        sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(session.id);
-        Ok(())
+        Ok(self.ports().limiter.prime(RateKey::Admission(session.id), &counted).await?)
     }
 
     /// Everything about a message that can be judged without asking anybody.

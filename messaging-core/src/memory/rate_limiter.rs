@@ -17,8 +17,8 @@ use crate::ports::rate_limiter::{Permit, RateKey, RateLimiter, RateLimiterError,
 /// A [`RateLimiter`] in memory, for one process.
 ///
 /// Keys are spread over many locks, each held for one decision. Keys that no longer count are
-/// dropped along the way, by the calls for others. Nothing here waits, so what the port offers
-/// is also there without a future, for hot paths.
+/// dropped along the way, by the calls for others; of those that were primed, that they were is
+/// kept. Nothing here waits, so what the port offers is also there without a future, for hot paths.
 #[derive(Debug, Default)]
 pub struct MemoryRateLimiter {
     cells: Shards<Cells>,

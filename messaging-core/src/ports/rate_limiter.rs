@@ -45,6 +45,9 @@ pub enum Reservation {
         /// How long until the same request can be granted.
         retry_after: std::time::Duration,
     },
+    /// Not known: the limiter has not been told what was done before it began to count this key.
+    /// The caller [primes](RateLimiter::prime) it and asks again.
+    Unprimed,
 }
 
 /// Why a limiter could not answer.
@@ -60,8 +63,14 @@ pub struct RateLimiterError(#[source] pub BoxError);
 /// quota at a time; when that changes, what was counted before still counts. A refusal counts for
 /// nothing.
 ///
-/// A permit ends once. A limiter that does not know it, because it has ended or all state was lost,
-/// ignores it.
+/// A limiter may lose what it has counted at any moment: it begins empty, is restarted, or its
+/// server is. It grants nothing of a key of which it knows nothing, but answers
+/// [`Unprimed`](Reservation::Unprimed), so that a loss gives nobody a fresh quota. What is
+/// [admitted](Self::admit) is no promise to others, and begins anew.
+///
+/// A permit ends once. One that is unknown is ignored, but for one that is settled after what was
+/// counted with it was lost: it may have been missing from what the limiter was primed with, so
+/// it counts, at the risk of counting twice.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait RateLimiter: Send + Sync + 'static {
@@ -81,8 +90,10 @@ pub trait RateLimiter: Send + Sync + 'static {
     /// The thing was not done.
     async fn release(&self, permit: Permit) -> Result<(), RateLimiterError>;
 
-    /// Counts things done before this limiter knew of them, in whatever order, beside those that it
-    /// knows of.
+    /// Tells what was done before this limiter began to count the key, in whatever order, none
+    /// being fine as well. The first to tell it is believed; what others tell at the same time, or
+    /// later, changes nothing. So whoever is answered [`Unprimed`](Reservation::Unprimed) may do
+    /// this, without asking who else does.
     async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError>;
 
     /// Counts one thing where the quota allows it, evenly refilled, with bursts up to the limit.

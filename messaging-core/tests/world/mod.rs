@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 #![allow(dead_code, reason = "each test binary uses another part of the world")]
 
+mod forgetful;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +27,6 @@ use messaging_core::gateway::send::SendRequest;
 use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
-use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::message_store::MessageStore;
@@ -35,11 +36,14 @@ use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::webhook_decoder::{MalformedWebhook, WebhookDecoder, WebhookHead};
 use messaging_core::ports::webhook_verifier::{Headers, SignatureError, WebhookVerifier};
 
+use forgetful::ForgetfulLimiter;
+
 /// Tenant 1 with session 1, connected, and everything that works for it.
 pub(crate) struct World {
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) provider: Arc<FakeProvider>,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) limiter: Arc<ForgetfulLimiter>,
     pub(crate) gateway: Gateway,
     pub(crate) worker: Worker,
     pub(crate) inbox: InboxProcessor,
@@ -87,13 +91,14 @@ impl World {
         settings: Settings,
         seed: u64,
     ) -> Self {
+        let limiter = Arc::new(ForgetfulLimiter::default());
         let ports = Ports {
             messages: Arc::clone(&store) as _,
             sessions: Arc::clone(&store) as _,
             tenants: Arc::clone(&store) as _,
             inbox: Arc::clone(&store) as _,
             queue: Arc::new(MemoryQueue::new()),
-            limiter: Arc::new(MemoryRateLimiter::new()),
+            limiter: Arc::clone(&limiter) as _,
             duties: Arc::new(MemoryDutyRoster::default()),
             transport: Arc::clone(&provider) as _,
             control: Arc::clone(&provider) as _,
@@ -112,6 +117,7 @@ impl World {
             clock,
             provider,
             store,
+            limiter,
             gateway,
             seed,
         }

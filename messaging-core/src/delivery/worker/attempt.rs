@@ -1,5 +1,6 @@
 //! What is done with one message that was handed out: gate, intend, send, settle.
 
+use crate::delivery::PAUSE_AFTER_FAULT;
 use crate::delivery::worker::{Next, Worker};
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::ProviderMessageId;
@@ -18,6 +19,9 @@ use crate::ports::rate_limiter::{Permit, RateKey, Reservation};
 use crate::ports::transport::{
     Envelope, Found, Later, LaterReason, Lookup, Preparation, Route, SendOutcome,
 };
+
+/// How often a limiter that has forgotten a session is told of it before the session waits.
+const PRIMINGS: usize = 3;
 
 /// What an attempt is made with.
 struct Attempt<'a> {
@@ -80,7 +84,6 @@ impl Worker {
         if session.status != SessionStatus::Working {
             return self.hold(session.id, HeldBy::Session, RECHECK_AFTER).await;
         }
-        self.prime(session.id).await?;
         let envelope = Envelope { session: &session.place, to, content: &message.content };
         if message.status == Status::Sending {
             return self.take_up(message, &session, envelope).await;
@@ -126,18 +129,25 @@ impl Worker {
         let settings = self.gateway.settings();
         let Quota { limit, window } = settings.session_quota;
         let quota = Quota { limit, window: window + settings.clock_skew };
-        let now = ports.clock.now();
-        match ports.limiter.reserve(RateKey::Sending(session.id), quota, until, now).await? {
-            Reservation::Granted { permit, remaining } => {
-                let share = f64::from(limit.saturating_sub(remaining)) / f64::from(limit.max(1));
-                self.gateway.observe(Observation::QuotaUsed { share });
-                Ok(Ok(permit))
-            }
-            Reservation::Limited { retry_after } => {
-                self.gateway.observe(Observation::QuotaUsed { share: 1.0 });
-                Ok(Err(self.hold(session.id, HeldBy::Rate, retry_after).await?))
+        let key = RateKey::Sending(session.id);
+        for _ in 0..PRIMINGS {
+            let now = ports.clock.now();
+            match ports.limiter.reserve(key, quota, until, now).await? {
+                Reservation::Granted { permit, remaining } => {
+                    let used = f64::from(limit.saturating_sub(remaining));
+                    let share = used / f64::from(limit.max(1));
+                    self.gateway.observe(Observation::QuotaUsed { share });
+                    return Ok(Ok(permit));
+                }
+                Reservation::Limited { retry_after } => {
+                    self.gateway.observe(Observation::QuotaUsed { share: 1.0 });
+                    return Ok(Err(self.hold(session.id, HeldBy::Rate, retry_after).await?));
+                }
+                Reservation::Unprimed => self.prime(session.id).await?,
             }
         }
+        // It forgets faster than it is told. Nothing is sent on a count that may be wrong.
+        Ok(Err(self.hold(session.id, HeldBy::Rate, PAUSE_AFTER_FAULT).await?))
     }
 
     /// Commits the attempt, makes it, and settles what came of it.

@@ -1,6 +1,6 @@
 //! A table from key to its sliding window.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::domain::quota::{Decision, Quota, SlidingWindow};
@@ -15,7 +15,10 @@ const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 /// The sliding windows of some keys.
 #[derive(Debug, Default)]
 pub(super) struct Windows {
+    /// Only of keys that were primed.
     windows: HashMap<RateKey, Window>,
+    /// Kept when nothing of a key counts any more: what is known to be nothing is known.
+    primed: HashSet<RateKey>,
     last_id: u64,
 }
 
@@ -35,9 +38,13 @@ impl Windows {
         until: Timestamp,
         now: Timestamp,
     ) -> Reservation {
+        let window = match self.windows.get_mut(&key) {
+            Some(window) => window,
+            None if self.primed.contains(&key) => self.windows.entry(key).or_default(),
+            None => return Reservation::Unprimed,
+        };
         self.last_id += 1;
         let id = self.last_id;
-        let window = self.windows.entry(key).or_default();
         window.quota = Some(quota);
         match window.counted.reserve(quota, id, until, now) {
             Decision::Allowed { remaining } => {
@@ -61,9 +68,9 @@ impl Windows {
         }
     }
 
-    /// Counts what was done before.
+    /// Counts what was done before, the first time that it is told.
     pub(super) fn prime(&mut self, key: RateKey, done: &[Timestamp]) {
-        if !done.is_empty() {
+        if self.primed.insert(key) && !done.is_empty() {
             let window = self.windows.entry(key).or_default();
             done.iter().for_each(|at| window.counted.record(*at));
         }

@@ -1,0 +1,60 @@
+//! A limiter that can lose all that it has counted, as one on another server can.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use messaging_core::domain::quota::{Decision, Quota};
+use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::memory::rate_limiter::MemoryRateLimiter;
+use messaging_core::ports::rate_limiter::{
+    Permit, RateKey, RateLimiter, RateLimiterError, Reservation,
+};
+
+/// Counts in memory until it is told to forget.
+#[derive(Debug, Default)]
+pub(crate) struct ForgetfulLimiter(Mutex<Arc<MemoryRateLimiter>>);
+
+impl ForgetfulLimiter {
+    /// Loses everything.
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap() = Arc::default();
+    }
+
+    fn counted(&self) -> Arc<MemoryRateLimiter> {
+        Arc::clone(&self.0.lock().unwrap())
+    }
+}
+
+#[async_trait]
+impl RateLimiter for ForgetfulLimiter {
+    async fn reserve(
+        &self,
+        key: RateKey,
+        quota: Quota,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Reservation, RateLimiterError> {
+        self.counted().reserve(key, quota, until, now).await
+    }
+
+    async fn settle(&self, permit: Permit, at: Timestamp) -> Result<(), RateLimiterError> {
+        self.counted().settle(permit, at).await
+    }
+
+    async fn release(&self, permit: Permit) -> Result<(), RateLimiterError> {
+        self.counted().release(permit).await
+    }
+
+    async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError> {
+        self.counted().prime(key, done).await
+    }
+
+    async fn admit(
+        &self,
+        key: RateKey,
+        quota: Quota,
+        now: Timestamp,
+    ) -> Result<Decision, RateLimiterError> {
+        self.counted().admit(key, quota, now).await
+    }
+}

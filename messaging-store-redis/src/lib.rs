@@ -1,0 +1,1 @@
+//! The queue and the rate limiter of `messaging-core` on Redis, Valkey or Redis Cluster.
