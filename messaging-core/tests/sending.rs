@@ -291,6 +291,26 @@ async fn what_was_accepted_before_a_crash_is_sent_after_it() {
 }
 
 #[tokio::test]
+async fn a_queue_that_forgot_does_not_change_the_order() {
+    let world = World::new().await;
+    for n in 0..5 {
+        world.send(1, &n.to_string()).await;
+    }
+    // The queue of the next process knows only what comes after, until it is told.
+    world.clock.advance(Duration::from_secs(1));
+    let world = world.restart();
+    for n in 5..8 {
+        world.send(1, &n.to_string()).await;
+    }
+    world.send(2, "to another").await;
+    world.work().await;
+    let mut delivered = world.delivered();
+    delivered.retain(|body| body != "to another");
+    assert_eq!(delivered, ["0", "1", "2", "3", "4", "5", "6", "7"]);
+    assert_eq!(world.delivered().len(), 9);
+}
+
+#[tokio::test]
 async fn a_message_found_sending_after_a_crash_is_looked_up_first() {
     for arrived in [true, false] {
         let world = World::new().await;

@@ -5,7 +5,7 @@ use crate::delivery::worker::leases::LEASE;
 use crate::delivery::worker::{Next, Worker};
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::ProviderMessageId;
-use crate::domain::message::{ChangeOutcome, Message, MessageRef, StatusChange};
+use crate::domain::message::{ChangeOutcome, Message, MessageRef, QueueItem, StatusChange};
 use crate::domain::quota::Quota;
 use crate::domain::retry::NextStep;
 use crate::domain::session::{Session, SessionStatus};
@@ -61,14 +61,26 @@ impl Worker {
     /// Carries one message as far as it will go.
     pub(super) async fn attempt(&self, claim: &Claim) -> Result<Next, GatewayError> {
         let ports = self.gateway.ports();
-        let Some(message) = ports.messages.load(&[claim.item.message]).await?.pop() else {
-            return Ok(Next::Done);
-        };
+        let id = [claim.item.message];
+        let (loaded, behind) = tokio::join!(ports.messages.load(&id), ports.messages.behind(&id));
+        let Some(message) = loaded?.pop() else { return Ok(Next::Done) };
+        if let (true, Some((_, first))) = (message.status.is_waiting(), behind?.pop()) {
+            return self.let_first(first).await;
+        }
         let next = self.carry(&message, claim).await?;
         if let (Next::Done, Some(batch)) = (&next, message.batch) {
             self.gateway.refill_bulk(batch).await?;
         }
         Ok(next)
+    }
+
+    /// Tells the queue of a message that must leave before the one that was handed out: it has
+    /// forgotten, or was never told.
+    async fn let_first(&self, first: QueueItem) -> Result<Next, GatewayError> {
+        let ports = self.gateway.ports();
+        let told = ports.queue.push(&[first]).await;
+        told.map_err(|error| GatewayError::Unavailable(Box::new(error)))?;
+        Ok(Next::Again(ports.clock.now().max(first.due_at)))
     }
 
     async fn carry(&self, message: &Message, claim: &Claim) -> Result<Next, GatewayError> {
