@@ -73,6 +73,9 @@ impl Service {
     /// [`BuildError`] says what is missing or wrong.
     pub fn build(config: Config) -> Result<Self, BuildError> {
         config.check_usable()?;
+        if let Some(what) = config.without_adapter() {
+            return Err(BuildError::NoAdapter(what));
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
 

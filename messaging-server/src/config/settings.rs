@@ -130,7 +130,7 @@ settings! {
         RUST_LOG: String = none, kind::LOG_FILTER,
             "Takes the place of LOG_LEVEL.";
     }
-    "PostgreSQL (any of the first six puts it in the place of the embedded store)" {
+    "PostgreSQL (not in this version: setting any of the first six stops the start)" {
         DATABASE_URL: SecretString = none, kind::DATABASE_URL,
             "All of what follows in one URL, which wins.";
         DB_HOST: String = none, kind::HOST,
@@ -148,7 +148,7 @@ settings! {
         DB_CONNECTIONS: u32 = "16", kind::CONNECTIONS,
             "How many connections one node may have.";
     }
-    "Redis (any of the first four puts it in the place of the queue in memory)" {
+    "Redis (not in this version: setting any of the first four stops the start)" {
         REDIS_URL: Vec<SecretString> = none, kind::REDIS_URL,
             "All of what follows in one URL, which wins; or nodes of a cluster, with commas.";
         REDIS_HOST: String = none, kind::HOST,
