@@ -1,0 +1,134 @@
+-- Messages, their history, and bulk requests.
+
+-- Both come with PostgreSQL, and whoever owns a database may add them to it.
+CREATE EXTENSION IF NOT EXISTS pg_trgm;
+CREATE EXTENSION IF NOT EXISTS btree_gin;
+
+-- What of a message a search looks at. The letters of ASCII are alike in both cases, others are
+-- not, whatever the database's language.
+CREATE FUNCTION searchable(body text, sender text, recipient text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN lower(body COLLATE "C") || chr(1) || coalesce(lower(sender COLLATE "C"), '') || chr(1)
+    || coalesce(lower(recipient COLLATE "C"), '');
+
+CREATE TABLE messages (
+    -- Drawn in order of time, so a new message goes to the end of every index that ends in it.
+    id                  uuid    NOT NULL CONSTRAINT messages_id PRIMARY KEY,
+    tenant              uuid    NOT NULL,
+    -- No foreign key: messages outlive their session.
+    session             uuid    NOT NULL,
+    -- The bulk request it belongs to.
+    batch               uuid,
+    direction           text    NOT NULL,
+    -- Numbers with their plus sign, or chat ids ("from" and "to" are words of SQL).
+    sender              text,
+    recipient           text,
+    priority            text    NOT NULL,
+    status              text    NOT NULL,
+    -- Attempts that count, and attempts begun: the fence between one attempt and the next.
+    attempts            integer NOT NULL,
+    generation          integer NOT NULL,
+    -- Waits for its bulk request to let it into the queue.
+    held_by_batch       boolean NOT NULL,
+    due_at              bigint  NOT NULL,
+    -- Why it failed or is tried again: a stable code, and a sentence for people.
+    failure_code        text,
+    failure_detail      text,
+    provider_message_id text,
+    created_at          bigint  NOT NULL,
+    updated_at          bigint  NOT NULL,
+    sent_at             bigint,
+    delivered_at        bigint,
+    read_at             bigint,
+    failed_at           bigint,
+    kind                text    NOT NULL,
+    -- The text under "campaignId" in the metadata, taken out when the row is written.
+    campaign            text,
+    -- How many lines its history has. None says that nothing has happened to it yet: its row says
+    -- by itself how it came into being.
+    lines               integer NOT NULL DEFAULT 0,
+    body                text    NOT NULL,
+    -- JSON as it was given.
+    metadata            text,
+    attachment          text
+)
+-- Half of a page is left for the new versions of its rows: a message changes some four times.
+WITH (fillfactor = 60);
+
+-- A tenant's list, newest first, and what counting needs of it.
+CREATE INDEX messages_of_tenant ON messages (tenant, id)
+INCLUDE (created_at, session, direction, kind);
+
+CREATE INDEX messages_of_session ON messages (tenant, session, id);
+
+-- A tenant's messages in one status, as far as few have it.
+CREATE INDEX messages_in_status ON messages (tenant, status, id)
+WHERE status IN ('queued', 'sending', 'retry', 'failed', 'cancelled', 'expired');
+
+-- A campaign's list.
+CREATE INDEX messages_of_campaign ON messages (tenant, campaign, id) WHERE campaign IS NOT NULL;
+
+-- What a queue ought to know, in order of acceptance. Only as large as what waits.
+CREATE INDEX messages_pending ON messages (id)
+WHERE direction = 'outbound' AND NOT held_by_batch AND status IN ('queued', 'retry', 'sending');
+
+-- The same, recipient by recipient.
+CREATE INDEX messages_waiting ON messages (session, recipient, priority, id)
+WHERE direction = 'outbound' AND NOT held_by_batch AND status IN ('queued', 'retry', 'sending');
+
+-- Attempts under way through a session.
+CREATE INDEX messages_sending ON messages (session) WHERE status = 'sending';
+
+-- How far a bulk request has come, and its list.
+CREATE INDEX messages_of_batch ON messages (batch, id) INCLUDE (status) WHERE batch IS NOT NULL;
+
+-- What bulk requests hold back, in the order in which it is let in.
+CREATE INDEX messages_held ON messages (batch, id) WHERE held_by_batch;
+
+-- Any part of a text or a number, tenant by tenant.
+CREATE INDEX messages_text ON messages USING gin (tenant, searchable(body, sender, recipient) gin_trgm_ops);
+
+-- Messages by their ids at the provider. What came in is kept once, however often the provider
+-- tells of it; of what went out an id may, should the provider repeat itself, name several.
+CREATE TABLE provider_ids (
+    session             uuid    NOT NULL,
+    provider_message_id text    NOT NULL,
+    message             uuid    NOT NULL,
+    inbound             boolean NOT NULL,
+    PRIMARY KEY (session, provider_message_id, message)
+);
+CREATE UNIQUE INDEX received_once ON provider_ids (session, provider_message_id) WHERE inbound;
+
+-- The history: one row for each thing that happened, numbered from 1 within its message.
+CREATE TABLE message_events (
+    message        uuid    NOT NULL,
+    number         integer NOT NULL,
+    at             bigint  NOT NULL,
+    -- NULL for the message's coming into being.
+    event          text,
+    -- As they were afterwards.
+    status         text    NOT NULL,
+    attempts       integer NOT NULL,
+    failure_code   text,
+    failure_detail text,
+    PRIMARY KEY (message, number)
+);
+
+-- When attempts through a session ended: what a limiter that lost its state counts from.
+CREATE TABLE attempts (
+    session uuid   NOT NULL,
+    at      bigint NOT NULL
+);
+CREATE INDEX attempts_of_session ON attempts (session, at);
+
+-- Bulk requests. Their messages name them; how far they have come is counted there.
+CREATE TABLE batches (
+    id           uuid    NOT NULL CONSTRAINT batches_id PRIMARY KEY,
+    tenant       uuid    NOT NULL,
+    session      uuid    NOT NULL,
+    batch_size   integer NOT NULL,
+    accepted     integer NOT NULL,
+    rejected     integer NOT NULL,
+    created_at   bigint  NOT NULL,
+    cancelled_at bigint
+);

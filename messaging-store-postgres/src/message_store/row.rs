@@ -1,0 +1,271 @@
+//! A message as a row, and back.
+
+use messaging_core::domain::address::Address;
+use messaging_core::domain::content::Content;
+use messaging_core::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
+use messaging_core::domain::message::{Direction, Message};
+use messaging_core::ports::store_error::{BoxError, StoreError};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::named::{
+    BadColumn, Stored, failure, instant, json, named, optional_instant, small,
+};
+use crate::text;
+
+/// A message's row, as every query that gives messages selects it.
+pub(crate) struct MessageRow {
+    pub(crate) id: Uuid,
+    pub(crate) tenant: Uuid,
+    pub(crate) session: Uuid,
+    pub(crate) batch: Option<Uuid>,
+    pub(crate) direction: String,
+    pub(crate) sender: Option<String>,
+    pub(crate) recipient: Option<String>,
+    pub(crate) priority: String,
+    pub(crate) status: String,
+    pub(crate) attempts: i32,
+    pub(crate) generation: i32,
+    pub(crate) held_by_batch: bool,
+    pub(crate) due_at: i64,
+    pub(crate) failure_code: Option<String>,
+    pub(crate) failure_detail: Option<String>,
+    pub(crate) provider_message_id: Option<String>,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+    pub(crate) sent_at: Option<i64>,
+    pub(crate) delivered_at: Option<i64>,
+    pub(crate) read_at: Option<i64>,
+    pub(crate) failed_at: Option<i64>,
+    pub(crate) lines: i32,
+    pub(crate) body: String,
+    pub(crate) metadata: Option<String>,
+    pub(crate) attachment: Option<String>,
+}
+
+/// `sqlx::query_as!` of whole messages: the columns are named once.
+macro_rules! query_messages {
+    ($tail:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            crate::message_store::row::MessageRow,
+            "SELECT m.id, m.tenant, m.session, m.batch, m.direction, m.sender, m.recipient, \
+             m.priority, m.status, m.attempts, m.generation, m.held_by_batch, m.due_at, \
+             m.failure_code, m.failure_detail, m.provider_message_id, m.created_at, m.updated_at, \
+             m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.lines, m.body, m.metadata, \
+             m.attachment " + $tail
+            $(, $argument)*
+        )
+    };
+}
+pub(crate) use query_messages;
+
+fn address(kept: Option<String>) -> Option<Address> {
+    kept.map(|kept| Address::from_stored(&text::given(kept)))
+}
+
+impl Stored for MessageRow {
+    type Value = Message;
+    const ENTITY: &'static str = "message";
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn read(self) -> Result<Message, BoxError> {
+        let number = |number: i32, column| u32::try_from(number).map_err(|_| BadColumn(column));
+        Ok(Message {
+            id: MessageId(self.id),
+            tenant: TenantId(self.tenant),
+            session: SessionId(self.session),
+            batch: self.batch.map(BatchId),
+            direction: named(&self.direction)?,
+            from: address(self.sender),
+            to: address(self.recipient),
+            priority: named(&self.priority)?,
+            status: named(&self.status)?,
+            attempts: number(self.attempts, "attempts")?,
+            generation: number(self.generation, "generation")?,
+            held_by_batch: self.held_by_batch,
+            due_at: instant(self.due_at)?,
+            failure: failure(self.failure_code, self.failure_detail)?,
+            provider_message_id: self
+                .provider_message_id
+                .map(|id| ProviderMessageId(text::given(id))),
+            created_at: instant(self.created_at)?,
+            updated_at: instant(self.updated_at)?,
+            sent_at: optional_instant(self.sent_at)?,
+            delivered_at: optional_instant(self.delivered_at)?,
+            read_at: optional_instant(self.read_at)?,
+            failed_at: optional_instant(self.failed_at)?,
+            content: Content {
+                body: text::given(self.body),
+                attachment: json(self.attachment, "attachment")?,
+            },
+            metadata: json(self.metadata, "metadata")?,
+        })
+    }
+}
+
+/// New messages on their way to becoming rows, column by column.
+#[derive(Default)]
+pub(crate) struct NewMessages {
+    ids: Vec<Uuid>,
+    tenants: Vec<Uuid>,
+    sessions: Vec<Uuid>,
+    batches: Vec<Option<Uuid>>,
+    directions: Vec<&'static str>,
+    senders: Vec<Option<String>>,
+    recipients: Vec<Option<String>>,
+    priorities: Vec<&'static str>,
+    statuses: Vec<&'static str>,
+    attempts: Vec<i32>,
+    generations: Vec<i32>,
+    held: Vec<bool>,
+    due_at: Vec<i64>,
+    failure_codes: Vec<Option<&'static str>>,
+    failure_details: Vec<Option<String>>,
+    provider_ids: Vec<Option<String>>,
+    created_at: Vec<i64>,
+    updated_at: Vec<i64>,
+    sent_at: Vec<Option<i64>>,
+    delivered_at: Vec<Option<i64>>,
+    read_at: Vec<Option<i64>>,
+    failed_at: Vec<Option<i64>>,
+    kinds: Vec<&'static str>,
+    campaigns: Vec<Option<String>>,
+    bodies: Vec<String>,
+    metadata: Vec<Option<String>>,
+    attachments: Vec<Option<String>>,
+}
+
+impl NewMessages {
+    /// Of these messages.
+    pub(crate) fn of<'a>(
+        messages: impl IntoIterator<Item = &'a Message>,
+    ) -> Result<Self, StoreError> {
+        let mut new = Self::default();
+        for message in messages {
+            new.add(message)?;
+        }
+        Ok(new)
+    }
+
+    /// Adds all of another.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        macro_rules! extend {
+            ($($column:ident)*) => { $(self.$column.extend_from_slice(&other.$column);)* };
+        }
+        extend!(
+            ids tenants sessions batches directions senders recipients priorities statuses attempts
+            generations held due_at failure_codes failure_details provider_ids created_at
+            updated_at sent_at delivered_at read_at failed_at kinds campaigns bodies metadata
+            attachments
+        );
+    }
+
+    fn add(&mut self, message: &Message) -> Result<(), StoreError> {
+        let attachment = message.content.attachment.as_ref().map(serde_json::to_string);
+        let attachment = attachment.transpose().map_err(|_| {
+            StoreError::corrupt(MessageRow::ENTITY, message.id, BadColumn("attachment"))
+        })?;
+        let campaign = message.metadata.as_ref().and_then(|data| data.get("campaignId")?.as_str());
+        let owned = |value: &str| text::kept(value).into_owned();
+        let failure = message.failure.as_ref();
+        self.ids.push(message.id.0);
+        self.tenants.push(message.tenant.0);
+        self.sessions.push(message.session.0);
+        self.batches.push(message.batch.map(|batch| batch.0));
+        self.directions.push(message.direction.as_str());
+        self.senders.push(message.from.as_ref().map(|from| owned(from.as_str())));
+        self.recipients.push(message.to.as_ref().map(|to| owned(to.as_str())));
+        self.priorities.push(message.priority.as_str());
+        self.statuses.push(message.status.as_str());
+        self.attempts.push(small(message.attempts));
+        self.generations.push(small(message.generation));
+        self.held.push(message.held_by_batch);
+        self.due_at.push(message.due_at.as_micros());
+        self.failure_codes.push(failure.map(|failure| failure.code.as_str()));
+        self.failure_details.push(failure.and_then(|failure| failure.detail.as_deref()).map(owned));
+        self.provider_ids.push(message.provider_message_id.as_ref().map(|id| owned(id.as_str())));
+        self.created_at.push(message.created_at.as_micros());
+        self.updated_at.push(message.updated_at.as_micros());
+        self.sent_at.push(message.sent_at.map(|at| at.as_micros()));
+        self.delivered_at.push(message.delivered_at.map(|at| at.as_micros()));
+        self.read_at.push(message.read_at.map(|at| at.as_micros()));
+        self.failed_at.push(message.failed_at.map(|at| at.as_micros()));
+        self.kinds.push(message.content.kind().as_str());
+        self.campaigns.push(campaign.map(owned));
+        self.bodies.push(owned(&message.content.body));
+        self.metadata.push(message.metadata.as_ref().map(ToString::to_string));
+        self.attachments.push(attachment);
+        Ok(())
+    }
+
+    /// Writes all, in one statement. The first line of each one's history follows with the second.
+    pub(crate) async fn insert(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            r#"
+            WITH new AS (
+                SELECT * FROM unnest(
+                    $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
+                    $7::text[], $8::text[], $9::text[], $10::int[], $11::int[], $12::bool[],
+                    $13::bigint[], $14::text[], $15::text[], $16::text[], $17::bigint[],
+                    $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[],
+                    $23::text[], $24::text[], $25::text[], $26::text[], $27::text[]
+                ) AS row (
+                    id, tenant, session, batch, direction, sender, recipient, priority, status,
+                    attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
+                    provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
+                    failed_at, kind, campaign, body, metadata, attachment
+                )
+            ), named AS (
+                INSERT INTO provider_ids (session, provider_message_id, message, inbound)
+                SELECT session, provider_message_id, id, direction = 'inbound' FROM new
+                WHERE provider_message_id IS NOT NULL
+            )
+            INSERT INTO messages (
+                id, tenant, session, batch, direction, sender, recipient, priority, status,
+                attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
+                provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
+                failed_at, kind, campaign, body, metadata, attachment
+            )
+            SELECT * FROM new
+            "#,
+            &self.ids,
+            &self.tenants,
+            &self.sessions,
+            &self.batches as &[Option<Uuid>],
+            &self.directions as &[&str],
+            &self.senders as &[Option<String>],
+            &self.recipients as &[Option<String>],
+            &self.priorities as &[&str],
+            &self.statuses as &[&str],
+            &self.attempts,
+            &self.generations,
+            &self.held,
+            &self.due_at,
+            &self.failure_codes as &[Option<&str>],
+            &self.failure_details as &[Option<String>],
+            &self.provider_ids as &[Option<String>],
+            &self.created_at,
+            &self.updated_at,
+            &self.sent_at as &[Option<i64>],
+            &self.delivered_at as &[Option<i64>],
+            &self.read_at as &[Option<i64>],
+            &self.failed_at as &[Option<i64>],
+            &self.kinds as &[&str],
+            &self.campaigns as &[Option<String>],
+            &self.bodies,
+            &self.metadata as &[Option<String>],
+            &self.attachments as &[Option<String>],
+        )
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Whether a message came in.
+pub(crate) fn is_inbound(message: &Message) -> bool {
+    message.direction == Direction::Inbound
+}

@@ -1,0 +1,121 @@
+//! What waits to be sent, in the form a queue takes.
+
+use messaging_core::domain::address::{Address, RecipientKey};
+use messaging_core::domain::id::{MessageId, SessionId, TenantId};
+use messaging_core::domain::message::QueueItem;
+use messaging_core::ports::store_error::{BoxError, StoreError};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::error::store_error;
+use crate::named::{Stored, decode_all, instant, named};
+use crate::text;
+
+/// What [`QueueItem`] is read from.
+pub(super) struct Waiting {
+    pub(super) id: Uuid,
+    pub(super) tenant: Uuid,
+    pub(super) session: Uuid,
+    pub(super) recipient: String,
+    pub(super) priority: String,
+    pub(super) due_at: i64,
+}
+
+impl Stored for Waiting {
+    type Value = QueueItem;
+    const ENTITY: &'static str = "message";
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn read(self) -> Result<QueueItem, BoxError> {
+        let session = SessionId(self.session);
+        let recipient = Address::from_stored(&text::given(self.recipient));
+        Ok(QueueItem {
+            message: MessageId(self.id),
+            tenant: TenantId(self.tenant),
+            session,
+            recipient: RecipientKey::of(session, &recipient),
+            priority: named(&self.priority)?,
+            due_at: instant(self.due_at)?,
+        })
+    }
+}
+
+/// Outbound messages that a queue ought to know, in order of id.
+pub(super) async fn pending(
+    pool: &PgPool,
+    after: Option<MessageId>,
+    limit: u32,
+) -> Result<Vec<QueueItem>, StoreError> {
+    let rows = sqlx::query_as!(
+        Waiting,
+        r#"
+        SELECT id, tenant, session, recipient AS "recipient!", priority, due_at
+        FROM messages
+        WHERE id > $1 AND direction = 'outbound' AND NOT held_by_batch
+            AND status IN ('queued', 'retry', 'sending') AND recipient IS NOT NULL
+        ORDER BY id LIMIT $2
+        "#,
+        after.map_or(Uuid::nil(), |id| id.0),
+        i64::from(limit),
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(store_error)?;
+    decode_all(rows)
+}
+
+/// Of these messages, those that another must leave before, each with the first that must.
+///
+/// Looks once for each urgency: their names do not sort as they rank.
+pub(super) async fn behind(
+    pool: &PgPool,
+    ids: &[MessageId],
+) -> Result<Vec<(MessageId, QueueItem)>, StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"
+        SELECT own.id AS "own!", first.id AS "id!", first.tenant AS "tenant!",
+            first.session AS "session!", first.recipient AS "recipient!",
+            first.priority AS "priority!", first.due_at AS "due_at!"
+        FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, place)
+        JOIN messages own ON own.id = asked.id
+        CROSS JOIN LATERAL (
+            SELECT before.*
+            FROM (VALUES (1, 'high'), (2, 'normal'), (3, 'low')) AS urgency (rank, name)
+            CROSS JOIN LATERAL (
+                SELECT m.id, m.tenant, m.session, m.recipient, m.priority, m.due_at
+                FROM messages m
+                WHERE m.session = own.session AND m.recipient = own.recipient
+                    AND m.priority = urgency.name AND m.id < own.id
+                    AND m.direction = 'outbound' AND NOT m.held_by_batch
+                    AND m.status IN ('queued', 'retry', 'sending')
+                ORDER BY m.id LIMIT 1
+            ) AS before
+            WHERE urgency.rank <=
+                CASE own.priority WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END
+            ORDER BY urgency.rank LIMIT 1
+        ) AS first
+        ORDER BY asked.place
+        "#,
+        &ids,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(store_error)?;
+    rows.into_iter()
+        .map(|row| {
+            let waiting = Waiting {
+                id: row.id,
+                tenant: row.tenant,
+                session: row.session,
+                recipient: row.recipient,
+                priority: row.priority,
+                due_at: row.due_at,
+            };
+            Ok((MessageId(row.own), waiting.decode()?))
+        })
+        .collect()
+}

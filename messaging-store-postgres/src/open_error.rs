@@ -1,0 +1,63 @@
+//! Why a database could not be opened as a store.
+
+use messaging_core::ports::store_error::BoxError;
+use sqlx::migrate::MigrateError;
+
+/// Why a database could not be opened as a store. Holds no address and no password.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The address is none of PostgreSQL.
+    #[error("not an address of PostgreSQL, such as postgres://user:password@host:5432/database")]
+    Address,
+    /// The name of the schema is none.
+    #[error("{0:?} is no name of a schema: lower-case letters, digits and _, no digit first")]
+    Schema(String),
+    /// Nothing answers.
+    #[error("PostgreSQL cannot be reached")]
+    Unreachable(#[source] BoxError),
+    /// The server refuses the user, the password or the database.
+    #[error("PostgreSQL refuses the connection: {reason} (SQLSTATE {code})")]
+    Refused {
+        /// The class of the refusal, for people.
+        reason: &'static str,
+        /// The code of the refusal.
+        code: String,
+    },
+    /// The schema could not be brought to the newest version; it is as it was before the step.
+    #[error("the schema could not be brought to its newest version")]
+    Migration(#[source] BoxError),
+}
+
+impl OpenError {
+    pub(crate) fn of(error: sqlx::Error) -> Self {
+        let sqlx::Error::Database(refusal) = &error else {
+            return match error {
+                sqlx::Error::Configuration(_) => Self::Address,
+                error => Self::Unreachable(Box::new(error)),
+            };
+        };
+        let code = refusal.code().unwrap_or_default().into_owned();
+        let reason = match code.as_str() {
+            "28P01" | "28000" => "the user or the password is wrong",
+            "3D000" => "there is no such database",
+            "42501" => "the user lacks a privilege",
+            "53300" => "there are too many connections",
+            "57P03" => "it is starting or stopping",
+            _ => return Self::Unreachable(Box::new(error)),
+        };
+        Self::Refused { reason, code }
+    }
+}
+
+impl From<MigrateError> for OpenError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Execute(error) => match Self::of(error) {
+                Self::Unreachable(source) => Self::Migration(source),
+                refused => refused,
+            },
+            error => Self::Migration(Box::new(error)),
+        }
+    }
+}

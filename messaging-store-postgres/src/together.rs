@@ -1,0 +1,196 @@
+//! One transaction for many callers.
+//!
+//! A commit costs a trip to the disk, and a statement a trip to the server, whatever they hold. So
+//! what callers ask for while one transaction is under way goes into the next together, and each
+//! gets its answer when that one is committed.
+
+use std::ops::Add;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use messaging_core::ports::store_error::StoreError;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::{is_passing, shared, store_error};
+use crate::store::closed;
+
+/// How many callers share a transaction at the most.
+const MOST: usize = 256;
+
+/// How many transactions of a kind are under way at once: while one is being committed, the next
+/// is made.
+const AT_ONCE: usize = 2;
+
+/// How often a transaction is tried that others were in the way of.
+const TRIES: usize = 5;
+
+/// What has been written since a store was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteStatistics {
+    /// Calls answered, whatever the answer.
+    pub calls: u64,
+    /// Transactions made for them.
+    pub transactions: u64,
+    /// Statements sent in these, the beginning and the commit of each included.
+    pub statements: u64,
+}
+
+impl Add for WriteStatistics {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            calls: self.calls + other.calls,
+            transactions: self.transactions + other.transactions,
+            statements: self.statements + other.statements,
+        }
+    }
+}
+
+/// Why a group could not be worked.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// PostgreSQL says so.
+    Postgres(sqlx::Error),
+    /// We say so.
+    Store(StoreError),
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Postgres(error) => store_error(error),
+            Fault::Store(error) => error,
+        }
+    }
+}
+
+/// What can be done for many callers in one transaction.
+#[async_trait]
+pub(crate) trait Work: Send + Sync + 'static {
+    type Request: Send + Sync;
+    type Answer: Send;
+
+    /// Does what all ask for, or nothing of it; gives an answer for each, in their order, and how
+    /// many statements it took.
+    async fn run(
+        &self,
+        requests: &[Self::Request],
+    ) -> Result<(Vec<Self::Answer>, u64), Fault>;
+}
+
+struct Call<W: Work> {
+    request: W::Request,
+    reply: oneshot::Sender<Result<W::Answer, StoreError>>,
+}
+
+#[derive(Default)]
+struct Counters {
+    calls: AtomicU64,
+    transactions: AtomicU64,
+    statements: AtomicU64,
+}
+
+/// Does work for many callers together.
+pub(crate) struct Together<W: Work> {
+    calls: mpsc::Sender<Call<W>>,
+    counters: Arc<Counters>,
+}
+
+impl<W: Work> Together<W> {
+    /// Starts the tasks that work, on the current runtime. They end when this is dropped.
+    pub(crate) fn new(work: W) -> Self {
+        let (calls, waiting) = mpsc::channel(4 * MOST);
+        let (work, waiting) = (Arc::new(work), Arc::new(tokio::sync::Mutex::new(waiting)));
+        let counters = Arc::new(Counters::default());
+        for _ in 0..AT_ONCE {
+            tokio::spawn(work_on(Arc::clone(&work), Arc::clone(&waiting), Arc::clone(&counters)));
+        }
+        Self { calls, counters }
+    }
+
+    /// Does this together with what others ask for, and answers when it is committed. It is done
+    /// also when nobody waits for the answer any more.
+    pub(crate) async fn ask(&self, request: W::Request) -> Result<W::Answer, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.calls.send(Call { request, reply }).await.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    pub(crate) fn statistics(&self) -> WriteStatistics {
+        WriteStatistics {
+            calls: self.counters.calls.load(Ordering::Relaxed),
+            transactions: self.counters.transactions.load(Ordering::Relaxed),
+            statements: self.counters.statements.load(Ordering::Relaxed),
+        }
+    }
+}
+
+async fn work_on<W: Work>(
+    work: Arc<W>,
+    waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Call<W>>>>,
+    counters: Arc<Counters>,
+) {
+    loop {
+        let mut calls = Vec::new();
+        if waiting.lock().await.recv_many(&mut calls, MOST).await == 0 {
+            return;
+        }
+        counters.calls.fetch_add(calls.len() as u64, Ordering::Relaxed);
+        let (requests, replies): (Vec<_>, Vec<_>) =
+            calls.into_iter().map(|call| (call.request, call.reply)).unzip();
+        match run(&*work, &requests, &counters).await {
+            Ok(answers) => {
+                for (reply, answer) in replies.into_iter().zip(answers) {
+                    // Who is gone needs no answer.
+                    let _ = reply.send(Ok(answer));
+                }
+            }
+            // One of them may be what the database refuses; the others must not suffer for it.
+            Err(error) if !matches!(error, StoreError::Unavailable(_)) && requests.len() > 1 => {
+                for (request, reply) in requests.into_iter().zip(replies) {
+                    let answer = run(&*work, &[request], &counters).await;
+                    let _ = reply.send(answer.and_then(|mut all| all.pop().ok_or_else(closed)));
+                }
+            }
+            Err(error) => {
+                let error = shared(error);
+                for reply in replies {
+                    let _ = reply.send(Err(error()));
+                }
+            }
+        }
+    }
+}
+
+async fn run<W: Work>(
+    work: &W,
+    requests: &[W::Request],
+    counters: &Counters,
+) -> Result<Vec<W::Answer>, StoreError> {
+    let mut tries = 1;
+    loop {
+        match work.run(requests).await {
+            Ok((answers, statements)) => {
+                counters.transactions.fetch_add(1, Ordering::Relaxed);
+                counters.statements.fetch_add(statements, Ordering::Relaxed);
+                return Ok(answers);
+            }
+            Err(Fault::Postgres(error)) if tries < TRIES && is_passing(&error) => tries += 1,
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+}
