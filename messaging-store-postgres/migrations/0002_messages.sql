@@ -4,26 +4,25 @@
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE EXTENSION IF NOT EXISTS btree_gin;
 
--- What of a message a search looks at. The letters of ASCII are alike in both cases, others are
--- not, whatever the database's language.
-CREATE FUNCTION searchable(body text, sender text, recipient text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN lower(body COLLATE "C") || chr(1) || coalesce(lower(sender COLLATE "C"), '') || chr(1)
-    || coalesce(lower(recipient COLLATE "C"), '');
-
+-- Tables that grow for ever are partitioned by the time in their ids, or by an instant: a month
+-- each, made ahead by upkeep(). What belongs to no month that was made goes to the default one.
+--
+-- What changes about a message: narrow rows, written some four times each.
 CREATE TABLE messages (
     -- Drawn in order of time, so a new message goes to the end of every index that ends in it.
-    id                  uuid    NOT NULL CONSTRAINT messages_id PRIMARY KEY,
+    id                  uuid    NOT NULL PRIMARY KEY,
     tenant              uuid    NOT NULL,
     -- No foreign key: messages outlive their session.
     session             uuid    NOT NULL,
     -- The bulk request it belongs to.
     batch               uuid,
     direction           text    NOT NULL,
-    -- Numbers with their plus sign, or chat ids ("from" and "to" are words of SQL).
-    sender              text,
-    recipient           text,
+    -- Stands for the session and the recipient, in the order to one recipient; a hash.
+    recipient_key       bigint,
     priority            text    NOT NULL,
+    kind                text    NOT NULL,
+    -- The text under "campaignId" in the metadata, taken out when the row is written.
+    campaign            text,
     status              text    NOT NULL,
     -- Attempts that count, and attempts begun: the fence between one attempt and the next.
     attempts            integer NOT NULL,
@@ -41,29 +40,48 @@ CREATE TABLE messages (
     delivered_at        bigint,
     read_at             bigint,
     failed_at           bigint,
-    kind                text    NOT NULL,
-    -- The text under "campaignId" in the metadata, taken out when the row is written.
-    campaign            text,
     -- How many lines its history has. None says that nothing has happened to it yet: its row says
     -- by itself how it came into being.
-    lines               integer NOT NULL DEFAULT 0,
-    body                text    NOT NULL,
-    -- JSON as it was given.
-    metadata            text,
-    attachment          text
+    lines               integer NOT NULL DEFAULT 0
 )
--- Half of a page is left for the new versions of its rows: a message changes some four times.
-WITH (fillfactor = 60);
+PARTITION BY RANGE (id);
 
--- A tenant's list, newest first, and what counting needs of it.
-CREATE INDEX messages_of_tenant ON messages (tenant, id)
-INCLUDE (created_at, session, direction, kind);
+-- What never changes about a message, apart, so that a change of status writes little and leaves
+-- the index of texts alone.
+CREATE TABLE message_contents (
+    message    uuid NOT NULL PRIMARY KEY,
+    tenant     uuid NOT NULL,
+    -- Numbers with their plus sign, or chat ids ("from" and "to" are words of SQL).
+    sender     text,
+    recipient  text,
+    body       text NOT NULL,
+    -- JSON as it was given.
+    metadata   text,
+    attachment text
+)
+PARTITION BY RANGE (message);
+
+-- What of a message a search looks at. The letters of ASCII are alike in both cases, others are
+-- not, whatever the database's language.
+CREATE FUNCTION searchable(body text, sender text, recipient text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN lower(body COLLATE "C") || chr(1) || coalesce(lower(sender COLLATE "C"), '') || chr(1)
+    || coalesce(lower(recipient COLLATE "C"), '');
+
+-- Any part of a text or a number, tenant by tenant.
+CREATE INDEX message_texts ON message_contents
+USING gin (tenant, searchable(body, sender, recipient) gin_trgm_ops);
+
+-- A tenant's list, newest first.
+CREATE INDEX messages_of_tenant ON messages (tenant, id);
+
+-- What is counted over a range of time.
+CREATE INDEX messages_by_time ON messages (tenant, created_at)
+INCLUDE (session, direction, kind, status, sent_at);
 
 CREATE INDEX messages_of_session ON messages (tenant, session, id);
 
--- A tenant's messages in one status, as far as few have it.
-CREATE INDEX messages_in_status ON messages (tenant, status, id)
-WHERE status IN ('queued', 'sending', 'retry', 'failed', 'cancelled', 'expired');
+CREATE INDEX messages_in_status ON messages (tenant, status, id);
 
 -- A campaign's list.
 CREATE INDEX messages_of_campaign ON messages (tenant, campaign, id) WHERE campaign IS NOT NULL;
@@ -73,7 +91,7 @@ CREATE INDEX messages_pending ON messages (id)
 WHERE direction = 'outbound' AND NOT held_by_batch AND status IN ('queued', 'retry', 'sending');
 
 -- The same, recipient by recipient.
-CREATE INDEX messages_waiting ON messages (session, recipient, priority, id)
+CREATE INDEX messages_waiting ON messages (recipient_key, priority, id)
 WHERE direction = 'outbound' AND NOT held_by_batch AND status IN ('queued', 'retry', 'sending');
 
 -- Attempts under way through a session.
@@ -84,9 +102,6 @@ CREATE INDEX messages_of_batch ON messages (batch, id) INCLUDE (status) WHERE ba
 
 -- What bulk requests hold back, in the order in which it is let in.
 CREATE INDEX messages_held ON messages (batch, id) WHERE held_by_batch;
-
--- Any part of a text or a number, tenant by tenant.
-CREATE INDEX messages_text ON messages USING gin (tenant, searchable(body, sender, recipient) gin_trgm_ops);
 
 -- Messages by their ids at the provider. What came in is kept once, however often the provider
 -- tells of it; of what went out an id may, should the provider repeat itself, name several.
@@ -112,14 +127,45 @@ CREATE TABLE message_events (
     failure_code   text,
     failure_detail text,
     PRIMARY KEY (message, number)
-);
+)
+PARTITION BY RANGE (message);
 
 -- When attempts through a session ended: what a limiter that lost its state counts from.
 CREATE TABLE attempts (
     session uuid   NOT NULL,
     at      bigint NOT NULL
-);
+)
+PARTITION BY RANGE (at);
 CREATE INDEX attempts_of_session ON attempts (session, at);
+
+-- How many messages of a tenant there are of each sort, hour by hour of their creation.
+CREATE TABLE message_counts (
+    tenant    uuid   NOT NULL,
+    -- The hour's first microsecond.
+    hour      bigint NOT NULL,
+    session   uuid   NOT NULL,
+    direction text   NOT NULL,
+    kind      text   NOT NULL,
+    status    text   NOT NULL,
+    messages  bigint NOT NULL,
+    PRIMARY KEY (tenant, hour, session, direction, kind, status)
+)
+WITH (fillfactor = 70);
+
+-- What came to these counts, or went from them, since they were last brought up to date: written
+-- in the transaction that changes the messages. Counting adds both up. Nobody waits for a row that
+-- another is changing, as all would for the counts themselves.
+CREATE TABLE message_count_changes (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant    uuid   NOT NULL,
+    hour      bigint NOT NULL,
+    session   uuid   NOT NULL,
+    direction text   NOT NULL,
+    kind      text   NOT NULL,
+    status    text   NOT NULL,
+    messages  bigint NOT NULL
+);
+CREATE INDEX message_count_changes_of_tenant ON message_count_changes (tenant);
 
 -- Bulk requests. Their messages name them; how far they have come is counted there.
 CREATE TABLE batches (

@@ -1,7 +1,7 @@
 -- Webhooks received.
 
 CREATE TABLE inbox (
-    id          uuid    NOT NULL CONSTRAINT inbox_id PRIMARY KEY,
+    id          uuid    NOT NULL PRIMARY KEY,
     tenant      uuid    NOT NULL,
     session     uuid    NOT NULL,
     event       text    NOT NULL,
@@ -13,7 +13,7 @@ CREATE TABLE inbox (
     -- The body as it was signed.
     payload     bytea   NOT NULL
 )
-WITH (fillfactor = 80);
+PARTITION BY RANGE (id);
 
 -- What is to be applied, in the order it came in.
 CREATE INDEX inbox_pending ON inbox (id) INCLUDE (due_at) WHERE status = 'pending';

@@ -33,15 +33,16 @@ struct Refused(String);
 /// What is there already, by the constraint that says so.
 fn repeated(constraint: &str) -> &'static str {
     match constraint {
-        "messages_id" => "message",
         "received_once" => "received message",
         "batches_id" => "bulk request",
-        "inbox_id" => "inbox entry",
         "tenants_id" => "tenant",
         "tenants_name" => "tenant name",
         "sessions_id" => "session",
         "sessions_name" => "session name",
         "sessions_place" => "session place",
+        // The others are of partitions, each of which has its own.
+        other if other.starts_with("messages_") => "message",
+        other if other.starts_with("inbox_") => "inbox entry",
         _ => "row",
     }
 }

@@ -24,6 +24,14 @@ pub enum OpenError {
         /// The code of the refusal.
         code: String,
     },
+    /// The role that tenants are served under is missing, and the user may not make it.
+    #[error("the role {role} is missing; somebody who may must run: {statements}")]
+    Role {
+        /// Its name.
+        role: String,
+        /// What makes it.
+        statements: String,
+    },
     /// The schema could not be brought to the newest version; it is as it was before the step.
     #[error("the schema could not be brought to its newest version")]
     Migration(#[source] BoxError),

@@ -1,14 +1,21 @@
 //! How to use a database.
 
+use std::str::FromStr;
 use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+
+use crate::named::is_schema;
+use crate::open_error::OpenError;
 
 /// How to use a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresOptions {
     /// The schema that everything is kept in, of lower-case letters, digits and `_`. Nothing
-    /// outside it is touched, but for the extension `pg_trgm` where the database lacks it.
+    /// outside it is touched, but for the extensions `pg_trgm` and `btree_gin`, where the database
+    /// lacks them, and the role `<schema>_tenant`.
     pub schema: String,
-    /// How many connections there may be.
+    /// How many connections there may be; four at the least.
     pub connections: u32,
     /// How long a call waits for a connection.
     pub acquire_timeout: Duration,
@@ -24,5 +31,23 @@ impl Default for PostgresOptions {
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+impl PostgresOptions {
+    pub(crate) fn connect(&self, url: &str) -> Result<PgConnectOptions, OpenError> {
+        if !is_schema(&self.schema) {
+            return Err(OpenError::Schema(self.schema.clone()));
+        }
+        let connect = PgConnectOptions::from_str(url).map_err(|_| OpenError::Address)?;
+        Ok(connect.application_name("messaging").options([
+            // Extensions may have been added to `public` by somebody else.
+            ("search_path", format!("{},public", self.schema)),
+            ("statement_timeout", self.statement_timeout.as_millis().to_string()),
+            // A node that was stopped in the middle of a transaction must not hold its locks for ever.
+            ("idle_in_transaction_session_timeout", "10s".to_owned()),
+            ("default_transaction_isolation", "read committed".to_owned()),
+            ("jit", "off".to_owned()),
+        ]))
     }
 }

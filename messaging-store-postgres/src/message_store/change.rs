@@ -1,13 +1,14 @@
 //! Finds messages, applies what happened to them, and writes them back: all that many callers ask
 //! for in one transaction, whose number of statements does not depend on how many they are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use messaging_core::domain::id::{MessageId, ProviderMessageId, SessionId};
 use messaging_core::domain::message::applied::ChangeEffect;
 use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageEvent, MessageRef, StatusChange,
 };
+use messaging_core::domain::status::Status;
 use messaging_core::ports::store_error::StoreError;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -17,8 +18,8 @@ use crate::named::{Stored, small};
 use crate::text;
 use crate::together::Fault;
 
-/// How many statements [`Opened::open`] and [`Opened::write`] send.
-pub(crate) const STATEMENTS: u64 = 3;
+/// Messages are counted by the hour of their creation.
+pub(crate) const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// Messages that are locked, to be changed and written back.
 #[derive(Default)]
@@ -28,6 +29,7 @@ pub(crate) struct Opened {
     lines: Vec<Line>,
     attempts: Vec<(SessionId, i64)>,
     names: Vec<(SessionId, ProviderMessageId, MessageId)>,
+    counts: CountChanges,
 }
 
 struct Open {
@@ -44,11 +46,11 @@ struct Line {
 
 impl Opened {
     /// Locks every message that a change names, in order of id, so that two transactions never
-    /// wait for one another.
+    /// wait for one another. Tells how many statements it took.
     pub(crate) async fn open(
         connection: &mut PgConnection,
-        changes: impl Iterator<Item = &StatusChange> + Clone,
-    ) -> Result<Self, Fault> {
+        changes: impl Iterator<Item = &'_ StatusChange> + Clone,
+    ) -> Result<(Self, u64), Fault> {
         let mut opened = Self::default();
         let named = changes.clone().filter_map(|change| match &change.message {
             MessageRef::Provider(session, id) => Some((session.0, text::kept(&id.0).into_owned())),
@@ -61,7 +63,9 @@ impl Opened {
                 MessageRef::Provider(..) => None,
             })
             .collect();
+        let mut statements = 0;
         if !names.is_empty() {
+            statements += 1;
             // Should the provider have given one id twice, the newer message.
             let found = sqlx::query!(
                 r#"
@@ -85,8 +89,11 @@ impl Opened {
                     .insert((SessionId(row.session), name), MessageId(row.message));
             }
         }
-        opened.lock(connection, ids).await?;
-        Ok(opened)
+        if !ids.is_empty() {
+            statements += 1;
+            opened.lock(connection, ids).await?;
+        }
+        Ok((opened, statements))
     }
 
     async fn lock(
@@ -97,21 +104,12 @@ impl Opened {
         ids.sort_unstable();
         ids.dedup();
         let rows: Vec<MessageRow> = query_messages!(
-            "FROM messages m WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR UPDATE",
+            "FROM messages m JOIN message_contents c ON c.message = m.id \
+             WHERE m.id = ANY($1::uuid[]) AND c.message = ANY($1) ORDER BY m.id FOR UPDATE OF m",
             &ids
         )
         .fetch_all(connection)
         .await?;
-        for row in rows {
-            let lines = row.lines;
-            let message = row.decode()?;
-            self.messages.insert(message.id, Open { message, lines, is_touched: false });
-        }
-        Ok(())
-    }
-
-    /// Takes messages that are locked already.
-    pub(crate) fn take(&mut self, rows: Vec<MessageRow>) -> Result<(), StoreError> {
         for row in rows {
             let lines = row.lines;
             let message = row.decode()?;
@@ -163,16 +161,18 @@ impl Opened {
         }
         match effect {
             ChangeEffect::Moved { from, .. } => {
+                self.counts.add(&open.message, from, -1);
+                self.counts.add(&open.message, open.message.status, 1);
                 ChangeOutcome::Moved { from, message: Box::new(open.message.clone()) }
             }
             _ => ChangeOutcome::Kept,
         }
     }
 
-    /// Writes back what was changed.
-    pub(crate) async fn write(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    /// Writes back what was changed. Tells how many statements it took.
+    pub(crate) async fn write(self, connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
         if self.lines.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let mut to = Touched::default();
         for open in self.messages.into_values().filter(|open| open.is_touched) {
@@ -190,6 +190,7 @@ impl Opened {
             names.names.push(text::kept(&name.0).into_owned());
             names.messages.push(message.0);
         }
+        let counts = self.counts.columns();
         sqlx::query!(
             r#"
             WITH history AS (
@@ -208,6 +209,14 @@ impl Opened {
                 SELECT session, name, message, false
                 FROM unnest($24::uuid[], $25::text[], $26::uuid[]) AS row (session, name, message)
                 ON CONFLICT DO NOTHING
+            ), counted AS (
+                INSERT INTO message_count_changes (
+                    tenant, hour, session, direction, kind, status, messages
+                )
+                SELECT * FROM unnest(
+                    $29::uuid[], $30::bigint[], $31::uuid[], $32::text[], $33::text[], $34::text[],
+                    $35::bigint[]
+                )
             )
             UPDATE messages m SET
                 status = row.status, attempts = row.attempts, generation = row.generation,
@@ -226,7 +235,8 @@ impl Opened {
                 failure_detail, updated_at, sent_at, delivered_at, read_at, failed_at,
                 provider_message_id, lines
             )
-            WHERE m.id = row.id
+            -- The second says the same once more, where it lets months be passed over.
+            WHERE m.id = row.id AND m.id = ANY($1)
             "#,
             &to.ids,
             &to.statuses as &[&str],
@@ -256,10 +266,17 @@ impl Opened {
             &names.messages,
             &to.provider_ids as &[Option<String>],
             &to.lines,
+            &counts.tenants,
+            &counts.hours,
+            &counts.sessions,
+            &counts.directions as &[&str],
+            &counts.kinds as &[&str],
+            &counts.statuses as &[&str],
+            &counts.messages,
         )
         .execute(connection)
         .await?;
-        Ok(())
+        Ok(1)
     }
 }
 
@@ -302,6 +319,61 @@ impl Touched {
         self.failed_at.push(message.failed_at.map(|at| at.as_micros()));
         self.provider_ids.push(message.provider_message_id.as_ref().map(|id| owned(id.as_str())));
         self.lines.push(lines);
+    }
+}
+
+/// By how much the number of messages of each sort has changed.
+#[derive(Default)]
+struct CountChanges(BTreeMap<Sort, i64>);
+
+/// A sort of messages that is counted by itself.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Sort {
+    tenant: Uuid,
+    hour: i64,
+    session: Uuid,
+    direction: &'static str,
+    kind: &'static str,
+    status: &'static str,
+}
+
+#[derive(Default)]
+struct CountColumns {
+    tenants: Vec<Uuid>,
+    hours: Vec<i64>,
+    sessions: Vec<Uuid>,
+    directions: Vec<&'static str>,
+    kinds: Vec<&'static str>,
+    statuses: Vec<&'static str>,
+    messages: Vec<i64>,
+}
+
+impl CountChanges {
+    fn add(&mut self, message: &Message, status: Status, by: i64) {
+        let created_at = message.created_at.as_micros();
+        let sort = Sort {
+            tenant: message.tenant.0,
+            hour: created_at - created_at % HOUR_MICROS,
+            session: message.session.0,
+            direction: message.direction.as_str(),
+            kind: message.content.kind().as_str(),
+            status: status.as_str(),
+        };
+        *self.0.entry(sort).or_default() += by;
+    }
+
+    fn columns(self) -> CountColumns {
+        let mut columns = CountColumns::default();
+        for (sort, messages) in self.0.into_iter().filter(|(_, messages)| *messages != 0) {
+            columns.tenants.push(sort.tenant);
+            columns.hours.push(sort.hour);
+            columns.sessions.push(sort.session);
+            columns.directions.push(sort.direction);
+            columns.kinds.push(sort.kind);
+            columns.statuses.push(sort.status);
+            columns.messages.push(messages);
+        }
+        columns
     }
 }
 

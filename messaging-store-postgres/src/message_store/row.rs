@@ -1,6 +1,6 @@
 //! A message as a row, and back.
 
-use messaging_core::domain::address::Address;
+use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::content::Content;
 use messaging_core::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
 use messaging_core::domain::message::{Direction, Message};
@@ -43,16 +43,17 @@ pub(crate) struct MessageRow {
     pub(crate) attachment: Option<String>,
 }
 
-/// `sqlx::query_as!` of whole messages: the columns are named once.
+/// `sqlx::query_as!` of whole messages, from `messages m` and `message_contents c`: the columns are
+/// named once.
 macro_rules! query_messages {
     ($tail:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             crate::message_store::row::MessageRow,
-            "SELECT m.id, m.tenant, m.session, m.batch, m.direction, m.sender, m.recipient, \
+            "SELECT m.id, m.tenant, m.session, m.batch, m.direction, c.sender, c.recipient, \
              m.priority, m.status, m.attempts, m.generation, m.held_by_batch, m.due_at, \
              m.failure_code, m.failure_detail, m.provider_message_id, m.created_at, m.updated_at, \
-             m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.lines, m.body, m.metadata, \
-             m.attachment " + $tail
+             m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.lines, c.body, c.metadata, \
+             c.attachment " + $tail
             $(, $argument)*
         )
     };
@@ -116,6 +117,7 @@ pub(crate) struct NewMessages {
     directions: Vec<&'static str>,
     senders: Vec<Option<String>>,
     recipients: Vec<Option<String>>,
+    recipient_keys: Vec<Option<i64>>,
     priorities: Vec<&'static str>,
     statuses: Vec<&'static str>,
     attempts: Vec<i32>,
@@ -156,10 +158,10 @@ impl NewMessages {
             ($($column:ident)*) => { $(self.$column.extend_from_slice(&other.$column);)* };
         }
         extend!(
-            ids tenants sessions batches directions senders recipients priorities statuses attempts
-            generations held due_at failure_codes failure_details provider_ids created_at
-            updated_at sent_at delivered_at read_at failed_at kinds campaigns bodies metadata
-            attachments
+            ids tenants sessions batches directions senders recipients recipient_keys priorities
+            statuses attempts generations held due_at failure_codes failure_details provider_ids
+            created_at updated_at sent_at delivered_at read_at failed_at kinds campaigns bodies
+            metadata attachments
         );
     }
 
@@ -178,6 +180,7 @@ impl NewMessages {
         self.directions.push(message.direction.as_str());
         self.senders.push(message.from.as_ref().map(|from| owned(from.as_str())));
         self.recipients.push(message.to.as_ref().map(|to| owned(to.as_str())));
+        self.recipient_keys.push(message.queue_item().map(|item| key(item.recipient)));
         self.priorities.push(message.priority.as_str());
         self.statuses.push(message.status.as_str());
         self.attempts.push(small(message.attempts));
@@ -201,6 +204,11 @@ impl NewMessages {
         Ok(())
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
     /// Writes all, in one statement. The first line of each one's history follows with the second.
     pub(crate) async fn insert(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         sqlx::query!(
@@ -208,28 +216,44 @@ impl NewMessages {
             WITH new AS (
                 SELECT * FROM unnest(
                     $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
-                    $7::text[], $8::text[], $9::text[], $10::int[], $11::int[], $12::bool[],
-                    $13::bigint[], $14::text[], $15::text[], $16::text[], $17::bigint[],
+                    $7::text[], $8::bigint[], $9::text[], $10::text[], $11::int[], $12::int[],
+                    $13::bool[], $14::bigint[], $15::text[], $16::text[], $17::text[],
                     $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[],
-                    $23::text[], $24::text[], $25::text[], $26::text[], $27::text[]
+                    $23::bigint[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[]
                 ) AS row (
-                    id, tenant, session, batch, direction, sender, recipient, priority, status,
-                    attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
-                    provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                    failed_at, kind, campaign, body, metadata, attachment
+                    id, tenant, session, batch, direction, sender, recipient, recipient_key,
+                    priority, status, attempts, generation, held_by_batch, due_at, failure_code,
+                    failure_detail, provider_message_id, created_at, updated_at, sent_at,
+                    delivered_at, read_at, failed_at, kind, campaign, body, metadata, attachment
                 )
             ), named AS (
                 INSERT INTO provider_ids (session, provider_message_id, message, inbound)
                 SELECT session, provider_message_id, id, direction = 'inbound' FROM new
                 WHERE provider_message_id IS NOT NULL
+            ), said AS (
+                INSERT INTO message_contents (
+                    message, tenant, sender, recipient, body, metadata, attachment
+                )
+                SELECT id, tenant, sender, recipient, body, metadata, attachment FROM new
+            ), counted AS (
+                INSERT INTO message_count_changes (
+                    tenant, hour, session, direction, kind, status, messages
+                )
+                SELECT tenant, created_at - created_at % 3600000000, session, direction, kind,
+                    status, count(*)
+                FROM new GROUP BY 1, 2, 3, 4, 5, 6
             )
             INSERT INTO messages (
-                id, tenant, session, batch, direction, sender, recipient, priority, status,
-                attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
+                id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
+                status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                 provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                failed_at, kind, campaign, body, metadata, attachment
+                failed_at
             )
-            SELECT * FROM new
+            SELECT id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
+                status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
+                provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
+                failed_at
+            FROM new
             "#,
             &self.ids,
             &self.tenants,
@@ -238,6 +262,7 @@ impl NewMessages {
             &self.directions as &[&str],
             &self.senders as &[Option<String>],
             &self.recipients as &[Option<String>],
+            &self.recipient_keys as &[Option<i64>],
             &self.priorities as &[&str],
             &self.statuses as &[&str],
             &self.attempts,
@@ -263,6 +288,11 @@ impl NewMessages {
         .await?;
         Ok(())
     }
+}
+
+/// A recipient's key as its column holds it: PostgreSQL's numbers have a sign.
+pub(crate) fn key(key: RecipientKey) -> i64 {
+    key.0.cast_signed()
 }
 
 /// Whether a message came in.

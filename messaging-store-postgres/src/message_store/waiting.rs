@@ -1,6 +1,6 @@
 //! What waits to be sent, in the form a queue takes.
 
-use messaging_core::domain::address::{Address, RecipientKey};
+use messaging_core::domain::address::RecipientKey;
 use messaging_core::domain::id::{MessageId, SessionId, TenantId};
 use messaging_core::domain::message::QueueItem;
 use messaging_core::ports::store_error::{BoxError, StoreError};
@@ -9,14 +9,13 @@ use uuid::Uuid;
 
 use crate::error::store_error;
 use crate::named::{Stored, decode_all, instant, named};
-use crate::text;
 
 /// What [`QueueItem`] is read from.
 pub(super) struct Waiting {
     pub(super) id: Uuid,
     pub(super) tenant: Uuid,
     pub(super) session: Uuid,
-    pub(super) recipient: String,
+    pub(super) recipient_key: i64,
     pub(super) priority: String,
     pub(super) due_at: i64,
 }
@@ -30,13 +29,11 @@ impl Stored for Waiting {
     }
 
     fn read(self) -> Result<QueueItem, BoxError> {
-        let session = SessionId(self.session);
-        let recipient = Address::from_stored(&text::given(self.recipient));
         Ok(QueueItem {
             message: MessageId(self.id),
             tenant: TenantId(self.tenant),
-            session,
-            recipient: RecipientKey::of(session, &recipient),
+            session: SessionId(self.session),
+            recipient: RecipientKey(self.recipient_key.cast_unsigned()),
             priority: named(&self.priority)?,
             due_at: instant(self.due_at)?,
         })
@@ -52,10 +49,10 @@ pub(super) async fn pending(
     let rows = sqlx::query_as!(
         Waiting,
         r#"
-        SELECT id, tenant, session, recipient AS "recipient!", priority, due_at
+        SELECT id, tenant, session, recipient_key AS "recipient_key!", priority, due_at
         FROM messages
         WHERE id > $1 AND direction = 'outbound' AND NOT held_by_batch
-            AND status IN ('queued', 'retry', 'sending') AND recipient IS NOT NULL
+            AND status IN ('queued', 'retry', 'sending') AND recipient_key IS NOT NULL
         ORDER BY id LIMIT $2
         "#,
         after.map_or(Uuid::nil(), |id| id.0),
@@ -78,7 +75,7 @@ pub(super) async fn behind(
     let rows = sqlx::query!(
         r#"
         SELECT own.id AS "own!", first.id AS "id!", first.tenant AS "tenant!",
-            first.session AS "session!", first.recipient AS "recipient!",
+            first.session AS "session!", first.recipient_key AS "recipient_key!",
             first.priority AS "priority!", first.due_at AS "due_at!"
         FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, place)
         JOIN messages own ON own.id = asked.id
@@ -86,9 +83,9 @@ pub(super) async fn behind(
             SELECT before.*
             FROM (VALUES (1, 'high'), (2, 'normal'), (3, 'low')) AS urgency (rank, name)
             CROSS JOIN LATERAL (
-                SELECT m.id, m.tenant, m.session, m.recipient, m.priority, m.due_at
+                SELECT m.id, m.tenant, m.session, m.recipient_key, m.priority, m.due_at
                 FROM messages m
-                WHERE m.session = own.session AND m.recipient = own.recipient
+                WHERE m.recipient_key = own.recipient_key
                     AND m.priority = urgency.name AND m.id < own.id
                     AND m.direction = 'outbound' AND NOT m.held_by_batch
                     AND m.status IN ('queued', 'retry', 'sending')
@@ -111,7 +108,7 @@ pub(super) async fn behind(
                 id: row.id,
                 tenant: row.tenant,
                 session: row.session,
-                recipient: row.recipient,
+                recipient_key: row.recipient_key,
                 priority: row.priority,
                 due_at: row.due_at,
             };

@@ -1,0 +1,209 @@
+//! Messages and bulk requests on PostgreSQL. Each file below holds the statements of one concern.
+
+mod bulk;
+pub(crate) mod change;
+mod history;
+mod hours;
+mod list;
+pub(crate) mod row;
+mod statistics;
+mod waiting;
+
+use async_trait::async_trait;
+use messaging_core::domain::batch::{Batch, BatchProgress};
+use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
+use messaging_core::domain::id::{BatchId, MessageId, SessionId, TenantId};
+use messaging_core::domain::message::{
+    ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
+};
+use messaging_core::domain::statistics::{Statistics, StatisticsRange};
+use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::store_error::StoreError;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::error::store_error;
+use crate::message_store::change::Opened;
+use crate::message_store::row::{MessageRow, NewMessages, query_messages};
+use crate::named::{Stored, decode_all};
+use crate::store::PostgresStore;
+use crate::together::{Fault, Work};
+
+/// New messages of many callers.
+pub(crate) struct Inserts(pub(crate) PgPool);
+
+#[async_trait]
+impl Work for Inserts {
+    type Request = NewMessages;
+    type Answer = ();
+
+    async fn run(&self, requests: &[NewMessages]) -> Result<(Vec<()>, u64), Fault> {
+        let mut connection = self.0.acquire().await?;
+        match requests {
+            [alone] => alone.insert(&mut connection).await?,
+            many => {
+                let mut all = NewMessages::default();
+                many.iter().for_each(|each| all.extend(each));
+                all.insert(&mut connection).await?;
+            }
+        }
+        Ok((vec![(); requests.len()], 1))
+    }
+}
+
+/// Changes of many callers.
+pub(crate) struct Changes(pub(crate) PgPool);
+
+#[async_trait]
+impl Work for Changes {
+    type Request = Vec<StatusChange>;
+    type Answer = Vec<ChangeOutcome>;
+
+    async fn run(
+        &self,
+        requests: &[Vec<StatusChange>],
+    ) -> Result<(Vec<Vec<ChangeOutcome>>, u64), Fault> {
+        let mut transaction = self.0.begin().await?;
+        let changes = requests.iter().flatten();
+        let (mut opened, mut statements) = Opened::open(&mut transaction, changes).await?;
+        let outcomes = requests
+            .iter()
+            .map(|changes| changes.iter().map(|change| opened.apply(change)).collect())
+            .collect();
+        statements += opened.write(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok((outcomes, statements + 2))
+    }
+}
+
+#[async_trait]
+impl MessageStore for PostgresStore {
+    async fn insert(&self, messages: &[Message]) -> Result<(), StoreError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.inserts().ask(NewMessages::of(messages)?).await
+    }
+
+    async fn insert_batch(&self, batch: &Batch, messages: &[Message]) -> Result<(), StoreError> {
+        bulk::insert(self.pool(), batch, &NewMessages::of(messages)?).await
+    }
+
+    async fn change(&self, changes: &[StatusChange]) -> Result<Vec<ChangeOutcome>, StoreError> {
+        if changes.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.changes().ask(changes.to_vec()).await
+    }
+
+    async fn find(&self, tenant: TenantId, id: MessageId) -> Result<Option<Message>, StoreError> {
+        let row = query_messages!(
+            "FROM messages m JOIN message_contents c ON c.message = m.id \
+             WHERE m.id = $1 AND c.message = $1 AND m.tenant = $2",
+            id.0,
+            tenant.0
+        )
+        .fetch_optional(&mut *self.of_tenant(tenant).await?)
+        .await
+        .map_err(store_error)?;
+        row.map(Stored::decode).transpose()
+    }
+
+    async fn load(&self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let rows: Vec<MessageRow> = query_messages!(
+            "FROM messages m JOIN message_contents c ON c.message = m.id \
+             WHERE m.id = ANY($1::uuid[]) AND c.message = ANY($1)",
+            &ids
+        )
+        .fetch_all(self.pool())
+        .await
+        .map_err(store_error)?;
+        decode_all(rows)
+    }
+
+    async fn list(
+        &self,
+        tenant: TenantId,
+        filter: &MessageFilter,
+        portion: Portion,
+    ) -> Result<MessagePage, StoreError> {
+        list::list(&mut *self.of_tenant(tenant).await?, tenant, filter, portion).await
+    }
+
+    async fn events(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+    ) -> Result<Option<Vec<MessageEvent>>, StoreError> {
+        let Some(message) = self.find(tenant, id).await? else { return Ok(None) };
+        history::of(&mut *self.of_tenant(tenant).await?, &message).await.map(Some)
+    }
+
+    async fn statistics(
+        &self,
+        tenant: TenantId,
+        range: &StatisticsRange,
+    ) -> Result<Statistics, StoreError> {
+        statistics::count(&mut *self.of_tenant(tenant).await?, tenant, range).await
+    }
+
+    async fn find_batch(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+    ) -> Result<Option<BatchProgress>, StoreError> {
+        bulk::progress(&mut *self.of_tenant(tenant).await?, tenant, id).await
+    }
+
+    async fn cancel_batch(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+        now: Timestamp,
+    ) -> Result<Option<Vec<MessageId>>, StoreError> {
+        bulk::cancel(self.pool(), tenant, id, now).await
+    }
+
+    async fn release_from_batch(&self, batch: BatchId) -> Result<Vec<QueueItem>, StoreError> {
+        bulk::release(self.pool(), batch).await
+    }
+
+    async fn batches_holding(
+        &self,
+        after: Option<BatchId>,
+        limit: u32,
+    ) -> Result<Vec<BatchId>, StoreError> {
+        bulk::holding(self.pool(), after, limit).await
+    }
+
+    async fn pending(
+        &self,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<QueueItem>, StoreError> {
+        waiting::pending(self.pool(), after, limit).await
+    }
+
+    async fn behind(&self, ids: &[MessageId]) -> Result<Vec<(MessageId, QueueItem)>, StoreError> {
+        waiting::behind(self.pool(), ids).await
+    }
+
+    async fn attempts_since(
+        &self,
+        session: SessionId,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Timestamp>, StoreError> {
+        history::attempts(self.pool(), session, since, now).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query!("UPDATE pulse SET beat = beat + 1")
+            .execute(self.pool())
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+}

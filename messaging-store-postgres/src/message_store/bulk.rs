@@ -1,0 +1,244 @@
+//! Bulk requests: how far they have come, what they hold back, what they let in.
+//!
+//! Whoever changes how many messages a request has in the queue locks the request first, so that
+//! two nodes do not both fill the same room.
+
+use std::collections::BTreeMap;
+
+use messaging_core::domain::batch::{Batch, BatchProgress};
+use messaging_core::domain::id::{BatchId, MessageId, SessionId, TenantId};
+use messaging_core::domain::message::{ChangeOutcome, MessageRef, QueueItem, StatusChange};
+use messaging_core::domain::status::StatusEvent;
+use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::store_error::{BoxError, StoreError};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::error::store_error;
+use crate::message_store::change::Opened;
+use crate::message_store::row::NewMessages;
+use crate::message_store::waiting::Waiting;
+use crate::named::{
+    BadColumn, Stored, count, decode_all, instant, named, optional_instant, small,
+};
+use crate::together::Fault;
+
+struct BatchRow {
+    id: Uuid,
+    tenant: Uuid,
+    session: Uuid,
+    batch_size: i32,
+    accepted: i32,
+    rejected: i32,
+    created_at: i64,
+    cancelled_at: Option<i64>,
+}
+
+impl Stored for BatchRow {
+    type Value = Batch;
+    const ENTITY: &'static str = "bulk request";
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn read(self) -> Result<Batch, BoxError> {
+        let number = |number, column| u32::try_from(number).map_err(|_| BadColumn(column));
+        Ok(Batch {
+            id: BatchId(self.id),
+            tenant: TenantId(self.tenant),
+            session: SessionId(self.session),
+            batch_size: number(self.batch_size, "batch_size")?,
+            accepted: number(self.accepted, "accepted")?,
+            rejected: number(self.rejected, "rejected")?,
+            created_at: instant(self.created_at)?,
+            cancelled_at: optional_instant(self.cancelled_at)?,
+        })
+    }
+}
+
+/// Keeps a bulk request and its messages.
+pub(super) async fn insert(
+    pool: &PgPool,
+    batch: &Batch,
+    messages: &NewMessages,
+) -> Result<(), StoreError> {
+    let insert = async {
+        let mut transaction = pool.begin().await?;
+        sqlx::query!(
+            "INSERT INTO batches (
+                 id, tenant, session, batch_size, accepted, rejected, created_at, cancelled_at
+             ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            batch.id.0,
+            batch.tenant.0,
+            batch.session.0,
+            small(batch.batch_size),
+            small(batch.accepted),
+            small(batch.rejected),
+            batch.created_at.as_micros(),
+            batch.cancelled_at.map(|at| at.as_micros()),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        messages.insert(&mut transaction).await?;
+        transaction.commit().await
+    };
+    insert.await.map_err(store_error)
+}
+
+/// One tenant's bulk request and where its messages stand.
+pub(super) async fn progress(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    id: BatchId,
+) -> Result<Option<BatchProgress>, StoreError> {
+    let row = sqlx::query_as!(
+        BatchRow,
+        "SELECT id, tenant, session, batch_size, accepted, rejected, created_at, cancelled_at
+         FROM batches WHERE id = $1 AND tenant = $2",
+        id.0,
+        tenant.0,
+    )
+    .fetch_optional(&mut *connection)
+    .await
+    .map_err(store_error)?;
+    let Some(row) = row else { return Ok(None) };
+    let batch = row.decode()?;
+    let counts = sqlx::query!(
+        r#"SELECT status, count(*) AS "messages!" FROM messages WHERE batch = $1 GROUP BY status"#,
+        id.0,
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(store_error)?;
+    let by_status: Result<BTreeMap<_, _>, BoxError> = counts
+        .iter()
+        .map(|each| Ok((named(&each.status)?, count(each.messages, "messages")?)))
+        .collect();
+    let by_status =
+        by_status.map_err(|source| StoreError::corrupt(BatchRow::ENTITY, id, source))?;
+    Ok(Some(BatchProgress { batch, by_status }))
+}
+
+/// Cancels what of one tenant's bulk request still waits, and marks it cancelled.
+pub(super) async fn cancel(
+    pool: &PgPool,
+    tenant: TenantId,
+    id: BatchId,
+    now: Timestamp,
+) -> Result<Option<Vec<MessageId>>, StoreError> {
+    let cancel = async {
+        let mut transaction = pool.begin().await?;
+        let is_there = sqlx::query!(
+            "UPDATE batches SET cancelled_at = coalesce(cancelled_at, $3)
+             WHERE id = $1 AND tenant = $2",
+            id.0,
+            tenant.0,
+            now.as_micros(),
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected()
+            > 0;
+        if !is_there {
+            return Ok(None);
+        }
+        let waiting = sqlx::query_scalar!(
+            "SELECT id FROM messages
+             WHERE batch = $1 AND status IN ('queued', 'retry') ORDER BY id",
+            id.0,
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        let cancels: Vec<StatusChange> = waiting
+            .into_iter()
+            .map(|id| {
+                StatusChange::new(MessageRef::Id(MessageId(id)), StatusEvent::Cancel, now)
+            })
+            .collect();
+        let (mut opened, _) = Opened::open(&mut transaction, cancels.iter()).await?;
+        let mut moved = Vec::with_capacity(cancels.len());
+        for cancel in &cancels {
+            // One whose attempt began before it was locked is refused, and stays.
+            if let ChangeOutcome::Moved { message, .. } = opened.apply(cancel) {
+                moved.push(message.id);
+            }
+        }
+        opened.write(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok::<_, Fault>(Some(moved))
+    };
+    Ok(cancel.await?)
+}
+
+/// Lets as many held messages in as there is room for.
+pub(super) async fn release(pool: &PgPool, id: BatchId) -> Result<Vec<QueueItem>, StoreError> {
+    let release = async {
+        let mut transaction = pool.begin().await?;
+        let batch_size =
+            sqlx::query_scalar!("SELECT batch_size FROM batches WHERE id = $1 FOR UPDATE", id.0)
+                .fetch_optional(&mut *transaction)
+                .await?;
+        let Some(batch_size) = batch_size else { return Ok(Vec::new()) };
+        // In a statement after the lock, which so sees what its holder before had let in.
+        let rows = sqlx::query_as!(
+            Waiting,
+            r#"
+            WITH room AS (
+                SELECT greatest($2 - count(*), 0) AS messages FROM messages
+                WHERE batch = $1 AND NOT held_by_batch
+                    AND status IN ('queued', 'retry', 'sending')
+            ), next AS (
+                SELECT id FROM messages WHERE batch = $1 AND held_by_batch
+                ORDER BY id LIMIT (SELECT messages FROM room) FOR UPDATE
+            ), let_in AS (
+                UPDATE messages m SET held_by_batch = false
+                FROM next WHERE m.id = next.id
+                RETURNING m.id, m.tenant, m.session, m.recipient_key, m.priority, m.due_at
+            )
+            SELECT id, tenant, session, recipient_key AS "recipient_key!", priority, due_at
+            FROM let_in WHERE recipient_key IS NOT NULL ORDER BY id
+            "#,
+            id.0,
+            i64::from(batch_size),
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(rows)
+    };
+    decode_all(release.await.map_err(store_error)?)
+}
+
+/// Bulk requests that hold messages back, in order of id.
+///
+/// Goes from one to the next in the index, so a request that holds thousands costs one step.
+pub(super) async fn holding(
+    pool: &PgPool,
+    after: Option<BatchId>,
+    limit: u32,
+) -> Result<Vec<BatchId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"
+        WITH RECURSIVE holding (batch) AS (
+            (
+                SELECT batch FROM messages WHERE held_by_batch AND batch > $1
+                ORDER BY batch LIMIT 1
+            )
+            UNION ALL
+            SELECT (
+                SELECT m.batch FROM messages m WHERE m.held_by_batch AND m.batch > holding.batch
+                ORDER BY m.batch LIMIT 1
+            )
+            FROM holding WHERE holding.batch IS NOT NULL
+        )
+        SELECT batch AS "batch!" FROM holding WHERE batch IS NOT NULL LIMIT $2
+        "#,
+        after.map_or(Uuid::nil(), |id| id.0),
+        i64::from(limit),
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(store_error)?;
+    Ok(ids.into_iter().map(BatchId).collect())
+}

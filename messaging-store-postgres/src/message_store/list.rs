@@ -1,0 +1,253 @@
+//! A tenant's messages, filtered, in portions.
+//!
+//! The conditions of a filter are all in the text of a statement, and those that are not asked for
+//! compare a parameter that is NULL. The statements are planned anew each time: only so does the
+//! planner see which conditions there are, and which index serves them.
+
+use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
+use messaging_core::domain::id::TenantId;
+use messaging_core::ports::store_error::StoreError;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::error::store_error;
+use crate::message_store::row::{MessageRow, query_messages};
+use crate::message_store::statistics;
+use crate::named::decode_all;
+use crate::text;
+
+/// A filter as statements take it.
+struct Asked {
+    session: Option<Uuid>,
+    batch: Option<Uuid>,
+    direction: Option<&'static str>,
+    status: Option<&'static str>,
+    from: Option<i64>,
+    to: Option<i64>,
+    campaign: Option<String>,
+    /// What a text must be like, and what it must contain, in lower case: the index knows the
+    /// former, and the latter has the last word.
+    search: Option<Search>,
+}
+
+struct Search {
+    pattern: String,
+    text: String,
+}
+
+impl Asked {
+    fn by(filter: &MessageFilter) -> Self {
+        Self {
+            session: filter.session.map(|session| session.0),
+            batch: filter.batch.map(|batch| batch.0),
+            direction: filter.direction.map(|direction| direction.as_str()),
+            status: filter.status.map(|status| status.as_str()),
+            from: filter.from.map(|from| from.as_micros()),
+            to: filter.to.map(|to| to.as_micros()),
+            campaign: filter.campaign.as_deref().map(|name| text::kept(name).into_owned()),
+            search: filter.search.as_deref().map(Search::of),
+        }
+    }
+
+    /// Whether the counts that are kept tell how many there are.
+    fn is_counted(&self) -> bool {
+        self.batch.is_none() && self.campaign.is_none() && self.search.is_none()
+    }
+}
+
+impl Search {
+    fn of(search: &str) -> Self {
+        let text = text::kept(&search.to_ascii_lowercase()).into_owned();
+        let mut pattern = String::with_capacity(text.len() + 2);
+        pattern.push('%');
+        for character in text.chars() {
+            if matches!(character, '%' | '_' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(character);
+        }
+        pattern.push('%');
+        Self { pattern, text }
+    }
+}
+
+/// One portion of a tenant's messages, newest first, and how many there are in all.
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    filter: &MessageFilter,
+    portion: Portion,
+) -> Result<MessagePage, StoreError> {
+    let asked = Asked::by(filter);
+    let total = if asked.is_counted() {
+        statistics::total(connection, tenant, filter).await?
+    } else if let Some(search) = &asked.search {
+        count_found(connection, tenant, &asked, search).await?
+    } else {
+        count(connection, tenant, &asked).await?
+    };
+    let (limit, offset, older_than) = match portion {
+        Portion::Page { page, limit } => {
+            (limit, i64::from(page.saturating_sub(1)) * i64::from(limit), None)
+        }
+        Portion::OlderThan { message, limit } => (limit, 0, Some(message.0)),
+    };
+    // One more than asked for tells whether there are older ones.
+    let window = Window { older_than, limit: i64::from(limit) + 1, offset };
+    let rows = match &asked.search {
+        Some(search) => page_found(connection, tenant, &asked, search, window).await,
+        None => page(connection, tenant, &asked, window).await,
+    };
+    let mut messages = decode_all(rows.map_err(store_error)?)?;
+    let has_more = messages.len() > limit as usize;
+    messages.truncate(limit as usize);
+    Ok(MessagePage { messages, total, has_more })
+}
+
+struct Window {
+    older_than: Option<Uuid>,
+    limit: i64,
+    offset: i64,
+}
+
+async fn page(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    asked: &Asked,
+    window: Window,
+) -> Result<Vec<MessageRow>, sqlx::Error> {
+    query_messages!(
+        "FROM (
+             SELECT * FROM messages
+             WHERE tenant = $1 AND ($2::uuid IS NULL OR session = $2)
+                 AND ($3::uuid IS NULL OR batch = $3) AND ($4::text IS NULL OR direction = $4)
+                 AND ($5::text IS NULL OR status = $5)
+                 AND ($6::bigint IS NULL OR created_at >= $6)
+                 AND ($7::bigint IS NULL OR created_at <= $7)
+                 AND ($8::text IS NULL OR campaign = $8) AND ($9::uuid IS NULL OR id < $9)
+             ORDER BY id DESC LIMIT $10 OFFSET $11
+         ) AS m
+         JOIN message_contents c ON c.message = m.id
+         ORDER BY m.id DESC",
+        tenant.0,
+        asked.session,
+        asked.batch,
+        asked.direction,
+        asked.status,
+        asked.from,
+        asked.to,
+        asked.campaign.as_deref(),
+        window.older_than,
+        window.limit,
+        window.offset,
+    )
+    .persistent(false)
+    .fetch_all(connection)
+    .await
+}
+
+async fn page_found(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    asked: &Asked,
+    search: &Search,
+    window: Window,
+) -> Result<Vec<MessageRow>, sqlx::Error> {
+    query_messages!(
+        "FROM (
+             SELECT m.* FROM messages_like($12) AS found (id)
+             JOIN messages m ON m.id = found.id
+             JOIN message_contents c ON c.message = m.id
+             WHERE m.tenant = $1 AND ($2::uuid IS NULL OR m.session = $2)
+                 AND ($3::uuid IS NULL OR m.batch = $3) AND ($4::text IS NULL OR m.direction = $4)
+                 AND ($5::text IS NULL OR m.status = $5)
+                 AND ($6::bigint IS NULL OR m.created_at >= $6)
+                 AND ($7::bigint IS NULL OR m.created_at <= $7)
+                 AND ($8::text IS NULL OR m.campaign = $8) AND ($9::uuid IS NULL OR m.id < $9)
+                 AND strpos(searchable(c.body, c.sender, c.recipient), $13) > 0
+             ORDER BY m.id DESC LIMIT $10 OFFSET $11
+         ) AS m
+         JOIN message_contents c ON c.message = m.id
+         ORDER BY m.id DESC",
+        tenant.0,
+        asked.session,
+        asked.batch,
+        asked.direction,
+        asked.status,
+        asked.from,
+        asked.to,
+        asked.campaign.as_deref(),
+        window.older_than,
+        window.limit,
+        window.offset,
+        search.pattern,
+        search.text,
+    )
+    .persistent(false)
+    .fetch_all(connection)
+    .await
+}
+
+async fn count(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    asked: &Asked,
+) -> Result<u64, StoreError> {
+    let total = sqlx::query_scalar!(
+        r#"
+        SELECT count(*) AS "total!" FROM messages
+        WHERE tenant = $1 AND ($2::uuid IS NULL OR session = $2)
+            AND ($3::uuid IS NULL OR batch = $3) AND ($4::text IS NULL OR direction = $4)
+            AND ($5::text IS NULL OR status = $5)
+            AND ($6::bigint IS NULL OR created_at >= $6)
+            AND ($7::bigint IS NULL OR created_at <= $7) AND ($8::text IS NULL OR campaign = $8)
+        "#,
+        tenant.0,
+        asked.session,
+        asked.batch,
+        asked.direction,
+        asked.status,
+        asked.from,
+        asked.to,
+        asked.campaign.as_deref(),
+    )
+    .persistent(false)
+    .fetch_one(connection)
+    .await
+    .map_err(store_error)?;
+    Ok(u64::try_from(total).unwrap_or_default())
+}
+
+async fn count_found(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    asked: &Asked,
+    search: &Search,
+) -> Result<u64, StoreError> {
+    let total = sqlx::query_scalar!(
+        r#"
+        SELECT count(*) AS "total!" FROM messages_like($9) AS found (id)
+        JOIN messages m ON m.id = found.id
+        WHERE m.tenant = $1 AND ($2::uuid IS NULL OR m.session = $2)
+            AND ($3::uuid IS NULL OR m.batch = $3) AND ($4::text IS NULL OR m.direction = $4)
+            AND ($5::text IS NULL OR m.status = $5)
+            AND ($6::bigint IS NULL OR m.created_at >= $6)
+            AND ($7::bigint IS NULL OR m.created_at <= $7)
+            AND ($8::text IS NULL OR m.campaign = $8)
+        "#,
+        tenant.0,
+        asked.session,
+        asked.batch,
+        asked.direction,
+        asked.status,
+        asked.from,
+        asked.to,
+        asked.campaign.as_deref(),
+        search.pattern,
+    )
+    .persistent(false)
+    .fetch_one(connection)
+    .await
+    .map_err(store_error)?;
+    Ok(u64::try_from(total).unwrap_or_default())
+}

@@ -1,0 +1,264 @@
+//! Sessions on PostgreSQL.
+
+use async_trait::async_trait;
+use messaging_core::domain::address::Address;
+use messaging_core::domain::id::{SessionId, TenantId};
+use messaging_core::domain::session::{
+    Census, ProviderSession, Session, SessionPatch, SessionStatus,
+};
+use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::session_store::SessionStore;
+use messaging_core::ports::store_error::{BoxError, StoreError};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+use crate::error::store_error;
+use crate::named::{Stored, count, decode_all, instant, named};
+use crate::store::PostgresStore;
+use crate::text;
+
+struct SessionRow {
+    id: Uuid,
+    tenant: Uuid,
+    name: String,
+    server: String,
+    server_name: String,
+    adopted: bool,
+    status: String,
+    status_at: i64,
+    own_address: Option<String>,
+    on_rate_limit: String,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl Stored for SessionRow {
+    type Value = Session;
+    const ENTITY: &'static str = "session";
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn read(self) -> Result<Session, BoxError> {
+        Ok(Session {
+            id: SessionId(self.id),
+            tenant: TenantId(self.tenant),
+            name: text::given(self.name),
+            place: place(self.server, self.server_name),
+            adopted: self.adopted,
+            status: named(&self.status)?,
+            status_at: instant(self.status_at)?,
+            own_address: self.own_address.map(|kept| Address::from_stored(&text::given(kept))),
+            on_rate_limit: named(&self.on_rate_limit)?,
+            created_at: instant(self.created_at)?,
+            updated_at: instant(self.updated_at)?,
+        })
+    }
+}
+
+fn place(server: String, name: String) -> ProviderSession {
+    ProviderSession { server: text::given(server), name: text::given(name) }
+}
+
+/// `sqlx::query_as!` of whole sessions: the columns are named once. Between `$head` and `$tail`
+/// they are selected or returned.
+macro_rules! query_sessions {
+    ($head:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            SessionRow,
+            $head + " s.id, s.tenant, s.name, s.server, s.server_name, s.adopted, s.status, \
+             s.status_at, s.own_address, s.on_rate_limit, s.created_at, s.updated_at " + $tail
+            $(, $argument)*
+        )
+    };
+}
+
+fn one(row: Result<Option<SessionRow>, sqlx::Error>) -> Result<Option<Session>, StoreError> {
+    row.map_err(store_error)?.map(Stored::decode).transpose()
+}
+
+/// Records a session's state unless a later one is known. Gives the status before, where it was
+/// recorded.
+pub(crate) async fn record_status(
+    connection: impl PgExecutor<'_>,
+    id: SessionId,
+    status: SessionStatus,
+    at: Timestamp,
+    own_address: Option<&Address>,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "WITH before AS (SELECT id, status FROM sessions WHERE id = $1 FOR UPDATE)
+         UPDATE sessions s SET status = $2, status_at = $3,
+             own_address = coalesce($4, s.own_address), updated_at = greatest(s.updated_at, $3)
+         FROM before WHERE s.id = before.id AND s.status_at <= $3
+         RETURNING before.status",
+        id.0,
+        status.as_str(),
+        at.as_micros(),
+        own_address.map(|address| text::kept(address.as_str()).into_owned()),
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+#[async_trait]
+impl SessionStore for PostgresStore {
+    async fn insert(&self, session: &Session) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO sessions (
+                 id, tenant, name, server, server_name, adopted, status, status_at, own_address,
+                 on_rate_limit, created_at, updated_at
+             ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            session.id.0,
+            session.tenant.0,
+            &*text::kept(&session.name),
+            &*text::kept(&session.place.server),
+            &*text::kept(&session.place.name),
+            session.adopted,
+            session.status.as_str(),
+            session.status_at.as_micros(),
+            session.own_address.as_ref().map(|own| text::kept(own.as_str()).into_owned()),
+            session.on_rate_limit.as_str(),
+            session.created_at.as_micros(),
+            session.updated_at.as_micros(),
+        )
+        .execute(self.pool())
+        .await
+        .map_err(store_error)?;
+        Ok(())
+    }
+
+    async fn find(&self, tenant: TenantId, id: SessionId) -> Result<Option<Session>, StoreError> {
+        one(query_sessions!(
+            "SELECT",
+            "FROM sessions s WHERE s.id = $1 AND s.tenant = $2",
+            id.0,
+            tenant.0
+        )
+        .fetch_optional(&mut *self.of_tenant(tenant).await?)
+        .await)
+    }
+
+    async fn find_named(
+        &self,
+        tenant: TenantId,
+        name: &str,
+    ) -> Result<Option<Session>, StoreError> {
+        one(query_sessions!(
+            "SELECT",
+            "FROM sessions s WHERE s.tenant = $1 AND s.name = $2",
+            tenant.0,
+            &*text::kept(name)
+        )
+        .fetch_optional(&mut *self.of_tenant(tenant).await?)
+        .await)
+    }
+
+    async fn list(&self, tenant: TenantId) -> Result<Vec<Session>, StoreError> {
+        let rows = query_sessions!(
+            "SELECT",
+            "FROM sessions s WHERE s.tenant = $1 ORDER BY s.id",
+            tenant.0
+        )
+        .fetch_all(&mut *self.of_tenant(tenant).await?)
+        .await
+        .map_err(store_error)?;
+        decode_all(rows)
+    }
+
+    async fn patch(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        patch: &SessionPatch,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        one(query_sessions!(
+            "UPDATE sessions s SET name = coalesce($3, s.name), \
+             on_rate_limit = coalesce($4, s.on_rate_limit), updated_at = $5 \
+             WHERE s.id = $1 AND s.tenant = $2 RETURNING",
+            "",
+            id.0,
+            tenant.0,
+            patch.name.as_deref().map(|name| text::kept(name).into_owned()),
+            patch.on_rate_limit.map(|on_rate_limit| on_rate_limit.as_str()),
+            now.as_micros(),
+        )
+        .fetch_optional(&mut *self.of_tenant(tenant).await?)
+        .await)
+    }
+
+    async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError> {
+        let deleted =
+            sqlx::query!("DELETE FROM sessions WHERE id = $1 AND tenant = $2", id.0, tenant.0)
+                .execute(&mut *self.of_tenant(tenant).await?)
+                .await
+                .map_err(store_error)?;
+        Ok(deleted.rows_affected() > 0)
+    }
+
+    async fn find_any(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        one(query_sessions!("SELECT", "FROM sessions s WHERE s.id = $1", id.0)
+            .fetch_optional(self.pool())
+            .await)
+    }
+
+    async fn find_placed(&self, name: &str) -> Result<Vec<Session>, StoreError> {
+        let rows = query_sessions!(
+            "SELECT",
+            "FROM sessions s WHERE s.server_name = $1 ORDER BY s.id",
+            &*text::kept(name)
+        )
+        .fetch_all(self.pool())
+        .await
+        .map_err(store_error)?;
+        decode_all(rows)
+    }
+
+    async fn all_places(&self) -> Result<Vec<(SessionId, ProviderSession)>, StoreError> {
+        let rows = sqlx::query!("SELECT id, server, server_name FROM sessions ORDER BY id")
+            .fetch_all(self.pool())
+            .await
+            .map_err(store_error)?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (SessionId(row.id), place(row.server, row.server_name)))
+            .collect())
+    }
+
+    async fn census(&self) -> Result<Census, StoreError> {
+        let lines = sqlx::query!(
+            r#"
+            SELECT server, status, count(*) AS "sessions!" FROM sessions GROUP BY server, status
+            "#
+        )
+        .fetch_all(self.pool())
+        .await
+        .map_err(store_error)?;
+        let census: Result<Census, BoxError> = lines
+            .into_iter()
+            .map(|line| {
+                let server = text::given(line.server);
+                Ok(((server, named(&line.status)?), count(line.sessions, "sessions")?))
+            })
+            .collect();
+        census.map_err(|source| StoreError::corrupt(SessionRow::ENTITY, "of unknown id", source))
+    }
+
+    async fn record_status(
+        &self,
+        id: SessionId,
+        status: SessionStatus,
+        at: Timestamp,
+        own_address: Option<Address>,
+    ) -> Result<Option<Session>, StoreError> {
+        let before = record_status(self.pool(), id, status, at, own_address.as_ref())
+            .await
+            .map_err(store_error)?;
+        match before {
+            Some(before) if before != status.as_str() => self.find_any(id).await,
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The role under which what a tenant asks for is asked: its row-level security sees the rows of
+//! one tenant.
+
+use messaging_core::domain::id::TenantId;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+
+use crate::open_error::OpenError;
+
+/// What of the schema the role may touch.
+const GRANTS: &str = "
+    GRANT USAGE ON SCHEMA {schema} TO {role};
+    GRANT SELECT ON {schema}.messages, {schema}.message_contents, {schema}.message_events,
+        {schema}.message_counts, {schema}.message_count_changes, {schema}.batches TO {role};
+    GRANT SELECT, UPDATE, DELETE ON {schema}.sessions TO {role};
+";
+
+fn name(schema: &str) -> String {
+    format!("{schema}_tenant")
+}
+
+/// Makes the role where there is none, and lets it see what it must.
+///
+/// Roles are the whole server's, so that of a schema is named after it.
+pub(crate) async fn make(connection: &mut PgConnection, schema: &str) -> Result<(), OpenError> {
+    let role = name(schema);
+    let can_act: Option<bool> = sqlx::query_scalar(
+        "SELECT pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = $1",
+    )
+    .bind(&role)
+    .fetch_optional(&mut *connection)
+    .await
+    .map_err(OpenError::of)?;
+    let statements = match can_act {
+        Some(true) => None,
+        Some(false) => Some(format!("GRANT {role} TO CURRENT_USER")),
+        None => Some(format!("CREATE ROLE {role} NOLOGIN; GRANT {role} TO CURRENT_USER")),
+    };
+    if let Some(statements) = statements {
+        // Of a name that was checked to be plain.
+        let made = sqlx::raw_sql(AssertSqlSafe(statements.clone())).execute(&mut *connection).await;
+        match made {
+            Err(error) if is_there(&error) => {}
+            Err(error) => match OpenError::of(error) {
+                OpenError::Refused { .. } => return Err(OpenError::Role { role, statements }),
+                other => return Err(other),
+            },
+            Ok(_) => {}
+        }
+    }
+    let grants = GRANTS.replace("{schema}", schema).replace("{role}", &role);
+    sqlx::raw_sql(AssertSqlSafe(grants)).execute(connection).await.map_err(OpenError::of)?;
+    Ok(())
+}
+
+/// Whether somebody has made it meanwhile, for another database of this server.
+fn is_there(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|refusal| refusal.code());
+    // duplicate_object; unique_violation, where both were about to
+    matches!(code.as_deref(), Some("42710" | "23505"))
+}
+
+/// Connections under the role.
+pub(crate) fn pool(pool: PgPoolOptions, connect: PgConnectOptions, schema: &str) -> PgPool {
+    pool.connect_lazy_with(connect.options([("role", name(schema))]))
+}
+
+/// Sees this tenant's rows from now on, and no others.
+pub(crate) async fn see_only(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT set_config('messaging.tenant', $1, false)", tenant.0.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Tenants on PostgreSQL.
+
+use async_trait::async_trait;
+use messaging_core::domain::id::TenantId;
+use messaging_core::domain::tenant::Tenant;
+use messaging_core::ports::store_error::{BoxError, StoreError};
+use messaging_core::ports::tenant_store::TenantStore;
+use uuid::Uuid;
+
+use crate::error::store_error;
+use crate::named::{Stored, decode_all, instant};
+use crate::store::PostgresStore;
+use crate::text;
+
+struct TenantRow {
+    id: Uuid,
+    name: String,
+    created_at: i64,
+}
+
+impl Stored for TenantRow {
+    type Value = Tenant;
+    const ENTITY: &'static str = "tenant";
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn read(self) -> Result<Tenant, BoxError> {
+        Ok(Tenant {
+            id: TenantId(self.id),
+            name: text::given(self.name),
+            created_at: instant(self.created_at)?,
+        })
+    }
+}
+
+#[async_trait]
+impl TenantStore for PostgresStore {
+    async fn insert(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO tenants (id, name, created_at) VALUES ($1, $2, $3)",
+            tenant.id.0,
+            &*text::kept(&tenant.name),
+            tenant.created_at.as_micros(),
+        )
+        .execute(self.pool())
+        .await
+        .map_err(store_error)?;
+        Ok(())
+    }
+
+    async fn find(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
+        let row = sqlx::query_as!(
+            TenantRow,
+            "SELECT id, name, created_at FROM tenants WHERE id = $1",
+            id.0
+        )
+        .fetch_optional(self.pool())
+        .await
+        .map_err(store_error)?;
+        row.map(Stored::decode).transpose()
+    }
+
+    async fn find_named(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
+        let row = sqlx::query_as!(
+            TenantRow,
+            "SELECT id, name, created_at FROM tenants WHERE name = $1",
+            &*text::kept(name),
+        )
+        .fetch_optional(self.pool())
+        .await
+        .map_err(store_error)?;
+        row.map(Stored::decode).transpose()
+    }
+
+    async fn list(&self) -> Result<Vec<Tenant>, StoreError> {
+        let rows =
+            sqlx::query_as!(TenantRow, "SELECT id, name, created_at FROM tenants ORDER BY id")
+                .fetch_all(self.pool())
+                .await
+                .map_err(store_error)?;
+        decode_all(rows)
+    }
+}

@@ -1,0 +1,58 @@
+//! What a database needs to be done now and then, by one node.
+
+use async_trait::async_trait;
+use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::store_error::StoreError;
+use messaging_core::ports::upkeep::Upkeep;
+use sqlx::PgPool;
+
+use crate::error::store_error;
+use crate::store::PostgresStore;
+
+/// For how many months to come there are partitions.
+const MONTHS_AHEAD: i32 = 2;
+
+/// How many changes of counts are added up in one transaction.
+const CHANGES_AT_ONCE: i64 = 20_000;
+
+#[async_trait]
+impl Upkeep for PostgresStore {
+    async fn upkeep(&self, now: Timestamp) -> Result<(), StoreError> {
+        make_partitions(self.pool(), now).await?;
+        while add_up(self.pool()).await? == CHANGES_AT_ONCE {}
+        Ok(())
+    }
+}
+
+async fn make_partitions(pool: &PgPool, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query!("CALL make_partitions($1, $2)", now.as_micros(), MONTHS_AHEAD)
+        .execute(pool)
+        .await
+        .map_err(store_error)?;
+    Ok(())
+}
+
+/// Brings the counts up to date with the oldest changes. Gives how many there were.
+async fn add_up(pool: &PgPool) -> Result<i64, StoreError> {
+    sqlx::query_scalar!(
+        r#"
+        WITH taken AS (
+            DELETE FROM message_count_changes
+            WHERE id IN (SELECT id FROM message_count_changes ORDER BY id LIMIT $1)
+            RETURNING tenant, hour, session, direction, kind, status, messages
+        ), added AS (
+            INSERT INTO message_counts AS kept
+            SELECT tenant, hour, session, direction, kind, status, sum(messages) FROM taken
+            GROUP BY tenant, hour, session, direction, kind, status
+            ORDER BY tenant, hour, session, direction, kind, status
+            ON CONFLICT (tenant, hour, session, direction, kind, status)
+            DO UPDATE SET messages = kept.messages + EXCLUDED.messages
+        )
+        SELECT count(*) AS "taken!" FROM taken
+        "#,
+        CHANGES_AT_ONCE,
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(store_error)
+}
