@@ -13,5 +13,6 @@ pub mod session_store;
 pub mod store_error;
 pub mod tenant_store;
 pub mod transport;
+pub mod upkeep;
 pub mod webhook_decoder;
 pub mod webhook_verifier;

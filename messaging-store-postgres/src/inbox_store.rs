@@ -91,10 +91,7 @@ impl Work for Keeps {
     type Request = Vec<InboxEntry>;
     type Answer = Vec<Kept>;
 
-    async fn run(
-        &self,
-        requests: &[Vec<InboxEntry>],
-    ) -> Result<(Vec<Vec<Kept>>, u64), Fault> {
+    async fn run(&self, requests: &[Vec<InboxEntry>]) -> Result<(Vec<Vec<Kept>>, u64), Fault> {
         let mut seen = HashSet::new();
         let mut new = NewEntries::default();
         for entry in requests.iter().flatten() {

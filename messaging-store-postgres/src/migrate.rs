@@ -1,13 +1,10 @@
 //! Brings a schema to the newest version.
 
-use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::open_error::OpenError;
 use crate::options::PostgresOptions;
 use crate::tenant_role;
-
-static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
 /// What the schema is made under: two nodes that start at once do it one after the other.
 const SCHEMA_LOCK: i64 = 0x6d65_7373_6167_696e;
@@ -58,7 +55,7 @@ async fn bring_up_to_date(
             .map_err(OpenError::of)?;
     }
     let from = version(connection, schema).await?;
-    let mut migrator = MIGRATOR.clone();
+    let mut migrator = sqlx::migrate!("./migrations");
     // The lock above is ours alone; the migrator's own is the whole database's.
     migrator.set_locking(false).set_ignore_missing(true);
     migrator.run(&mut *connection).await?;

@@ -62,7 +62,11 @@ fn is_there(error: &sqlx::Error) -> bool {
 
 /// Connections under the role.
 pub(crate) fn pool(pool: PgPoolOptions, connect: PgConnectOptions, schema: &str) -> PgPool {
-    pool.connect_lazy_with(connect.options([("role", name(schema))]))
+    pool.connect_lazy_with(connect.options([
+        ("role", name(schema)),
+        // Which conditions a filter has is known only when it is asked for.
+        ("plan_cache_mode", "force_custom_plan".to_owned()),
+    ]))
 }
 
 /// Sees this tenant's rows from now on, and no others.
@@ -70,8 +74,8 @@ pub(crate) async fn see_only(
     connection: &mut PgConnection,
     tenant: TenantId,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query!("SELECT set_config('messaging.tenant', $1, false)", tenant.0.to_string())
-        .execute(connection)
+    sqlx::query_scalar!("SELECT set_config('messaging.tenant', $1, false)", tenant.0.to_string())
+        .fetch_one(connection)
         .await?;
     Ok(())
 }

@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn every_text_comes_back_and_none_holds_a_nul() {
-        for text in ["", "plain", "\0", "a\0b\0", "\u{F8FF}", "\u{F8FF}\0\u{F8FE}\u{F8FD}", "é\0😀"] {
+        for text in ["", "plain", "\0", "a\0b\0", "\u{F8FF}", "\u{F8FF}\0\u{F8FE}\u{F8FD}", "é\0😀"]
+        {
             let kept = kept(text).into_owned();
             assert!(!kept.contains('\0'), "{text:?}");
             assert_eq!(given(kept), text, "{text:?}");

@@ -86,10 +86,7 @@ pub(crate) trait Work: Send + Sync + 'static {
 
     /// Does what all ask for, or nothing of it; gives an answer for each, in their order, and how
     /// many statements it took.
-    async fn run(
-        &self,
-        requests: &[Self::Request],
-    ) -> Result<(Vec<Self::Answer>, u64), Fault>;
+    async fn run(&self, requests: &[Self::Request]) -> Result<(Vec<Self::Answer>, u64), Fault>;
 }
 
 struct Call<W: Work> {

@@ -18,9 +18,7 @@ use crate::error::store_error;
 use crate::message_store::change::Opened;
 use crate::message_store::row::NewMessages;
 use crate::message_store::waiting::Waiting;
-use crate::named::{
-    BadColumn, Stored, count, decode_all, instant, named, optional_instant, small,
-};
+use crate::named::{BadColumn, Stored, count, decode_all, instant, named, optional_instant, small};
 use crate::together::Fault;
 
 struct BatchRow {
@@ -152,9 +150,7 @@ pub(super) async fn cancel(
         .await?;
         let cancels: Vec<StatusChange> = waiting
             .into_iter()
-            .map(|id| {
-                StatusChange::new(MessageRef::Id(MessageId(id)), StatusEvent::Cancel, now)
-            })
+            .map(|id| StatusChange::new(MessageRef::Id(MessageId(id)), StatusEvent::Cancel, now))
             .collect();
         let (mut opened, _) = Opened::open(&mut transaction, cancels.iter()).await?;
         let mut moved = Vec::with_capacity(cancels.len());

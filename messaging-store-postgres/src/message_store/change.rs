@@ -9,7 +9,6 @@ use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageEvent, MessageRef, StatusChange,
 };
 use messaging_core::domain::status::Status;
-use messaging_core::ports::store_error::StoreError;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -28,12 +27,13 @@ pub(crate) struct Opened {
     at_provider: HashMap<(SessionId, ProviderMessageId), MessageId>,
     lines: Vec<Line>,
     attempts: Vec<(SessionId, i64)>,
-    names: Vec<(SessionId, ProviderMessageId, MessageId)>,
     counts: CountChanges,
 }
 
 struct Open {
     message: Message,
+    /// Its id at the provider when it was locked.
+    name: Option<ProviderMessageId>,
     lines: i32,
     is_touched: bool,
 }
@@ -47,9 +47,9 @@ struct Line {
 impl Opened {
     /// Locks every message that a change names, in order of id, so that two transactions never
     /// wait for one another. Tells how many statements it took.
-    pub(crate) async fn open(
+    pub(crate) async fn open<'a>(
         connection: &mut PgConnection,
-        changes: impl Iterator<Item = &'_ StatusChange> + Clone,
+        changes: impl Iterator<Item = &'a StatusChange> + Clone,
     ) -> Result<(Self, u64), Fault> {
         let mut opened = Self::default();
         let named = changes.clone().filter_map(|change| match &change.message {
@@ -84,9 +84,7 @@ impl Opened {
             for row in found {
                 let name = ProviderMessageId(text::given(row.provider_message_id));
                 ids.push(row.message);
-                opened
-                    .at_provider
-                    .insert((SessionId(row.session), name), MessageId(row.message));
+                opened.at_provider.insert((SessionId(row.session), name), MessageId(row.message));
             }
         }
         if !ids.is_empty() {
@@ -113,7 +111,8 @@ impl Opened {
         for row in rows {
             let lines = row.lines;
             let message = row.decode()?;
-            self.messages.insert(message.id, Open { message, lines, is_touched: false });
+            let name = message.provider_message_id.clone();
+            self.messages.insert(message.id, Open { message, name, lines, is_touched: false });
         }
         Ok(())
     }
@@ -151,11 +150,11 @@ impl Opened {
         if ends_attempt {
             self.attempts.push((session, line.at.as_micros()));
         }
-        if let Some(learnt) = &open.message.provider_message_id
-            && open.message.provider_message_id != known
-        {
-            self.names.push((session, learnt.clone(), id));
-            if !is_inbound(&open.message) {
+        if open.message.provider_message_id != known && !is_inbound(&open.message) {
+            if let Some(known) = known {
+                self.at_provider.remove(&(session, known));
+            }
+            if let Some(learnt) = &open.message.provider_message_id {
                 self.at_provider.insert((session, learnt.clone()), id);
             }
         }
@@ -175,8 +174,13 @@ impl Opened {
             return Ok(0);
         }
         let mut to = Touched::default();
+        let (mut names, mut old_names) = (Names::default(), Names::default());
         for open in self.messages.into_values().filter(|open| open.is_touched) {
             to.add(&open.message, open.lines);
+            if open.message.provider_message_id != open.name {
+                names.add(&open.message, open.message.provider_message_id.as_ref());
+                old_names.add(&open.message, open.name.as_ref());
+            }
         }
         let mut lines = Lines::default();
         for line in self.lines {
@@ -184,12 +188,6 @@ impl Opened {
         }
         let (attempt_sessions, attempt_instants): (Vec<Uuid>, Vec<i64>) =
             self.attempts.into_iter().map(|(session, at)| (session.0, at)).unzip();
-        let mut names = Names::default();
-        for (session, name, message) in self.names {
-            names.sessions.push(session.0);
-            names.names.push(text::kept(&name.0).into_owned());
-            names.messages.push(message.0);
-        }
         let counts = self.counts.columns();
         sqlx::query!(
             r#"
@@ -209,6 +207,11 @@ impl Opened {
                 SELECT session, name, message, false
                 FROM unnest($24::uuid[], $25::text[], $26::uuid[]) AS row (session, name, message)
                 ON CONFLICT DO NOTHING
+            ), renamed AS (
+                DELETE FROM provider_ids p
+                USING unnest($36::uuid[], $37::text[], $38::uuid[]) AS row (session, name, message)
+                WHERE p.session = row.session AND p.provider_message_id = row.name
+                    AND p.message = row.message
             ), counted AS (
                 INSERT INTO message_count_changes (
                     tenant, hour, session, direction, kind, status, messages
@@ -273,6 +276,9 @@ impl Opened {
             &counts.kinds as &[&str],
             &counts.statuses as &[&str],
             &counts.messages,
+            &old_names.sessions,
+            &old_names.names,
+            &old_names.messages,
         )
         .execute(connection)
         .await?;
@@ -404,9 +410,19 @@ impl Lines {
     }
 }
 
+/// Messages' ids at the provider.
 #[derive(Default)]
 struct Names {
     sessions: Vec<Uuid>,
     names: Vec<String>,
     messages: Vec<Uuid>,
+}
+
+impl Names {
+    fn add(&mut self, message: &Message, name: Option<&ProviderMessageId>) {
+        let Some(name) = name else { return };
+        self.sessions.push(message.session.0);
+        self.names.push(text::kept(name.as_str()).into_owned());
+        self.messages.push(message.id.0);
+    }
 }

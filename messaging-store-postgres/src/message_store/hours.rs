@@ -50,8 +50,8 @@ mod tests {
                 hours.left_from <= created_at && created_at < hours.left_until,
                 hours.right_from <= created_at && created_at < hours.right_until,
             ];
-            let is_in = from.is_none_or(|from| from <= created_at)
-                && to.is_none_or(|to| created_at <= to);
+            let is_in =
+                from.is_none_or(|from| from <= created_at) && to.is_none_or(|to| created_at <= to);
             let counted = times.into_iter().filter(|counts| *counts).count();
             assert_eq!(counted, usize::from(is_in), "{created_at} in {from:?}..={to:?}");
         }

@@ -1,8 +1,8 @@
 //! A tenant's messages, filtered, in portions.
 //!
 //! The conditions of a filter are all in the text of a statement, and those that are not asked for
-//! compare a parameter that is NULL. The statements are planned anew each time: only so does the
-//! planner see which conditions there are, and which index serves them.
+//! compare a parameter that is NULL. A tenant's connections plan each statement anew: only so does
+//! the planner see which conditions there are, and which index serves them.
 
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
 use messaging_core::domain::id::TenantId;
@@ -141,7 +141,6 @@ async fn page(
         window.limit,
         window.offset,
     )
-    .persistent(false)
     .fetch_all(connection)
     .await
 }
@@ -183,7 +182,6 @@ async fn page_found(
         search.pattern,
         search.text,
     )
-    .persistent(false)
     .fetch_all(connection)
     .await
 }
@@ -211,7 +209,6 @@ async fn count(
         asked.to,
         asked.campaign.as_deref(),
     )
-    .persistent(false)
     .fetch_one(connection)
     .await
     .map_err(store_error)?;
@@ -245,7 +242,6 @@ async fn count_found(
         asked.campaign.as_deref(),
         search.pattern,
     )
-    .persistent(false)
     .fetch_one(connection)
     .await
     .map_err(store_error)?;

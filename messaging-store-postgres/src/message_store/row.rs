@@ -8,9 +8,7 @@ use messaging_core::ports::store_error::{BoxError, StoreError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::named::{
-    BadColumn, Stored, failure, instant, json, named, optional_instant, small,
-};
+use crate::named::{BadColumn, Stored, failure, instant, json, named, optional_instant, small};
 use crate::text;
 
 /// A message's row, as every query that gives messages selects it.

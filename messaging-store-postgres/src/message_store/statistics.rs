@@ -82,8 +82,10 @@ pub(super) async fn count(
     .fetch_all(&mut *connection)
     .await
     .map_err(store_error)?;
-    let mut statistics =
-        Statistics { time_to_sent: time_to_sent(connection, tenant, range).await?, ..Statistics::default() };
+    let mut statistics = Statistics {
+        time_to_sent: time_to_sent(connection, tenant, range).await?,
+        ..Statistics::default()
+    };
     for each in counted {
         each.add_to(&mut statistics)
             .map_err(|source| StoreError::corrupt(ENTITY, tenant, source))?;
@@ -118,10 +120,10 @@ async fn time_to_sent(
     .map_err(store_error)?;
     // Exact below 2^53 microseconds.
     let seconds = |micros: i64| micros.max(0) as f64 / 1e6;
-    Ok(ranked.p50.zip(ranked.p95).map(|(p50, p95)| Percentiles {
-        p50: seconds(p50),
-        p95: seconds(p95),
-    }))
+    Ok(ranked
+        .p50
+        .zip(ranked.p95)
+        .map(|(p50, p95)| Percentiles { p50: seconds(p50), p95: seconds(p95) }))
 }
 
 /// How many messages a filter lets through that asks for nothing but what is counted.
@@ -164,6 +166,5 @@ pub(super) async fn total(
     .fetch_one(connection)
     .await
     .map_err(store_error)?;
-    u64::try_from(total)
-        .map_err(|_| StoreError::corrupt(ENTITY, tenant, BadColumn("messages")))
+    u64::try_from(total).map_err(|_| StoreError::corrupt(ENTITY, tenant, BadColumn("messages")))
 }

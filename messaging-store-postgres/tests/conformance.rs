@@ -1,0 +1,29 @@
+//! PostgreSQL must behave like every other store.
+
+mod support;
+
+macro_rules! suite {
+    // `$store` stands for the store, as often as the behaviors take it.
+    ($module:ident, $for_each:ident, |$store:ident| ($($taken:expr),*)) => {
+        mod $module {
+            macro_rules! behavior {
+                ($name:ident) => {
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                    async fn $name() {
+                        let database = crate::support::Database::new().await;
+                        let $store = database.store().await;
+                        messaging_core::conformance::$module::$name($($taken),*).await;
+                        $store.close().await;
+                    }
+                };
+            }
+            messaging_core::$for_each!(behavior);
+        }
+    };
+}
+
+suite!(message_store, for_each_message_store_behavior, |store| (&store));
+suite!(session_store, for_each_session_store_behavior, |store| (&store));
+suite!(tenant_store, for_each_tenant_store_behavior, |store| (&store));
+suite!(inbox_store, for_each_inbox_store_behavior, |store| (&store, &store, &store));
+suite!(duty_roster, for_each_duty_roster_behavior, |store| (&store));
