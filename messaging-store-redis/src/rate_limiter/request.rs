@@ -7,16 +7,13 @@ use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::rate_limiter::RateKey;
 use redis::Value;
 
-/// How long a window is kept after the last that counts in it. It costs a question to the store to
-/// learn that nothing counts, so rather long.
-const KEEP_WINDOW: Duration = Duration::from_secs(60 * 60);
+/// How long a key is kept at least after the last that counts in it. Longer than clocks disagree;
+/// and it costs a question to the store to learn that nothing counts.
+const KEEP: Duration = Duration::from_secs(30 * 60);
 
 /// How long a window is kept that was primed or settled and not yet asked for: nobody has said how
 /// wide it is.
 const KEEP_UNASKED: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How long a cell is kept after it is as good as none: longer than clocks disagree.
-const KEEP_CELL: Duration = Duration::from_secs(10 * 60);
 
 /// A question to the script about one key.
 pub(super) struct Request {
@@ -77,8 +74,8 @@ impl Body {
                 put_instant(&mut to, now.minus(quota.window));
                 put_instant(&mut to, now.plus(quota.window));
                 put_instant(&mut to, *until);
+                put_expiry(&mut to, *now, until.since(*now) + quota.window);
                 put(&mut to, u64::from(quota.limit));
-                put_millis(&mut to, until.since(*now) + quota.window + KEEP_WINDOW);
             }
             Self::Settle { id, at } => {
                 to.push(b'S');
@@ -106,7 +103,7 @@ impl Body {
                 put_instant(&mut to, *now);
                 put(&mut to, u64::try_from(interval).unwrap_or(u64::MAX));
                 put(&mut to, u64::try_from(burst).unwrap_or(u64::MAX));
-                put_millis(&mut to, KEEP_CELL);
+                put_expiry(&mut to, *now, quota.window);
             }
         }
         to
@@ -119,6 +116,15 @@ fn put(to: &mut Vec<u8>, number: u64) {
 
 fn put_instant(to: &mut Vec<u8>, at: Timestamp) {
     put(to, at.as_micros().unsigned_abs());
+}
+
+/// The earliest that a key may expire whose last thing counts for so long, when to have it expire
+/// where it would before, and in how many milliseconds that is.
+fn put_expiry(to: &mut Vec<u8>, now: Timestamp, counts_for: Duration) {
+    let (least, keep) = (counts_for.saturating_add(KEEP), counts_for.saturating_add(KEEP * 2));
+    put_instant(to, now.plus(least));
+    put_instant(to, now.plus(keep));
+    put_millis(to, keep);
 }
 
 fn put_millis(to: &mut Vec<u8>, duration: Duration) {

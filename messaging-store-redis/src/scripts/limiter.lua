@@ -4,20 +4,26 @@
 -- big-endian, so that their order as texts is their order as numbers. All instants come from the
 -- caller; expiry only tidies up. One short text is answered to each request.
 --
--- A window is one text: 'P', four bytes that tell this life of the window from others, four bytes
--- that number its permits, and for each thing that counts sixteen bytes, the earliest first: the
--- instant until or at which it counts, and the permit it was reserved with, or zeros where it was
--- done. With 'U' in front it is one that nobody has primed: of what was counted before the window
--- was lost, only what was settled since is known.
+-- A window is one text. Its head: 'P', four bytes that tell this life of the window from others,
+-- four bytes that number its permits, eight bytes for when it expires. Then for each thing that
+-- counts sixteen bytes, the earliest first: the instant until or at which it counts, and the permit
+-- it was reserved with, or zeros where it was done. With 'U' in front it is one that nobody has
+-- primed: of what was counted before the window was lost, only what was settled since is known.
+--
+-- A cell is two numbers of eight bytes: its instant, and when it expires.
+--
+-- To tell Redis when a key expires costs as much as the rest of a check, so it is told again only
+-- where what it was told before is too soon.
 
 local call, sub = redis.call, string.sub
+local pack, unpack_numbers = struct.pack, struct.unpack
+local HEAD = 17
 local DONE = string.rep('\0', 8)
-local UNPRIMED = 'U' .. DONE
 
--- Puts an entry in its place behind the nine bytes of the head. Most belong at the end.
+-- Puts an entry in its place. Most belong at the end.
 local function insert(window, at, id)
   local last = #window - 15
-  while last > 9 and sub(window, last, last + 7) > at do
+  while last > HEAD and sub(window, last, last + 7) > at do
     last = last - 16
   end
   return sub(window, 1, last + 15) .. at .. id .. sub(window, last + 16)
@@ -25,7 +31,7 @@ end
 
 -- Where a permit's entry begins. What is not settled yet is rarely far from the end.
 local function find(window, id)
-  for first = #window - 15, 10, -16 do
+  for first = #window - 15, HEAD + 1, -16 do
     if sub(window, first + 8, first + 15) == id then
       return first
     end
@@ -36,7 +42,7 @@ end
 -- that it happened before now.
 local function clamp(window, horizon, now)
   local first, terms, late = #window - 15, '', 0
-  while first > 9 and sub(window, first, first + 7) > horizon do
+  while first > HEAD and sub(window, first, first + 7) > horizon do
     local entry = sub(window, first, first + 15)
     if sub(entry, 9) == DONE then
       late = late + 1
@@ -56,41 +62,49 @@ end
 
 local answers = {}
 
-for i, key in ipairs(KEYS) do
-  local request = ARGV[i]
+for i = 1, #KEYS do
+  local key, request = KEYS[i], ARGV[i]
   local kind = sub(request, 1, 1)
   local answer = 'K'
 
   if kind == 'R' then
-    -- Reserve: now, since, horizon, until; and as numbers the limit and how long to keep it.
-    local now, since = sub(request, 2, 9), sub(request, 10, 17)
-    local horizon, term = sub(request, 18, 25), sub(request, 26, 33)
-    local limit, keep = struct.unpack('>I8I8', request, 34)
+    -- Reserve: now, since, horizon, until, the earliest that the key may expire and when to have
+    -- it expire else; and as numbers how long that is and the limit.
+    local since, term = sub(request, 10, 17), sub(request, 26, 33)
+    local keep, limit = unpack_numbers('>I8I8', request, 50)
     local window = call('GET', key)
     if not window or sub(window, 1, 1) ~= 'P' then
       answer = 'U'
     else
       local clamped = false
-      if #window > 9 and sub(window, -16, -9) > horizon then
-        window, clamped = clamp(window, horizon, now)
+      if #window > HEAD and sub(window, -16, -9) > sub(request, 18, 25) then
+        window, clamped = clamp(window, sub(request, 18, 25), sub(request, 2, 9))
       end
-      local first = 10
+      local first = HEAD + 1
       while first < #window and sub(window, first, first + 7) <= since do
         first = first + 16
       end
       local used = (#window - first + 1) / 16
       if used < limit then
-        local number = struct.unpack('>I4', window, 6) + 1
+        local number = unpack_numbers('>I4', window, 6) + 1
         if number > 4294967295 then
           number = 0
         end
-        local id = sub(window, 2, 5) .. struct.pack('>I4', number)
-        window = insert('P' .. id .. sub(window, first), term, id)
-        call('SET', key, window, 'PX', keep)
-        answer = 'G' .. id .. struct.pack('>I4', limit - used - 1)
+        local id = sub(window, 2, 5) .. pack('>I4', number)
+        local expires, renew = sub(window, 10, HEAD), false
+        if expires < sub(request, 34, 41) then
+          expires, renew = sub(request, 42, 49), true
+        end
+        window = insert('P' .. id .. expires .. sub(window, first), term, id)
+        if renew then
+          call('SET', key, window, 'PX', keep)
+        else
+          call('SET', key, window, 'KEEPTTL')
+        end
+        answer = 'G' .. id .. pack('>I4', limit - used - 1)
       else
-        if clamped or first > 10 then
-          call('SET', key, sub(window, 1, 9) .. sub(window, first), 'KEEPTTL')
+        if clamped or first > HEAD + 1 then
+          call('SET', key, sub(window, 1, HEAD) .. sub(window, first), 'KEEPTTL')
         end
         local frees = first + (used - limit) * 16
         answer = 'L' .. sub(window, frees, frees + 7)
@@ -113,7 +127,8 @@ for i, key in ipairs(KEYS) do
       -- window was primed with.
       call('SET', key, insert(window, at, DONE), 'KEEPTTL')
     else
-      call('SET', key, UNPRIMED .. at .. DONE, 'PX', (struct.unpack('>I8', request, 18)))
+      local unprimed = 'U' .. DONE .. DONE .. at .. DONE
+      call('SET', key, unprimed, 'PX', (unpack_numbers('>I8', request, 18)))
     end
 
   elseif kind == 'F' then
@@ -128,36 +143,50 @@ for i, key in ipairs(KEYS) do
     end
 
   elseif kind == 'P' then
-    -- Prime: the name of its life, how long to keep it, and the entries in their order.
+    -- Prime: the name of its life, how long to keep it, and the entries in their order. When it
+    -- expires is left open: nobody has said what time it is.
     local window = call('GET', key)
     local head = window and sub(window, 1, 1)
     if head ~= 'P' then
-      local primed = 'P' .. sub(request, 2, 5) .. string.rep('\0', 4) .. sub(request, 14)
+      local primed = 'P' .. sub(request, 2, 5) .. string.rep('\0', 12) .. sub(request, 14)
       if head == 'U' then
-        for first = 10, #window, 16 do
+        for first = HEAD + 1, #window, 16 do
           primed = insert(primed, sub(window, first, first + 7), DONE)
         end
       end
-      call('SET', key, primed, 'PX', (struct.unpack('>I8', request, 6)))
+      call('SET', key, primed, 'PX', (unpack_numbers('>I8', request, 6)))
     end
 
   elseif kind == 'A' then
-    -- Admit: now, the interval, the burst, how long to keep a cell beside.
-    local now, interval, burst, keep = struct.unpack('>I8I8I8I8', request, 2)
-    local kept = tonumber(call('GET', key) or 0) or 0
-    -- A cell further ahead than a burst can bring it comes from a clock that has gone back.
-    local cell = math.max(now, math.min(kept, now + burst))
+    -- Admit: now, the interval, the burst; the earliest that the key may expire, when to have it
+    -- expire else, and how long that is.
+    local now, interval, burst, least, later, keep = unpack_numbers('>I8I8I8I8I8I8', request, 2)
+    local kept, expires = 0, 0
+    local cell = call('GET', key)
+    if cell and #cell == 16 then
+      kept, expires = unpack_numbers('>I8I8', cell)
+    end
+    cell = kept
+    if cell < now then
+      cell = now
+    elseif cell > now + burst then
+      -- Further ahead than a burst can bring it: the clock has gone back.
+      cell = now + burst
+    end
     local ahead = cell - now + interval
     local admitted = ahead <= burst
     if admitted then
       cell = now + ahead
-      answer = 'A' .. struct.pack('>I8', math.floor((burst - ahead) / interval))
+      answer = 'A' .. pack('>I8', math.floor((burst - ahead) / interval))
     else
-      answer = 'W' .. struct.pack('>I8', ahead - burst)
+      answer = 'W' .. pack('>I8', ahead - burst)
     end
     if admitted or cell < kept then
-      local wait = math.ceil((cell - now) / 1000) + keep
-      call('SET', key, string.format('%.0f', cell), 'PX', wait)
+      if expires < least then
+        call('SET', key, pack('>I8I8', cell, later), 'PX', keep)
+      else
+        call('SET', key, pack('>I8I8', cell, expires), 'KEEPTTL')
+      end
     end
   end
 
