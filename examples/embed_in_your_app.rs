@@ -18,6 +18,7 @@ use messaging_core::gateway::receive_webhook::Webhook;
 use messaging_core::gateway::send::SendRequest;
 use messaging_core::gateway::sessions::NewSession;
 use messaging_core::gateway::{Gateway, Ports, Settings};
+use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::ports::clock::SystemClock;
@@ -27,7 +28,7 @@ use messaging_store_sqlite::{SqliteOptions, SqliteStore};
 use secrecy::SecretString;
 use waha_client::WahaClient;
 use waha_client::simulator::{DEFAULT_API_KEY, SeededSession, Simulator, SimulatorConfig};
-use waha_client::transport::{WahaDecoder, WahaProvider, WahaVerifier};
+use waha_client::transport::{WahaDecoder, WahaProvider, WahaServer, WahaVerifier};
 use waha_client::webhooks::{Dialect, SigningKeys};
 
 const WEBHOOK_SECRET: &str = "a secret that WAHA signs its webhooks with";
@@ -64,7 +65,7 @@ async fn main() -> anyhow::Result<()> {
     let phone = SeededSession::working("shop");
     let simulator = Simulator::start(SimulatorConfig::default().with_session(phone)).await?;
     let client = WahaClient::new(simulator.base_url(), SecretString::from(DEFAULT_API_KEY))?;
-    let waha = Arc::new(WahaProvider::new([("default".to_owned(), client)]));
+    let waha = Arc::new(WahaProvider::new([WahaServer::new("default", client)]));
 
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("messages.db");
@@ -78,6 +79,7 @@ async fn main() -> anyhow::Result<()> {
         inbox: store.clone(),
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),
+        duties: Arc::new(MemoryDutyRoster::default()),
         transport: waha.clone(),
         control: waha,
         verifier: Arc::new(WahaVerifier::new(keys()?)),
@@ -93,6 +95,7 @@ async fn main() -> anyhow::Result<()> {
     let session = NewSession {
         name: "shop".to_owned(),
         provider_name: Some("shop".to_owned()),
+        server: None,
         adopt: true,
         on_rate_limit: OnRateLimit::Queue,
     };

@@ -14,6 +14,7 @@ use messaging_core::domain::status::Status;
 use messaging_core::gateway::send::SendRequest;
 use messaging_core::gateway::sessions::NewSession;
 use messaging_core::gateway::{Gateway, Ports, Settings};
+use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::memory::store::MemoryStore;
@@ -23,7 +24,7 @@ use messaging_core::ports::observer::NoObserver;
 use secrecy::SecretString;
 use waha_client::WahaClient;
 use waha_client::simulator::{DEFAULT_API_KEY, SeededSession, Simulator, SimulatorConfig};
-use waha_client::transport::{WahaDecoder, WahaProvider, WahaVerifier};
+use waha_client::transport::{WahaDecoder, WahaProvider, WahaServer, WahaVerifier};
 use waha_client::webhooks::SigningKeys;
 
 #[tokio::main]
@@ -33,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
     let phone = SeededSession::working("my-phone");
     let simulator = Simulator::start(SimulatorConfig::default().with_session(phone)).await?;
     let waha = WahaClient::new(simulator.base_url(), SecretString::from(DEFAULT_API_KEY))?;
-    let waha = Arc::new(WahaProvider::new([("default".to_owned(), waha)]));
+    let waha = Arc::new(WahaProvider::new([WahaServer::new("default", waha)]));
 
     // The gateway is made of one adapter for each port. Here all that can be is in memory.
     let store = Arc::new(MemoryStore::new());
@@ -45,6 +46,7 @@ async fn main() -> anyhow::Result<()> {
         inbox: store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),
+        duties: Arc::new(MemoryDutyRoster::default()),
         transport: waha.clone(),
         control: waha,
         verifier: Arc::new(WahaVerifier::new(SigningKeys::new([secret])?)),
@@ -61,6 +63,7 @@ async fn main() -> anyhow::Result<()> {
     let session = NewSession {
         name: "phone".to_owned(),
         provider_name: Some("my-phone".to_owned()),
+        server: None,
         adopt: true,
         on_rate_limit: OnRateLimit::Reject,
     };

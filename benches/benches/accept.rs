@@ -11,6 +11,7 @@ use messaging_core::domain::quota::Quota;
 use messaging_core::domain::session::OnRateLimit;
 use messaging_core::gateway::send::SendRequest;
 use messaging_core::gateway::{Gateway, Ports, Settings};
+use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::memory::store::MemoryStore;
@@ -62,6 +63,7 @@ where
         inbox: store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),
+        duties: Arc::new(MemoryDutyRoster::default()),
         transport: provider.clone(),
         control: provider,
         verifier: Arc::new(NoWebhooks),

@@ -6,6 +6,7 @@
 
 pub mod build;
 pub mod clock;
+pub mod duty_roster;
 pub mod entropy;
 pub mod inbox_store;
 pub mod message_store;

@@ -6,6 +6,7 @@
 pub mod inbox;
 pub mod recovery;
 pub mod session_watch;
+mod shift;
 pub mod worker;
 
 use std::future::Future;
@@ -27,6 +28,9 @@ const PAUSE_AFTER_FAULT: Duration = Duration::from_secs(1);
 /// How the work that goes on by itself is done.
 #[derive(Debug, Clone)]
 pub struct DeliverySettings {
+    /// Whether this node sends, and takes its turn in what one node does for all. One that does
+    /// not still applies the webhooks it keeps.
+    pub sends: bool,
     /// How many messages may be under way at a time, each of another session.
     pub concurrency: usize,
     /// How often messages are looked for that the queue does not know.
@@ -38,6 +42,7 @@ pub struct DeliverySettings {
 impl Default for DeliverySettings {
     fn default() -> Self {
         Self {
+            sends: true,
             concurrency: 64,
             recovery_interval: Duration::from_secs(5),
             watch_interval: Duration::from_secs(15),
@@ -55,12 +60,15 @@ impl Delivery {
     /// Starts everything on the current tokio runtime.
     pub fn start(gateway: &Gateway, settings: &DeliverySettings) -> Self {
         let delivery = Self { stop: CancellationToken::new(), tasks: TaskTracker::new() };
-        let DeliverySettings { concurrency, recovery_interval, watch_interval } = *settings;
+        let DeliverySettings { sends, concurrency, recovery_interval, watch_interval } = *settings;
 
-        let worker = Arc::new(Worker::new(gateway.clone()));
-        delivery.spawn(|stop| worker.run(concurrency, stop));
         let inbox = InboxProcessor::new(gateway.clone());
         delivery.spawn(|stop| inbox.run(stop));
+        if !sends {
+            return delivery;
+        }
+        let worker = Arc::new(Worker::new(gateway.clone()));
+        delivery.spawn(|stop| worker.run(concurrency, stop));
         let recovery = Recovery::new(gateway.clone());
         delivery.spawn(|stop| recovery.run(recovery_interval, stop));
         let watch = SessionWatch::new(gateway.clone());

@@ -6,6 +6,7 @@ pub mod error;
 pub mod health;
 mod ids;
 pub mod pacing;
+mod placement;
 pub mod query;
 pub mod receive_webhook;
 pub mod replay;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::domain::id::{SessionId, TenantId};
+use crate::domain::id::{NodeId, SessionId, TenantId};
 use crate::domain::message::Message;
 use crate::domain::phone::PhoneValidation;
 use crate::domain::quota::{Decision, Quota};
@@ -28,6 +29,7 @@ use crate::domain::session::Session;
 use crate::gateway::error::GatewayError;
 use crate::gateway::ids::IdSource;
 use crate::ports::clock::Clock;
+use crate::ports::duty_roster::DutyRoster;
 use crate::ports::entropy::Entropy;
 use crate::ports::inbox_store::InboxStore;
 use crate::ports::message_store::MessageStore;
@@ -56,6 +58,8 @@ pub struct Ports {
     pub queue: Arc<dyn Queue>,
     /// How often.
     pub limiter: Arc<dyn RateLimiter>,
+    /// Which node does what only one may do.
+    pub duties: Arc<dyn DutyRoster>,
     /// Through whom.
     pub transport: Arc<dyn Transport>,
     /// The provider's accounts.
@@ -160,6 +164,8 @@ pub(crate) struct Inner {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
     pub(crate) ids: IdSource,
+    /// This process, among all that share the ports.
+    pub(crate) node: NodeId,
     /// Rung when a webhook was kept, for the task that applies them.
     pub(crate) inbox_bell: Notify,
 }
@@ -169,7 +175,8 @@ impl Gateway {
     /// [`Delivery`](crate::delivery::Delivery) for what sends and receives.
     pub fn new(ports: Ports, settings: Settings) -> Self {
         let ids = IdSource::new(Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
-        let inner = Inner { ports, settings, ids, inbox_bell: Notify::new() };
+        let node = NodeId(ids.draw().1);
+        let inner = Inner { ports, settings, ids, node, inbox_bell: Notify::new() };
         Self { inner: Arc::new(inner) }
     }
 

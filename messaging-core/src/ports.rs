@@ -1,6 +1,7 @@
 //! What the core needs from outside, as traits. Each says what its caller may rely on.
 
 pub mod clock;
+pub mod duty_roster;
 pub mod entropy;
 pub mod inbox_store;
 pub mod message_store;

@@ -6,6 +6,7 @@ use messaging_core::conformance;
 use messaging_core::conformance::build::{at, message, message_id};
 use messaging_core::domain::message::{ChangeOutcome, MessageRef, StatusChange};
 use messaging_core::domain::status::StatusEvent;
+use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::message_store::MessageStore;
 
@@ -43,6 +44,18 @@ mod tenant_store {
         };
     }
     messaging_core::for_each_tenant_store_behavior!(behavior);
+}
+
+mod duty_roster {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                super::conformance::duty_roster::$name(&super::MemoryDutyRoster::default()).await;
+            }
+        };
+    }
+    messaging_core::for_each_duty_roster_behavior!(behavior);
 }
 
 mod inbox_store {

@@ -11,6 +11,7 @@ mod placeholder;
 pub mod problem;
 pub(crate) mod setting;
 pub mod settings;
+pub(crate) mod waha_servers;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -26,6 +27,8 @@ use crate::api::BodyLimits;
 use crate::config::problem::{ConfigError, Problem, Reported};
 use crate::config::setting::Reader;
 use crate::telemetry::logs::LogFormat;
+
+pub use crate::config::waha_servers::WahaServerConfig;
 
 /// The configuration of one process. Debug shows no secret.
 #[derive(Debug, Clone)]
@@ -54,6 +57,8 @@ pub struct Config {
     pub waha_base_url: String,
     /// The key WAHA asks for; `None` for a WAHA that asks for none.
     pub waha_api_key: Option<SecretString>,
+    /// Several of them, in place of the one.
+    pub waha_servers: Option<Vec<WahaServerConfig>>,
     /// What WAHA signs webhooks with.
     pub waha_webhook_secret: Option<SecretString>,
     /// Takes its place where it is not set.
@@ -167,6 +172,23 @@ impl Config {
         self
     }
 
+    /// The WAHA servers, whether one is configured or several.
+    pub fn waha_servers(&self) -> Vec<WahaServerConfig> {
+        let with_key = |mut server: WahaServerConfig| {
+            server.api_key = server.api_key.or_else(|| self.waha_api_key.clone());
+            server
+        };
+        let only = || {
+            vec![WahaServerConfig {
+                name: waha_servers::ONLY_SERVER.to_owned(),
+                url: self.waha_base_url.clone(),
+                api_key: None,
+                capacity: None,
+            }]
+        };
+        self.waha_servers.clone().unwrap_or_else(only).into_iter().map(with_key).collect()
+    }
+
     /// Where the embedded store is.
     pub fn database_file(&self) -> PathBuf {
         self.data_dir.join("messaging.db")
@@ -190,6 +212,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let metrics_token = reader.optional(&settings::METRICS_TOKEN);
     let waha_base_url = reader.required(&settings::WAHA_BASE_URL);
     let waha_api_key = reader.optional(&settings::WAHA_API_KEY);
+    let waha_servers = reader.optional(&settings::WAHA_SERVERS);
     let waha_webhook_secret = reader.optional(&settings::WAHA_WEBHOOK_SECRET);
     let webhook_secret = reader.optional(&settings::WEBHOOK_SECRET);
     let session_limit = reader.required(&settings::SESSION_RATE_LIMIT);
@@ -221,6 +244,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         jwt_refresh_expires_in: jwt_refresh_expires_in?,
         waha_base_url: waha_base_url?,
         waha_api_key: waha_api_key?,
+        waha_servers: waha_servers?,
         waha_webhook_secret: waha_webhook_secret?,
         webhook_secret: webhook_secret?,
         session_quota: Quota { limit: session_limit?, window: session_window? },

@@ -14,6 +14,7 @@ use messaging_core::domain::tenant::{Role, Tenant};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::secret::WebhookSecret;
 use messaging_core::gateway::{Gateway, Ports, Settings};
+use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::ports::clock::{Clock, SystemClock};
@@ -25,7 +26,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use waha_client::WahaClient;
-use waha_client::transport::{WahaDecoder, WahaProvider, WahaVerifier};
+use waha_client::client::ClientConfigError;
+use waha_client::transport::{WahaDecoder, WahaProvider, WahaServer, WahaVerifier};
 use waha_client::webhooks::SigningKeys;
 
 use crate::api::{self, ApiState};
@@ -37,9 +39,6 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::sampler::Sampler;
 
 pub use error::{BindError, BuildError};
-
-/// What sessions on the one WAHA that can be configured are kept under.
-const WAHA_SERVER: &str = "default";
 
 /// How long a connection may be idle. Longer than WAHA and most clients keep theirs, so that they
 /// close first and never write into a connection that is just going.
@@ -88,9 +87,12 @@ impl Service {
         let webhook_secret = or_kept(webhook_secret, "webhook_secret")?;
 
         let store = SqliteStore::open(config.database_file(), SqliteOptions::default())?;
-        let api_key = config.waha_api_key.clone().unwrap_or_default();
-        let waha = WahaClient::new(&config.waha_base_url, api_key)?;
-        let waha = Arc::new(WahaProvider::new([(WAHA_SERVER.to_owned(), waha)]));
+        let servers = config.waha_servers().into_iter().map(|server| {
+            let client = WahaClient::new(&server.url, server.api_key.unwrap_or_default())?;
+            Ok(WahaServer { name: server.name, client, capacity: server.capacity })
+        });
+        let servers = servers.collect::<Result<Vec<_>, ClientConfigError>>()?;
+        let waha = Arc::new(WahaProvider::new(servers));
         let signing_keys = SigningKeys::new([webhook_secret.clone()])?;
         let metrics = Arc::new(Metrics::new()?);
         let ports = Ports {
@@ -100,6 +102,7 @@ impl Service {
             inbox: Arc::new(store.clone()),
             queue: Arc::new(MemoryQueue::new()),
             limiter: Arc::new(MemoryRateLimiter::new()),
+            duties: Arc::new(MemoryDutyRoster::default()),
             transport: Arc::clone(&waha) as _,
             control: waha,
             verifier: Arc::new(WahaVerifier::new(signing_keys)),

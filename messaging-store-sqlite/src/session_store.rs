@@ -2,6 +2,8 @@
 
 pub(crate) mod row;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
@@ -97,6 +99,21 @@ impl SessionStore for SqliteStore {
             let mut statement = connection
                 .prepare_cached("SELECT id, server, server_name FROM sessions ORDER BY id")?;
             decode_all(statement.query([])?)
+        })
+        .await
+    }
+
+    async fn count_per_server(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT server, count(*) FROM sessions GROUP BY server")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let mut counts = BTreeMap::new();
+            for row in rows {
+                let (server, count): (String, i64) = row?;
+                counts.insert(server, u64::try_from(count).unwrap_or(0));
+            }
+            Ok(counts)
         })
         .await
     }

@@ -38,10 +38,29 @@ const CHATS_KNOWN: u64 = 100_000;
 /// How many pages of a chat are looked through for a message that was perhaps sent.
 const PAGES_LOOKED_AT: u32 = 5;
 
+/// A WAHA that sessions may be put on.
+#[derive(Debug)]
+pub struct WahaServer {
+    /// What sessions on it are kept under.
+    pub name: String,
+    /// How it is called.
+    pub client: WahaClient,
+    /// How many sessions are to be put on it; `None` for as many as come.
+    pub capacity: Option<u64>,
+}
+
+impl WahaServer {
+    /// A server that takes as many sessions as come.
+    pub fn new(name: impl Into<String>, client: WahaClient) -> Self {
+        Self { name: name.into(), client, capacity: None }
+    }
+}
+
 /// One WAHA process.
 struct Server {
     name: String,
     client: WahaClient,
+    capacity: Option<u64>,
     /// Learnt once: a process keeps its engine for as long as it runs.
     engine: OnceCell<Engine>,
 }
@@ -57,11 +76,17 @@ pub struct WahaProvider {
 }
 
 impl WahaProvider {
-    /// The servers by name; new sessions are put on the first.
-    pub fn new(servers: impl IntoIterator<Item = (String, WahaClient)>) -> Self {
+    /// These servers. Each name is given once, and stays the server's for as long as sessions
+    /// are on it.
+    pub fn new(servers: impl IntoIterator<Item = WahaServer>) -> Self {
         let servers: Vec<Server> = servers
             .into_iter()
-            .map(|(name, client)| Server { name, client, engine: OnceCell::new() })
+            .map(|WahaServer { name, client, capacity }| Server {
+                name,
+                client,
+                capacity,
+                engine: OnceCell::new(),
+            })
             .collect();
         let longest_attempt = servers
             .iter()

@@ -15,7 +15,7 @@ use waha_client::client::{ClientConfig, Timeouts};
 use waha_client::simulator::{
     DEFAULT_API_KEY, Fault, FaultRule, RecipientScript, SeededSession, Simulator, SimulatorConfig,
 };
-use waha_client::transport::WahaProvider;
+use waha_client::transport::{WahaProvider, WahaServer};
 use waha_client::wire::SessionStatus;
 use waha_client::{Engine, WahaClient};
 
@@ -40,7 +40,7 @@ impl Waha {
             SecretString::from(DEFAULT_API_KEY),
             ClientConfig { timeouts, ..ClientConfig::default() },
         );
-        let provider = WahaProvider::new([("default".to_owned(), client.unwrap())]);
+        let provider = WahaProvider::new([WahaServer::new("default", client.unwrap())]);
         Self { simulator, provider }
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::session::{ProviderSession, SessionStatus};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::clock::Clock;
 use crate::ports::session_control::{
-    ProviderError, ProviderState, QrCode, SessionControl, WebhookTarget,
+    ProviderError, ProviderServer, ProviderState, QrCode, SessionControl, WebhookTarget,
 };
 use crate::ports::transport::{
     Envelope, Found, Later, LaterReason, Lookup, Preparation, Route, SendOutcome, Transport,
@@ -61,9 +61,17 @@ struct State {
     scripts: VecDeque<Script>,
     arrivals: Vec<Arrival>,
     unreachable: bool,
+    silent: BTreeSet<String>,
     takes_no_ids: bool,
     drawn: u64,
+    servers: Vec<ProviderServer>,
     meanwhile: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl State {
+    fn is_silent(&self, server: &str) -> bool {
+        self.unreachable || self.silent.contains(server)
+    }
 }
 
 /// A provider in memory: what is sent through it arrives at once, unless a test says otherwise.
@@ -77,7 +85,25 @@ pub struct FakeProvider {
 impl FakeProvider {
     /// A provider without any session.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::default() }
+        let provider = Self { clock, state: Mutex::default() };
+        provider.set_servers([("default", None)]);
+        provider
+    }
+
+    /// What servers there are, and how many sessions each is to have.
+    pub fn set_servers<'a>(&self, servers: impl IntoIterator<Item = (&'a str, Option<u64>)>) {
+        let server = |(name, capacity): (&str, _)| ProviderServer { name: name.into(), capacity };
+        self.state().servers = servers.into_iter().map(server).collect();
+    }
+
+    /// Makes one server silent, or heard again.
+    pub fn set_silent(&self, server: &str, silent: bool) {
+        let mut state = self.state();
+        if silent {
+            state.silent.insert(server.to_owned());
+        } else {
+            state.silent.remove(server);
+        }
     }
 
     /// Adds a session, or changes its state.
@@ -122,7 +148,7 @@ impl FakeProvider {
 
     fn refuse(&self, place: &ProviderSession) -> Option<Later> {
         let state = self.state();
-        let reason = if state.unreachable {
+        let reason = if state.is_silent(&place.server) {
             LaterReason::Unreachable
         } else if state.sessions.get(place).map(|it| it.status) == Some(SessionStatus::Working) {
             return None;
@@ -155,7 +181,7 @@ impl FakeProvider {
 
     fn of_session(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
         let state = self.state();
-        if state.unreachable {
+        if state.is_silent(&place.server) {
             return Err(ProviderError::Unavailable);
         }
         state.sessions.get(place).cloned().ok_or(ProviderError::NotFound)
@@ -252,8 +278,8 @@ impl Transport for FakeProvider {
 
 #[async_trait]
 impl SessionControl for FakeProvider {
-    fn servers(&self) -> Vec<String> {
-        vec!["default".to_owned()]
+    fn servers(&self) -> Vec<ProviderServer> {
+        self.state().servers.clone()
     }
 
     async fn create(
@@ -277,7 +303,7 @@ impl SessionControl for FakeProvider {
 
     async fn states(&self, server: &str) -> Result<Vec<(String, ProviderState)>, ProviderError> {
         let state = self.state();
-        if state.unreachable {
+        if state.is_silent(server) {
             return Err(ProviderError::Unavailable);
         }
         let here = state.sessions.iter().filter(|(place, _)| place.server == server);
@@ -301,7 +327,7 @@ impl SessionControl for FakeProvider {
     }
 
     async fn delete(&self, place: &ProviderSession) -> Result<(), ProviderError> {
-        if self.state().unreachable {
+        if self.state().is_silent(&place.server) {
             return Err(ProviderError::Unavailable);
         }
         self.state().sessions.remove(place);
@@ -328,7 +354,7 @@ impl SessionControl for FakeProvider {
         }
     }
 
-    async fn ping(&self, _server: &str) -> Result<(), ProviderError> {
-        if self.state().unreachable { Err(ProviderError::Unavailable) } else { Ok(()) }
+    async fn ping(&self, server: &str) -> Result<(), ProviderError> {
+        if self.state().is_silent(server) { Err(ProviderError::Unavailable) } else { Ok(()) }
     }
 }

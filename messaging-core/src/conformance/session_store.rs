@@ -1,6 +1,8 @@
 //! How every session store must behave.
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
+use std::collections::BTreeMap;
+
 use crate::conformance::build::{address, at, session, session_id, tenant_id};
 use crate::domain::address::Address;
 use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionPatch, SessionStatus};
@@ -32,6 +34,7 @@ macro_rules! for_each_session_store_behavior {
         $test!(deletes_only_the_tenants_own_session);
         $test!(finds_sessions_by_their_name_at_the_provider);
         $test!(tells_the_places_of_all_sessions);
+        $test!(counts_the_sessions_of_each_server);
         $test!(records_every_status);
         $test!(records_the_own_address_where_it_is_told);
         $test!(ignores_a_status_older_than_the_one_known);
@@ -275,6 +278,21 @@ pub async fn tells_the_places_of_all_sessions(store: &dyn SessionStore) {
     }
     let expected = [1, 2, 3].map(|n| (session_id(n), session(n).place));
     assert_eq!(store.all_places().await.unwrap(), expected);
+}
+
+/// How full each server is, whoever owns the sessions on it.
+pub async fn counts_the_sessions_of_each_server(store: &dyn SessionStore) {
+    assert_eq!(store.count_per_server().await.unwrap(), BTreeMap::new());
+    for (n, server) in [(1, "a"), (2, "b"), (3, "a")] {
+        let place = ProviderSession { server: server.into(), ..session(n).place };
+        store.insert(&Session { tenant: tenant_id(n), place, ..session(n) }).await.unwrap();
+    }
+    let expected = |counts: &[(&str, u64)]| {
+        counts.iter().map(|(server, count)| ((*server).to_owned(), *count)).collect()
+    };
+    assert_eq!(store.count_per_server().await.unwrap(), expected(&[("a", 2), ("b", 1)]));
+    store.delete(tenant_id(2), session_id(2)).await.unwrap();
+    assert_eq!(store.count_per_server().await.unwrap(), expected(&[("a", 2)]));
 }
 
 /// Whatever the provider says of a session is kept.

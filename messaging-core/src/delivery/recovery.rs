@@ -5,9 +5,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::rest;
+use crate::delivery::shift::Shift;
 use crate::domain::id::{BatchId, MessageId};
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
+use crate::ports::duty_roster::Duty;
 use crate::ports::observer::Observation;
 
 /// How many messages, or bulk requests, are looked at together.
@@ -86,7 +88,16 @@ impl Recovery {
     }
 
     pub(super) async fn run(mut self, every: Duration, stop: CancellationToken) {
+        let mut shift = Shift::new(self.gateway.clone(), Duty::Recovery, every);
         loop {
+            if !shift.is_ours().await {
+                // Whoever takes the duty up begins at the beginning.
+                (self.message, self.batch) = (None, None);
+                if !rest(every, &stop).await {
+                    return;
+                }
+                continue;
+            }
             match self.run_once().await {
                 // What is left of the first round is what a restart waits for.
                 Ok(Recovered { complete: false, .. }) if !stop.is_cancelled() => continue,
@@ -97,7 +108,7 @@ impl Recovery {
                 }
             }
             if !rest(every, &stop).await {
-                return;
+                return shift.end().await;
             }
         }
     }

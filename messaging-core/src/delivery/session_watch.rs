@@ -6,11 +6,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::rest;
+use crate::delivery::shift::Shift;
 use crate::domain::session::SessionStatus;
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
+use crate::ports::duty_roster::Duty;
 use crate::ports::observer::Observation;
-use crate::ports::session_control::ProviderState;
+use crate::ports::session_control::{ProviderServer, ProviderState};
 
 /// Keeps what is known of the sessions true.
 pub struct SessionWatch {
@@ -40,7 +42,7 @@ impl SessionWatch {
         let ports = self.gateway.ports();
         let mut watched = Watched::default();
         let places = ports.sessions.all_places().await?;
-        for server in ports.control.servers() {
+        for ProviderServer { name: server, .. } in ports.control.servers() {
             // Read before the question: an event that comes while it is asked is newer.
             let asked = ports.clock.now();
             let states = match ports.control.states(&server).await {
@@ -69,13 +71,16 @@ impl SessionWatch {
     }
 
     pub(super) async fn run(self, every: Duration, stop: CancellationToken) {
+        let mut shift = Shift::new(self.gateway.clone(), Duty::SessionWatch, every);
         loop {
-            if let Err(error) = self.run_once().await {
+            if shift.is_ours().await
+                && let Err(error) = self.run_once().await
+            {
                 tracing::error!(%error, "the state of sessions could not be recorded");
                 self.gateway.observe(Observation::Fault { what: "store" });
             }
             if !rest(every, &stop).await {
-                return;
+                return shift.end().await;
             }
         }
     }

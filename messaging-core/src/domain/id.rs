@@ -57,6 +57,10 @@ id!(
     /// One webhook that was kept.
     InboxId
 );
+id!(
+    /// One process at work, from its start to its end.
+    NodeId
+);
 
 /// A UUID of version 7 (RFC 9562) whose order is the order of `at` down to the microsecond:
 /// the twelve bits behind the milliseconds hold the fraction of the millisecond (method 3).

@@ -102,6 +102,9 @@ pub enum GatewayError {
     /// The provider cannot be used at present.
     #[error("WAHA cannot be used at present")]
     ProviderUnavailable,
+    /// All of the provider's servers have as many sessions as they are to have.
+    #[error("no WAHA server has room for another session")]
+    NoRoom,
     /// The provider refuses, and repeating will not change it.
     #[error("WAHA refused: {reason}")]
     ProviderRefused {
@@ -140,6 +143,7 @@ impl GatewayError {
             Self::Signature(_) => "invalid-signature",
             Self::Malformed(_) => "malformed-payload",
             Self::ProviderUnavailable => "waha-unavailable",
+            Self::NoRoom => "waha-full",
             Self::ProviderRefused { .. } => "waha-refused",
             Self::Unavailable(_) => "service-unavailable",
             Self::Corrupt(_) => "internal-error",

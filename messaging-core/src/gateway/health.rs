@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::gateway::Gateway;
 use crate::ports::inbox_store::InboxDepth;
+use crate::ports::session_control::ProviderServer;
 
 /// How one dependency is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +38,13 @@ impl Gateway {
         let began = ports.clock.now();
         let store = ports.messages.ping().await.is_ok();
         let store = Check { healthy: store, took: ports.clock.now().since(began) };
-        let servers = ports.control.servers().into_iter().map(|server| async move {
-            let began = ports.clock.now();
-            let healthy = ports.control.ping(&server).await.is_ok();
-            (server, Check { healthy, took: ports.clock.now().since(began) })
-        });
+        let servers = ports.control.servers().into_iter().map(
+            |ProviderServer { name: server, .. }| async move {
+                let began = ports.clock.now();
+                let healthy = ports.control.ping(&server).await.is_ok();
+                (server, Check { healthy, took: ports.clock.now().since(began) })
+            },
+        );
         let servers = futures::future::join_all(servers).await;
         Health { store, servers, queue_depth: ports.queue.depth().await.ok() }
     }

@@ -23,6 +23,9 @@ pub struct NewSession {
     pub name: String,
     /// Its name at the provider; `None` lets the gateway choose one (not when adopting).
     pub provider_name: Option<String>,
+    /// On which of the provider's servers; `None` lets the gateway choose the one with the most
+    /// room, or find the one that has the account to adopt.
+    pub server: Option<String>,
     /// Take over an account that is there already, instead of making one.
     pub adopt: bool,
     /// What becomes of single messages over the quota.
@@ -46,7 +49,8 @@ impl Gateway {
     /// Makes an account at the provider, or adopts one that is there.
     ///
     /// # Errors
-    /// - [`GatewayError::Invalid`] of `/name` or `/wahaSession`.
+    /// - [`GatewayError::Invalid`] of `/name`, `/wahaSession` or `/wahaServer`.
+    /// - [`GatewayError::NoRoom`] where every server has as many accounts as it is to have.
     /// - [`GatewayError::Taken`] where the name, or the account, is taken, by whomever.
     /// - [`GatewayError::ProviderUnavailable`], [`GatewayError::ProviderRefused`].
     pub async fn create_session(
@@ -64,8 +68,8 @@ impl Gateway {
             }
         };
         check_provider_name(&provider_name)?;
-        let server = self.ports().control.servers().into_iter().next().unwrap_or_default();
-        let place = ProviderSession { server, name: provider_name };
+        let server = new.server.as_deref();
+        let place = ProviderSession { server: String::new(), name: provider_name };
         let mut session = Session {
             id: SessionId(id),
             tenant,
@@ -80,22 +84,38 @@ impl Gateway {
             updated_at: created_at,
         };
         if new.adopt {
-            let state = self.ports().control.state(&session.place).await?;
+            let (place, state) = self.find_place(&session.place.name, server).await?;
+            session.place = place;
             (session.status, session.own_address) = (state.status, state.own_address);
             self.ports().sessions.insert(&session).await?;
             return Ok(session);
         }
-        // First here, then there: an account's first webhooks find their session, and of two
-        // requests for one name only one gets as far as the provider.
-        self.ports().sessions.insert(&session).await?;
-        let webhook = self.webhook_target(session.id);
-        match self.ports().control.create(&session.place, webhook).await {
-            Ok(state) => self.record_state(session, &state).await,
-            Err(error) => {
-                self.ports().sessions.delete(tenant, session.id).await?;
-                Err(error.into())
+        for server in self.servers_with_room(server).await? {
+            session.place.server = server;
+            match self.create_at(&session).await? {
+                Ok(state) => return self.record_state(session, &state).await,
+                // Another may answer.
+                Err(ProviderError::Unavailable) => {}
+                Err(error) => return Err(error.into()),
             }
         }
+        Err(GatewayError::ProviderUnavailable)
+    }
+
+    /// Makes an account where the session says, or leaves nothing of it.
+    async fn create_at(
+        &self,
+        session: &Session,
+    ) -> Result<Result<ProviderState, ProviderError>, GatewayError> {
+        // First here, then there: an account's first webhooks find their session, and of two
+        // requests for one name only one gets as far as the provider.
+        self.ports().sessions.insert(session).await?;
+        let webhook = self.webhook_target(session.id);
+        let created = self.ports().control.create(&session.place, webhook).await;
+        if created.is_err() {
+            self.ports().sessions.delete(session.tenant, session.id).await?;
+        }
+        Ok(created)
     }
 
     /// Where the provider is to send a session's webhooks; `None` where the gateway does not know

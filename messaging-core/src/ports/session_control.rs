@@ -71,12 +71,22 @@ pub enum ProviderError {
     },
 }
 
+/// One of the provider's servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderServer {
+    /// What sessions on it are kept under.
+    pub name: String,
+    /// How many sessions are to be put on it; `None` for as many as come.
+    pub capacity: Option<u64>,
+}
+
 /// Manages accounts at a provider.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait SessionControl: Send + Sync + 'static {
-    /// The provider's servers, by name; the first is the one new sessions are put on.
-    fn servers(&self) -> Vec<String>;
+    /// The provider's servers, in the order in which new sessions go to them where all else is
+    /// equal.
+    fn servers(&self) -> Vec<ProviderServer>;
 
     /// Creates an account, starts it, and has it report to `webhook`.
     async fn create(

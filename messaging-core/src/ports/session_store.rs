@@ -1,5 +1,7 @@
 //! The truth about sessions.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use crate::domain::address::Address;
@@ -55,6 +57,9 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// All sessions with their places, in order of id: for the worker.
     async fn all_places(&self) -> Result<Vec<(SessionId, ProviderSession)>, StoreError>;
+
+    /// How many sessions are placed on each of the provider's servers that has any, by name.
+    async fn count_per_server(&self) -> Result<BTreeMap<String, u64>, StoreError>;
 
     /// Records a session's state, and its own address where given, unless a later state (by `at`)
     /// is known: then nothing changes. Gives the session where its status changed.

@@ -25,6 +25,7 @@ use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::receive_webhook::Webhook;
 use messaging_core::gateway::send::SendRequest;
 use messaging_core::gateway::{Gateway, Ports, Settings};
+use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::clock::Clock;
@@ -98,6 +99,7 @@ impl World {
             inbox: Arc::clone(&store) as _,
             queue: Arc::new(MemoryQueue::new()),
             limiter: Arc::clone(&limiter) as _,
+            duties: Arc::new(MemoryDutyRoster::default()),
             transport: Arc::clone(&provider) as _,
             control: Arc::clone(&provider) as _,
             verifier: Arc::new(Password),

@@ -25,7 +25,7 @@ impl<T> Kind<T> {
         Self { expected, secret: false, read }
     }
 
-    const fn hidden(expected: &'static str, read: fn(&str) -> Option<T>) -> Self {
+    pub(crate) const fn hidden(expected: &'static str, read: fn(&str) -> Option<T>) -> Self {
         Self { expected, secret: true, read }
     }
 }

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use crate::config::kind;
 use crate::config::setting::Setting;
+use crate::config::waha_servers::{self, WahaServerConfig};
 use crate::telemetry::logs::LogFormat;
 
 /// What the documentation shows of one setting.
@@ -91,6 +92,8 @@ settings! {
             "Where WAHA listens.";
         WAHA_API_KEY: SecretString = none, kind::SECRET,
             "The key WAHA asks for; none is sent where unset.";
+        WAHA_SERVERS: Vec<WahaServerConfig> = none, waha_servers::KIND,
+            "Several servers in place of WAHA_BASE_URL, whose sessions are those of the name default.";
         WAHA_WEBHOOK_SECRET: SecretString = none, kind::SECRET,
             "What WAHA signs webhooks with; unset: WEBHOOK_SECRET, else one kept in DATA_DIR.";
         WEBHOOK_SECRET: SecretString = none, kind::SECRET,

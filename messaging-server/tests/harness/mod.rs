@@ -14,6 +14,7 @@ use messaging_core::domain::message::Message;
 use messaging_core::domain::session::{ProviderSession, Session};
 use messaging_core::domain::tenant::Role;
 use messaging_core::gateway::{Gateway, Ports, Settings};
+use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::memory::store::MemoryStore;
@@ -77,6 +78,7 @@ impl Harness {
             inbox: Arc::clone(&store) as _,
             queue: Arc::new(MemoryQueue::new()),
             limiter: Arc::new(MemoryRateLimiter::new()),
+            duties: Arc::new(MemoryDutyRoster::default()),
             transport: Arc::new(MockTransport::new()),
             control: Arc::clone(&waha) as _,
             verifier: Arc::new(WahaVerifier::new(signing_keys())),

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use messaging_core::domain::phone::PhoneNumber;
 use messaging_core::domain::session::{ProviderSession, SessionStatus};
 use messaging_core::ports::session_control::{
-    ProviderError, ProviderState, QrCode, SessionControl, WebhookTarget,
+    ProviderError, ProviderServer, ProviderState, QrCode, SessionControl, WebhookTarget,
 };
 
 /// WAHA as far as sessions go: one server, with the sessions it is told of.
@@ -61,8 +61,8 @@ impl FakeWaha {
 
 #[async_trait]
 impl SessionControl for FakeWaha {
-    fn servers(&self) -> Vec<String> {
-        vec!["waha".to_owned()]
+    fn servers(&self) -> Vec<ProviderServer> {
+        vec![ProviderServer { name: "waha".to_owned(), capacity: None }]
     }
 
     async fn create(

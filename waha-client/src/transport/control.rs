@@ -7,10 +7,10 @@ use messaging_core::domain::address::Address;
 use messaging_core::domain::phone::PhoneNumber;
 use messaging_core::domain::session::{ProviderSession, SessionStatus};
 use messaging_core::ports::session_control::{
-    ProviderError, ProviderState, QrCode, SessionControl, WebhookTarget,
+    ProviderError, ProviderServer, ProviderState, QrCode, SessionControl, WebhookTarget,
 };
 
-use super::WahaProvider;
+use super::{Server, WahaProvider};
 use crate::ids::ChatId;
 use crate::wire::{
     HmacConfig, IgnoreConfig, NowebConfig, NowebStoreConfig, RetriesConfig, RetryPolicy,
@@ -31,8 +31,12 @@ impl WahaProvider {
 
 #[async_trait]
 impl SessionControl for WahaProvider {
-    fn servers(&self) -> Vec<String> {
-        self.servers.iter().map(|server| server.name.clone()).collect()
+    fn servers(&self) -> Vec<ProviderServer> {
+        let of = |server: &Server| ProviderServer {
+            name: server.name.clone(),
+            capacity: server.capacity,
+        };
+        self.servers.iter().map(of).collect()
     }
 
     async fn create(

@@ -163,6 +163,14 @@ impl SessionStore for MemoryStore {
         Ok(rows.values().map(|session| (session.id, session.place.clone())).collect())
     }
 
+    async fn count_per_server(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        let mut counts = BTreeMap::new();
+        for session in self.lock().sessions.rows.values() {
+            *counts.entry(session.place.server.clone()).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
     async fn record_status(
         &self,
         id: SessionId,

@@ -42,7 +42,9 @@ impl From<GatewayError> for Problem {
             GatewayError::Signature(_) => problem.with_challenge("HMAC"),
             GatewayError::Malformed(malformed) => problem
                 .with_errors(vec![FieldProblem::in_body(&malformed.pointer, malformed.problem)]),
-            GatewayError::ProviderUnavailable => problem.with_retry_after(COME_BACK_IN),
+            GatewayError::ProviderUnavailable | GatewayError::NoRoom => {
+                problem.with_retry_after(COME_BACK_IN)
+            }
             GatewayError::ProviderRefused { reason } => {
                 problem.with_facts(|body| body.reason = Some(reason.to_owned()))
             }
@@ -166,6 +168,7 @@ mod tests {
         check(E::WrongSessionState, 409, "session-state-conflict");
         check(E::QueueFull, 429, "queue-full");
         check(E::ProviderUnavailable, 503, "waha-unavailable");
+        check(E::NoRoom, 503, "waha-full");
         check(E::ProviderRefused { reason: "why" }, 422, "waha-refused");
         check(E::Unavailable(broken()), 503, "service-unavailable");
         check(E::Corrupt(broken()), 500, "internal-error");

@@ -24,6 +24,10 @@ pub struct CreateSession {
     /// chosen where it is left out.
     #[oai(validator(max_length = 54))]
     pub waha_session: Option<String>,
+    /// On which WAHA server, where there are several: the one with the most room, or the one that
+    /// has the session to adopt, where it is left out.
+    #[oai(validator(max_length = 100))]
+    pub waha_server: Option<String>,
     /// Take over a session that is in WAHA already, instead of making one; no by default.
     pub adopt: Option<bool>,
     /// What becomes of single messages over the quota: `reject` (by default) or `queue`.
@@ -37,6 +41,7 @@ impl From<CreateSession> for NewSession {
         Self {
             name: request.name,
             provider_name: request.waha_session,
+            server: request.waha_server,
             adopt: request.adopt.unwrap_or(false),
             on_rate_limit: request.on_rate_limit.map_or(OnRateLimit::Reject, |choice| choice.0),
         }
@@ -48,6 +53,7 @@ impl Example for CreateSession {
         Self {
             name: "second".to_owned(),
             waha_session: None,
+            waha_server: None,
             adopt: Some(false),
             on_rate_limit: None,
         }
@@ -90,6 +96,8 @@ pub struct Session {
     pub name: String,
     /// Its name in WAHA.
     pub waha_session: String,
+    /// The WAHA server it is on.
+    pub waha_server: String,
     /// Whether it was in WAHA before: deleting it here then leaves it there.
     pub adopted: bool,
     /// Whether it can send: only a `working` one can.
@@ -112,6 +120,7 @@ impl From<session::Session> for Session {
             id: session.id.0,
             name: session.name,
             waha_session: session.place.name,
+            waha_server: session.place.server,
             adopted: session.adopted,
             status: Named(session.status),
             status_at: DateTime(session.status_at),
@@ -130,6 +139,7 @@ impl Example for Session {
             id: Uuid::from_u128(0x019b_7700_0000_7000_8000_0000_0000_0002),
             name: "main".to_owned(),
             waha_session: "default".to_owned(),
+            waha_server: "default".to_owned(),
             adopted: true,
             status: Named(SessionStatus::Working),
             status_at: at,
