@@ -69,7 +69,7 @@ pub async fn knows_no_position_of_an_unknown_message(queue: &dyn Queue) {
     push(queue, &[item(1), item(2)]).await;
     let claimed = claim_one(queue, at(0)).await;
     complete(queue, &claimed).await;
-    queue.forget(&[message_id(2)]).await.unwrap();
+    queue.forget(session_id(1), &[message_id(2)]).await.unwrap();
     for n in 1..=3 {
         assert_eq!(queue.position(&item(n)).await.unwrap(), None);
     }
