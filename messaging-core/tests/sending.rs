@@ -190,17 +190,50 @@ async fn a_session_that_is_not_connected_refuses_new_messages() {
 
 #[tokio::test]
 async fn a_worker_that_slept_through_its_lease_sends_nothing() {
+    // Before its attempt is committed, and after it.
+    for begun in [false, true] {
+        let world = World::new().await;
+        let clock = world.clock.clone();
+        let sleep = move || clock.advance(10 * MINUTE);
+        if begun {
+            world.witness.when(Status::Sending, sleep);
+        } else {
+            world.provider.meanwhile(sleep);
+        }
+        let message = world.send(1, "hello").await;
+        assert_eq!(world.worker.run_once(1).await.unwrap().claimed, 1);
+        assert_eq!(world.delivered(), [""; 0]);
+        let waiting = world.message(message.id).await;
+        let expected = if begun { Status::Retry } else { Status::Queued };
+        assert_eq!((waiting.status, waiting.attempts), (expected, 0));
+        world.work().await;
+        assert_eq!(world.delivered(), ["hello"]);
+        assert_eq!(world.status(message.id).await, Status::Sent);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_attempt_keeps_its_message_as_long_as_it_is_renewed() {
     let world = World::new().await;
-    let clock = world.clock.clone();
-    world.provider.meanwhile(move || clock.advance(10 * MINUTE));
+    world.provider.script([Script::Hang { sent: true }]);
     let message = world.send(1, "hello").await;
-    assert_eq!(world.worker.run_once(1).await.unwrap().claimed, 1);
-    assert_eq!(world.delivered(), [""; 0]);
-    let waiting = world.message(message.id).await;
-    assert_eq!((waiting.status, waiting.attempts), (Status::Retry, 0));
+    let mut slow = Box::pin(world.worker.run_once(1));
+    assert!(futures::poll!(&mut slow).is_pending());
+    for _ in 0..10 {
+        world.clock.advance(Duration::from_secs(10));
+        world.worker.renew_leases().await;
+        world.work().await;
+        assert_eq!(world.status(message.id).await, Status::Sending);
+    }
+    // The process dies: nobody goes on with it.
+    drop(slow);
+    world.clock.advance(Duration::from_secs(10));
     world.work().await;
-    assert_eq!(world.delivered(), ["hello"]);
+    assert_eq!(world.status(message.id).await, Status::Sending);
+    world.clock.advance(Duration::from_secs(10));
+    world.work().await;
     assert_eq!(world.status(message.id).await, Status::Sent);
+    assert_eq!(world.delivered(), ["hello"]);
 }
 
 #[tokio::test]
@@ -255,6 +288,26 @@ async fn what_was_accepted_before_a_crash_is_sent_after_it() {
     world.recovery.run_once().await.unwrap();
     world.work_for(MINUTE).await;
     assert_eq!(world.provider.arrivals().len(), 1);
+}
+
+#[tokio::test]
+async fn a_queue_that_forgot_does_not_change_the_order() {
+    let world = World::new().await;
+    for n in 0..5 {
+        world.send(1, &n.to_string()).await;
+    }
+    // The queue of the next process knows only what comes after, until it is told.
+    world.clock.advance(Duration::from_secs(1));
+    let world = world.restart();
+    for n in 5..8 {
+        world.send(1, &n.to_string()).await;
+    }
+    world.send(2, "to another").await;
+    world.work().await;
+    let mut delivered = world.delivered();
+    delivered.retain(|body| body != "to another");
+    assert_eq!(delivered, ["0", "1", "2", "3", "4", "5", "6", "7"]);
+    assert_eq!(world.delivered().len(), 9);
 }
 
 #[tokio::test]

@@ -119,7 +119,7 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         HealthApi { state: Arc::clone(&state) },
         MetricsApi { state: Arc::clone(&state) },
     );
-    let mut routes = document::routes();
+    let mut routes = document::routes::<Resources>();
     for page in ["/openapi.json", "/docs", "/docs/", "/problems/{code}"] {
         let route = RouteInfo::new(page.to_owned(), "GET, HEAD".to_owned());
         routes.insert(route.pattern(), route);
@@ -140,6 +140,16 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         )
         .at("/problems/:param0", get(make_sync(|request| problem_page(&request))))
         .nest("/", OpenApiService::new(resources, "", VERSION));
+    Exchange::new(all, state, routes).boxed()
+}
+
+/// Health and metrics alone: what a node serves that only sends.
+pub fn probes(state: ApiState) -> BoxEndpoint<'static, Response> {
+    let state = Arc::new(state);
+    let resources =
+        (HealthApi { state: Arc::clone(&state) }, MetricsApi { state: Arc::clone(&state) });
+    let routes = document::routes::<(HealthApi, MetricsApi)>();
+    let all = Route::new().nest("/", OpenApiService::new(resources, "", VERSION));
     Exchange::new(all, state, routes).boxed()
 }
 

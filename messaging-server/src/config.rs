@@ -7,8 +7,10 @@ pub mod environment;
 pub mod example;
 pub mod kept_secret;
 pub(crate) mod kind;
+pub mod node_role;
 mod placeholder;
 pub mod problem;
+mod services;
 pub(crate) mod setting;
 pub mod settings;
 pub(crate) mod waha_servers;
@@ -24,10 +26,12 @@ use messaging_core::domain::retry::RetryPolicy;
 use secrecy::SecretString;
 
 use crate::api::BodyLimits;
+use crate::config::node_role::NodeRole;
 use crate::config::problem::{ConfigError, Problem, Reported};
 use crate::config::setting::Reader;
 use crate::telemetry::logs::LogFormat;
 
+pub use crate::config::services::{PostgresConfig, RedisConfig};
 pub use crate::config::waha_servers::WahaServerConfig;
 
 /// The configuration of one process. Debug shows no secret.
@@ -37,6 +41,8 @@ pub struct Config {
     pub host: String,
     /// Port to listen on; 0 takes any that is free.
     pub port: u16,
+    /// What this node does.
+    pub role: NodeRole,
     /// Where WAHA reaches this service, without a slash at the end; `None` for where it listens.
     pub public_url: Option<String>,
     /// Where the embedded store and the secrets drawn by the service are kept.
@@ -87,36 +93,6 @@ pub struct Config {
     pub redis: Option<RedisConfig>,
 }
 
-/// A PostgreSQL that is asked for, as a whole or in parts. The whole wins.
-#[derive(Debug, Clone)]
-pub struct PostgresConfig {
-    /// The whole of it as one URL.
-    pub url: Option<SecretString>,
-    /// The server.
-    pub host: Option<String>,
-    /// Its port.
-    pub port: Option<u16>,
-    /// The user.
-    pub username: Option<String>,
-    /// The user's password.
-    pub password: Option<SecretString>,
-    /// The database.
-    pub database: Option<String>,
-}
-
-/// A Redis that is asked for, as a whole or in parts. The whole wins.
-#[derive(Debug, Clone)]
-pub struct RedisConfig {
-    /// The whole of it as one URL.
-    pub url: Option<SecretString>,
-    /// The server.
-    pub host: Option<String>,
-    /// Its port.
-    pub port: Option<u16>,
-    /// The password.
-    pub password: Option<SecretString>,
-}
-
 impl Config {
     /// Reads the configuration from variables; later ones of a name win, and an empty one counts
     /// as not set. Files are read only where a `…_FILE` variable names one.
@@ -139,21 +115,31 @@ impl Config {
         }
     }
 
-    /// Whether this build can run what is configured: with secrets of one's own, and with what
-    /// it has adapters for. Reading alone does not ask, so that a configuration can be looked at.
+    /// Whether it can be run: with secrets of one's own, and with what the role needs. Reading alone
+    /// does not ask, so that a configuration can be looked at.
     ///
     /// # Errors
     /// [`ConfigError`] with everything that stands in the way.
     pub fn check_usable(&self) -> Result<(), ConfigError> {
         let mut problems = placeholder::problems(self);
-        let embedded_only = "this build has the embedded store only; unset every";
-        if self.postgres.is_some() {
-            let why = format!("{embedded_only} DB_… variable and DATABASE_URL");
-            problems.push(Problem::new("PostgreSQL", "is configured", why));
+        if self.role != NodeRole::All && (self.postgres.is_none() || self.redis.is_none()) {
+            let held = format!("is {}", self.role.as_str());
+            let why = "expected all, or PostgreSQL and Redis (DATABASE_URL, REDIS_URL): a store and \
+                       a queue that the nodes share";
+            problems.push(Problem::new("ROLE", held, why));
         }
-        if self.redis.is_some() {
-            let why = format!("{embedded_only} REDIS_… variable");
-            problems.push(Problem::new("Redis", "is configured", why));
+        if self.postgres.is_some() {
+            // What every node must know alike cannot be drawn by one of them.
+            let why =
+                "expected the same secret on every node, such as `openssl rand -hex 32` prints";
+            let webhook = self.waha_webhook_secret.as_ref().or(self.webhook_secret.as_ref());
+            for (name, secret) in
+                [("JWT_SECRET", self.jwt_secret.as_ref()), ("WAHA_WEBHOOK_SECRET", webhook)]
+            {
+                if secret.is_none() {
+                    problems.push(Problem::new(name, "is not set", why));
+                }
+            }
         }
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
     }
@@ -189,6 +175,12 @@ impl Config {
         self.waha_servers.clone().unwrap_or_else(only).into_iter().map(with_key).collect()
     }
 
+    /// What is configured that this version has no adapter for.
+    pub(crate) fn without_adapter(&self) -> Option<&'static str> {
+        let postgres = self.postgres.as_ref().map(|_| "PostgreSQL");
+        postgres.or(self.redis.as_ref().map(|_| "Redis"))
+    }
+
     /// Where the embedded store is.
     pub fn database_file(&self) -> PathBuf {
         self.data_dir.join("messaging.db")
@@ -199,6 +191,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     // Each is read before the first `?`: whoever has three settings wrong is told of all three.
     let host = reader.required(&settings::HOST);
     let port = reader.required(&settings::PORT);
+    let role = reader.required(&settings::ROLE);
     let public_url = reader.optional(&settings::PUBLIC_URL);
     let data_dir = reader.required(&settings::DATA_DIR);
     let shutdown_timeout = reader.required(&settings::SHUTDOWN_TIMEOUT);
@@ -227,13 +220,14 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let log_format = reader.required(&settings::LOG_FORMAT);
     let log_level = reader.required(&settings::LOG_LEVEL);
     let rust_log = reader.optional(&settings::RUST_LOG);
-    let postgres = postgres(reader);
-    let redis = redis(reader);
+    let postgres = services::postgres(reader);
+    let redis = services::redis(reader);
 
     let minute = Duration::from_secs(60);
     Ok(Config {
         host: host?,
         port: port?,
+        role: role?,
         public_url: public_url?,
         data_dir: data_dir?,
         shutdown_timeout: shutdown_timeout?,
@@ -264,34 +258,4 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         postgres: postgres?,
         redis: redis?,
     })
-}
-
-/// Any one of the variables asks for it: falling back to the embedded store because another is
-/// missing would lose an operator's messages from sight.
-fn postgres(reader: &mut Reader<'_>) -> Result<Option<PostgresConfig>, Reported> {
-    let url = reader.optional(&settings::DATABASE_URL);
-    let host = reader.optional(&settings::DB_HOST);
-    let port = reader.optional(&settings::DB_PORT);
-    let username = reader.optional(&settings::DB_USERNAME);
-    let password = reader.optional(&settings::DB_PASSWORD);
-    let database = reader.optional(&settings::DB_DATABASE);
-    let (url, host, port) = (url?, host?, port?);
-    let (username, password, database) = (username?, password?, database?);
-    let asked_for = url.is_some()
-        || host.is_some()
-        || port.is_some()
-        || username.is_some()
-        || password.is_some()
-        || database.is_some();
-    Ok(asked_for.then_some(PostgresConfig { url, host, port, username, password, database }))
-}
-
-fn redis(reader: &mut Reader<'_>) -> Result<Option<RedisConfig>, Reported> {
-    let url = reader.optional(&settings::REDIS_URL);
-    let host = reader.optional(&settings::REDIS_HOST);
-    let port = reader.optional(&settings::REDIS_PORT);
-    let password = reader.optional(&settings::REDIS_PASSWORD);
-    let (url, host, port, password) = (url?, host?, port?, password?);
-    let asked_for = url.is_some() || host.is_some() || port.is_some() || password.is_some();
-    Ok(asked_for.then_some(RedisConfig { url, host, port, password }))
 }

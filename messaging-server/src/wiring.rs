@@ -73,6 +73,9 @@ impl Service {
     /// [`BuildError`] says what is missing or wrong.
     pub fn build(config: Config) -> Result<Self, BuildError> {
         config.check_usable()?;
+        if let Some(what) = config.without_adapter() {
+            return Err(BuildError::NoAdapter(what));
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
 
@@ -167,13 +170,22 @@ impl Service {
         let address = listener.local_addr()?;
         let acceptor = TcpAcceptor::from_tokio(listener)?;
         let limit = self.config.shutdown_timeout;
-        let endpoint = api::routes(self.api_state())
-            .with(http_metrics(Arc::clone(&self.metrics), Arc::clone(&self.ports.clock)));
+        let role = self.config.role;
+        let endpoint = if role.serves() {
+            api::routes(self.api_state())
+        } else {
+            api::probes(self.api_state())
+        };
+        let endpoint =
+            endpoint.with(http_metrics(Arc::clone(&self.metrics), Arc::clone(&self.ports.clock)));
 
         // Callers that come meanwhile wait in the listener's queue: who is answered at all is
         // answered fast.
         tokio::task::spawn_blocking(read_numbering_plans).await?;
-        let delivery = Delivery::start(&self.gateway, &DeliverySettings::default());
+        let delivery = Delivery::start(
+            &self.gateway,
+            &DeliverySettings { sends: role.sends(), ..DeliverySettings::default() },
+        );
         let sampler = Sampler::new(Arc::clone(&self.metrics), self.ports.clone());
         let sampling = tokio::spawn(sampler.run(stop.clone()));
         self.announce(address);

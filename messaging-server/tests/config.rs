@@ -144,22 +144,62 @@ fn secrets_that_everybody_knows_or_could_guess_are_refused() {
     read(&[("JWT_SECRET", STRONG), ("WAHA_WEBHOOK_SECRET", STRONG)]).check_usable().unwrap();
 }
 
+const SECRETS: [(&str, &str); 2] = [("JWT_SECRET", STRONG), ("WAHA_WEBHOOK_SECRET", STRONG)];
+
 #[test]
-fn a_database_that_this_build_cannot_use_is_not_silently_ignored() {
-    for variable in
-        [("DB_HOST", "db"), ("DB_DATABASE", "messaging"), ("DATABASE_URL", "postgres://db/x")]
-    {
-        let lines = unusable(&[variable]);
-        assert_eq!(lines.len(), 1);
-        assert!(
-            lines[0]
-                .starts_with("PostgreSQL is configured: this build has the embedded store only"),
-            "{lines:?}"
-        );
-    }
-    for variable in [("REDIS_HOST", "redis"), ("REDIS_PORT", "6379"), ("REDIS_URL", "redis://r")] {
-        let lines = unusable(&[variable]);
-        assert!(lines[0].starts_with("Redis is configured: this build"), "{lines:?}");
+fn any_part_asks_for_the_whole_and_the_rest_has_defaults() {
+    let postgres =
+        |vars: &[(&str, &str)]| read(vars).postgres.unwrap().url.expose_secret().to_owned();
+    assert_eq!(
+        postgres(&[("DB_PORT", "5433")]),
+        "postgres://postgres@localhost:5433/messaging_api"
+    );
+    assert_eq!(
+        postgres(&[("DB_HOST", "::1"), ("DB_USERNAME", "a b"), ("DB_PASSWORD", "p@ss/word:")]),
+        "postgres://a%20b:p%40ss%2Fword%3A@[::1]:5432/messaging_api"
+    );
+    assert_eq!(
+        postgres(&[("DATABASE_URL", "postgres://db/x"), ("DB_HOST", "other")]),
+        "postgres://db/x"
+    );
+
+    let redis = |vars: &[(&str, &str)]| {
+        let redis = read(vars).redis.unwrap();
+        let urls: Vec<_> = redis.urls.iter().map(|url| url.expose_secret().to_owned()).collect();
+        (urls.join(" "), redis.cluster)
+    };
+    assert_eq!(
+        redis(&[("REDIS_PASSWORD", "a/b")]),
+        ("redis://:a%2Fb@localhost:6379".into(), false)
+    );
+    assert_eq!(
+        redis(&[("REDIS_HOST", "r"), ("REDIS_CLUSTER", "true")]),
+        ("redis://r:6379".into(), true)
+    );
+    assert_eq!(
+        redis(&[("REDIS_URL", "redis://a, rediss://b:1")]),
+        ("redis://a rediss://b:1".into(), true)
+    );
+}
+
+#[test]
+fn nodes_that_share_a_store_need_the_same_secrets() {
+    let lines = unusable(&[("DB_HOST", "db")]);
+    assert!(lines[0].starts_with("JWT_SECRET is not set: expected the same secret on every node"));
+    assert!(lines[1].starts_with("WAHA_WEBHOOK_SECRET is not set"), "{lines:?}");
+    read(&[&[("DB_HOST", "db")], &SECRETS[..]].concat()).check_usable().unwrap();
+}
+
+#[test]
+fn a_node_that_does_only_a_part_needs_what_the_others_share() {
+    let with = |vars: &[(&'static str, &'static str)]| [vars, &SECRETS].concat();
+    let (db, redis) = (("DB_HOST", "db"), ("REDIS_HOST", "redis"));
+    for role in ["api", "worker"] {
+        for vars in [vec![], vec![db], vec![redis]] {
+            let lines = unusable(&with(&[&vars[..], &[("ROLE", role)]].concat()));
+            assert!(lines[0].starts_with(&format!("ROLE is {role}: expected all, or PostgreSQL")));
+        }
+        read(&with(&[db, redis, ("ROLE", role)])).check_usable().unwrap();
     }
 }
 

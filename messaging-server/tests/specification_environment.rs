@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use messaging_server::config::Config;
+use secrecy::ExposeSecret;
 
 const BLOCK: &str = "\
 # Database
@@ -44,12 +45,14 @@ fn it_is_read() {
     assert_eq!(config.jwt_expires_in, Duration::from_secs(24 * 60 * 60));
     assert_eq!(config.jwt_refresh_expires_in, Duration::from_secs(7 * 24 * 60 * 60));
     assert_eq!(config.waha_base_url, "http://localhost:3000");
-    let postgres = config.postgres.unwrap();
-    assert_eq!((postgres.host.as_deref(), postgres.port), (Some("localhost"), Some(5432)));
-    assert_eq!(postgres.username.as_deref(), Some("postgres"));
-    assert_eq!(postgres.database.as_deref(), Some("messaging_api"));
-    let redis = config.redis.unwrap();
-    assert_eq!((redis.host.as_deref(), redis.port), (Some("localhost"), Some(6379)));
+    assert_eq!(
+        config.postgres.unwrap().url.expose_secret(),
+        "postgres://postgres:password@localhost:5432/messaging_api"
+    );
+    assert_eq!(
+        config.redis.unwrap().urls[0].expose_secret(),
+        "redis://:your-redis-password@localhost:6379"
+    );
 }
 
 #[test]
@@ -67,8 +70,6 @@ fn its_placeholders_stop_the_start_each_by_name() {
             "WEBHOOK_SECRET",
             "DB_PASSWORD",
             "REDIS_PASSWORD",
-            "PostgreSQL",
-            "Redis",
         ]
     );
 }

@@ -128,6 +128,15 @@ impl MessageStore for SqliteStore {
         self.read(move |connection| waiting::pending(connection, after, limit)).await
     }
 
+    async fn behind(&self, ids: &[MessageId]) -> Result<Vec<(MessageId, QueueItem)>, StoreError> {
+        let ids = ids.to_vec();
+        self.read(move |connection| {
+            let first = |id: &MessageId| Ok(waiting::behind(connection, *id)?.map(|it| (*id, it)));
+            ids.iter().filter_map(|id| first(id).transpose()).collect()
+        })
+        .await
+    }
+
     async fn attempts_since(
         &self,
         session: SessionId,

@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0001_tenants_and_sessions.sql"),
     include_str!("../migrations/0002_messages.sql"),
     include_str!("../migrations/0003_inbox.sql"),
+    include_str!("../migrations/0004_order.sql"),
 ];
 
 /// The newest version of the schema that this program knows.

@@ -2,19 +2,36 @@
 
 pub(crate) mod row;
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
-use messaging_core::domain::session::{ProviderSession, Session, SessionPatch, SessionStatus};
+use messaging_core::domain::session::{
+    Census, ProviderSession, Session, SessionPatch, SessionStatus,
+};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::session_store::SessionStore;
-use messaging_core::ports::store_error::StoreError;
+use messaging_core::ports::store_error::{BoxError, StoreError};
+use rusqlite::Row;
 
-use crate::column::{Id, decode_all, decode_first};
+use crate::column::{Id, Stored, decode_all, decode_first, named};
 use crate::session_store::row::session_columns;
 use crate::store::SqliteStore;
+
+/// A line of the census; its id is that of one of the sessions counted.
+struct Line {
+    server: String,
+    status: SessionStatus,
+    count: u64,
+}
+
+impl Stored for Line {
+    const ENTITY: &'static str = Session::ENTITY;
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        let count = u64::try_from(row.get::<_, i64>(3)?)?;
+        Ok(Self { server: row.get(1)?, status: named(row, 2)?, count })
+    }
+}
 
 #[async_trait]
 impl SessionStore for SqliteStore {
@@ -103,19 +120,16 @@ impl SessionStore for SqliteStore {
         .await
     }
 
-    async fn count_per_server(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+    async fn census(&self) -> Result<Census, StoreError> {
         self.read(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT server, count(*) FROM sessions GROUP BY server")?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let mut counts = BTreeMap::new();
-            for row in rows {
-                let (server, count): (String, i64) = row?;
-                counts.insert(server, u64::try_from(count).unwrap_or(0));
-            }
-            Ok(counts)
+            let mut statement = connection.prepare_cached(
+                "SELECT min(id), server, status, count(*) FROM sessions GROUP BY server, status",
+            )?;
+            let lines = decode_all(statement.query([])?)?;
+            Ok(lines.into_iter().map(|Line { server, status, count }| ((server, status), count)))
         })
         .await
+        .map(Iterator::collect)
     }
 
     async fn record_status(

@@ -140,6 +140,8 @@ macro_rules! for_each_message_store_behavior {
         $test!(names_what_is_pending_page_by_page);
         $test!(gives_what_is_pending_as_a_queue_takes_it);
         $test!(names_a_message_while_it_can_be_sent);
+        $test!(names_what_must_leave_before_a_message);
+        $test!(names_nothing_before_what_others_may_not_hold_up);
         $test!(counts_attempts_when_they_ended);
         $test!(counts_attempts_from_an_instant_on);
         $test!(counts_every_attempt_of_a_message);

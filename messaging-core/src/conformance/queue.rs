@@ -57,6 +57,12 @@ macro_rules! for_each_queue_behavior {
         $test!(takes_a_late_claim_while_nobody_else_got_the_message);
         $test!(takes_the_end_of_a_claim_once);
         $test!(ignores_a_claim_of_an_unknown_message);
+        $test!(goes_on_with_a_claim_that_is_renewed);
+        $test!(goes_on_with_a_late_claim_while_nobody_else_got_the_message);
+        $test!(does_not_go_on_with_what_was_handed_out_again);
+        $test!(does_not_go_on_beside_another_of_the_session);
+        $test!(learns_what_is_under_way_by_renewing);
+        $test!(learns_what_is_under_way_although_it_was_pushed_again);
         $test!(hands_out_nothing_of_a_paused_session);
         $test!(pauses_a_session_without_messages);
         $test!(keeps_a_pause_when_the_last_message_is_gone);

@@ -1,11 +1,11 @@
 //! How every session store must behave.
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
-use std::collections::BTreeMap;
-
 use crate::conformance::build::{address, at, session, session_id, tenant_id};
 use crate::domain::address::Address;
-use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionPatch, SessionStatus};
+use crate::domain::session::{
+    Census, OnRateLimit, ProviderSession, Session, SessionPatch, SessionStatus,
+};
 use crate::ports::session_store::SessionStore;
 use crate::ports::store_error::StoreError;
 
@@ -34,7 +34,7 @@ macro_rules! for_each_session_store_behavior {
         $test!(deletes_only_the_tenants_own_session);
         $test!(finds_sessions_by_their_name_at_the_provider);
         $test!(tells_the_places_of_all_sessions);
-        $test!(counts_the_sessions_of_each_server);
+        $test!(counts_the_sessions_of_each_server_and_status);
         $test!(records_every_status);
         $test!(records_the_own_address_where_it_is_told);
         $test!(ignores_a_status_older_than_the_one_known);
@@ -280,19 +280,26 @@ pub async fn tells_the_places_of_all_sessions(store: &dyn SessionStore) {
     assert_eq!(store.all_places().await.unwrap(), expected);
 }
 
-/// How full each server is, whoever owns the sessions on it.
-pub async fn counts_the_sessions_of_each_server(store: &dyn SessionStore) {
-    assert_eq!(store.count_per_server().await.unwrap(), BTreeMap::new());
-    for (n, server) in [(1, "a"), (2, "b"), (3, "a")] {
+/// How full each server is, and how its sessions are, whoever owns them.
+pub async fn counts_the_sessions_of_each_server_and_status(store: &dyn SessionStore) {
+    let (working, stopped) = (SessionStatus::Working, SessionStatus::Stopped);
+    assert_eq!(store.census().await.unwrap(), Census::new());
+    for (n, server, status) in
+        [(1, "a", working), (2, "b", stopped), (3, "a", working), (4, "a", stopped)]
+    {
         let place = ProviderSession { server: server.into(), ..session(n).place };
-        store.insert(&Session { tenant: tenant_id(n), place, ..session(n) }).await.unwrap();
+        let placed = Session { tenant: tenant_id(n), place, status, ..session(n) };
+        store.insert(&placed).await.unwrap();
     }
-    let expected = |counts: &[(&str, u64)]| {
-        counts.iter().map(|(server, count)| ((*server).to_owned(), *count)).collect()
+    let expected = |lines: &[(&str, SessionStatus, u64)]| -> Census {
+        lines.iter().map(|(server, status, n)| (((*server).to_owned(), *status), *n)).collect()
     };
-    assert_eq!(store.count_per_server().await.unwrap(), expected(&[("a", 2), ("b", 1)]));
+    assert_eq!(
+        store.census().await.unwrap(),
+        expected(&[("a", working, 2), ("a", stopped, 1), ("b", stopped, 1)])
+    );
     store.delete(tenant_id(2), session_id(2)).await.unwrap();
-    assert_eq!(store.count_per_server().await.unwrap(), expected(&[("a", 2)]));
+    assert_eq!(store.census().await.unwrap(), expected(&[("a", working, 2), ("a", stopped, 1)]));
 }
 
 /// Whatever the provider says of a session is kept.

@@ -1,6 +1,7 @@
 //! Sending what the queue hands out.
 
 mod attempt;
+mod leases;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::delivery::worker::leases::{LEASE, Leases};
 use crate::delivery::{PAUSE_AFTER_FAULT, rest};
 use crate::domain::id::SessionId;
 use crate::domain::retry::RetryPolicy;
@@ -34,6 +36,7 @@ const HOLD: RetryPolicy = RetryPolicy {
 /// and the store's compare-and-set decides where a lease ran out.
 pub struct Worker {
     gateway: Gateway,
+    leases: Leases,
     /// How often in a row each session's provider could not be reached.
     unreachable: Mutex<HashMap<SessionId, u32>>,
 }
@@ -58,7 +61,7 @@ enum Next {
 impl Worker {
     /// A worker for this gateway's messages.
     pub fn new(gateway: Gateway) -> Self {
-        Self { gateway, unreachable: Mutex::default() }
+        Self { leases: Leases::new(gateway.clone()), gateway, unreachable: Mutex::default() }
     }
 
     /// Takes up to `max` messages that are due and carries each as far as it will go: sent,
@@ -73,9 +76,16 @@ impl Worker {
         Ok(pass)
     }
 
+    /// Goes on with what it was handed and is still about. The worker's own loop does so by itself.
+    pub async fn renew_leases(&self) {
+        self.leases.renew().await;
+    }
+
     /// Sends until it is told to stop; then waits for what is under way.
     pub(super) async fn run(self: Arc<Self>, concurrency: usize, stop: CancellationToken) {
         let mut under_way = JoinSet::new();
+        let worker = Arc::clone(&self);
+        let renewing = tokio::spawn(async move { worker.leases.keep().await });
         while !stop.is_cancelled() {
             while let Some(ended) = under_way.try_join_next() {
                 report_panic(ended);
@@ -106,17 +116,17 @@ impl Worker {
         while let Some(ended) = under_way.join_next().await {
             report_panic(ended);
         }
+        renewing.abort();
     }
 
     async fn claim(&self, max: usize) -> Result<Claims, QueueError> {
         let ports = self.gateway.ports();
-        // Twice over, so that a lease does not run out while its holder is only slow.
-        let lease = ports.transport.longest_attempt() * 2 + Duration::from_secs(30);
-        ports.queue.claim(max, lease, ports.clock.now()).await
+        ports.queue.claim(max, LEASE, ports.clock.now()).await
     }
 
     async fn deliver(&self, claim: Claim) {
         let ports = self.gateway.ports();
+        let _held = self.leases.hold(claim);
         let next = self.attempt(&claim).await.unwrap_or_else(|error| {
             let message = claim.item.message;
             tracing::error!(%error, message.id = %message, "message {message} is put back");

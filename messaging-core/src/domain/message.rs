@@ -149,7 +149,8 @@ pub struct StatusChange {
     /// Why; recorded in the history with every event, and kept on the message with `Defer`,
     /// `Hold`, `Fail` and `Bounce` where given.
     pub failure: Option<Failure>,
-    /// Not to be tried before; kept with `Defer`, `Hold` and `Replay` where given.
+    /// Not to be tried before; kept with `Begin` (for should nobody end the attempt), `Defer`,
+    /// `Hold` and `Replay` where given.
     pub due_at: Option<Timestamp>,
 }
 

@@ -1,5 +1,7 @@
 //! A WhatsApp account as the gateway knows it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::address::Address;
@@ -74,6 +76,9 @@ pub struct ProviderSession {
     /// The provider's own name for the session.
     pub name: String,
 }
+
+/// How many sessions of each status are on each of the provider's servers, by its name.
+pub type Census = BTreeMap<(String, SessionStatus), u64>;
 
 /// What a tenant may change about a session; `None` leaves it as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

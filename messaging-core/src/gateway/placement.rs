@@ -21,7 +21,10 @@ impl Gateway {
         wanted: Option<&str>,
     ) -> Result<Vec<String>, GatewayError> {
         let servers = self.servers(wanted)?;
-        let placed = self.ports().sessions.count_per_server().await?;
+        let mut placed: BTreeMap<String, u64> = BTreeMap::new();
+        for ((server, _), count) in self.ports().sessions.census().await? {
+            *placed.entry(server).or_default() += count;
+        }
         let ranked = by_room(&servers, &placed);
         if ranked.is_empty() { Err(GatewayError::NoRoom) } else { Ok(ranked) }
     }

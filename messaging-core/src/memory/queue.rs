@@ -90,6 +90,16 @@ impl Queue for MemoryQueue {
         Ok(Claims { items, next_due, version: *self.version.borrow() })
     }
 
+    async fn renew(
+        &self,
+        claims: &[Claim],
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<bool>, QueueError> {
+        let until = now.plus(lease);
+        Ok(self.change(|state| claims.iter().map(|claim| state.renew(claim, until)).collect()))
+    }
+
     async fn complete(&self, claim: &Claim) -> Result<bool, QueueError> {
         Ok(self.change(|state| state.complete(claim)))
     }

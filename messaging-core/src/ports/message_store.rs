@@ -116,6 +116,13 @@ pub trait MessageStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<QueueItem>, StoreError>;
 
+    /// Of these messages, those that another must leave before, each with the first that must: of
+    /// the outbound messages to the same recipient through the same session, those accepted
+    /// before it, as urgent or more so, that a queue ought to know (as [`pending`](Self::pending)
+    /// says); the most urgent of them, and of equals the one accepted first. A queue that lacks
+    /// one of them would hand messages out of order.
+    async fn behind(&self, ids: &[MessageId]) -> Result<Vec<(MessageId, QueueItem)>, StoreError>;
+
     /// When, at or after `since`, attempts through this session ended, for whatever reason, oldest
     /// first: what a limiter that lost its state counts from. An attempt ends with what takes its
     /// message out of `sending`, or with the `Begin` that takes it up again; one that reached

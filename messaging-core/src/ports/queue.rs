@@ -118,6 +118,17 @@ pub trait Queue: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Claims, QueueError>;
 
+    /// Goes on with claims, each for another `lease` from `now`. Tells for each whether the message
+    /// is still its claimer's: it is unless it, or another of its session, has been handed out
+    /// since. One that the queue no longer knows is taken as handed out under this claim, so that
+    /// a queue that has forgotten everything learns what is under way.
+    async fn renew(
+        &self,
+        claims: &[Claim],
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<bool>, QueueError>;
+
     /// The message needs no further attempt: forgets it. Tells whether the claim was still
     /// good; one that was not changes nothing.
     async fn complete(&self, claim: &Claim) -> Result<bool, QueueError>;

@@ -1,12 +1,10 @@
 //! The truth about sessions.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 
 use crate::domain::address::Address;
 use crate::domain::id::{SessionId, TenantId};
-use crate::domain::session::{ProviderSession, Session, SessionPatch, SessionStatus};
+use crate::domain::session::{Census, ProviderSession, Session, SessionPatch, SessionStatus};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::store_error::StoreError;
 
@@ -58,8 +56,9 @@ pub trait SessionStore: Send + Sync + 'static {
     /// All sessions with their places, in order of id: for the worker.
     async fn all_places(&self) -> Result<Vec<(SessionId, ProviderSession)>, StoreError>;
 
-    /// How many sessions are placed on each of the provider's servers that has any, by name.
-    async fn count_per_server(&self) -> Result<BTreeMap<String, u64>, StoreError>;
+    /// How many sessions of each status are on each of the provider's servers, by its name; those
+    /// of which there are none are left out.
+    async fn census(&self) -> Result<Census, StoreError>;
 
     /// Records a session's state, and its own address where given, unless a later state (by `at`)
     /// is known: then nothing changes. Gives the session where its status changed.

@@ -4,7 +4,7 @@
 
 mod forgetful;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use messaging_core::conformance::build::{at, session, tenant, tenant_id};
@@ -30,7 +30,7 @@ use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::message_store::MessageStore;
-use messaging_core::ports::observer::NoObserver;
+use messaging_core::ports::observer::{Observation, Observer};
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::webhook_decoder::{MalformedWebhook, WebhookDecoder, WebhookHead};
@@ -42,6 +42,7 @@ use forgetful::ForgetfulLimiter;
 pub(crate) struct World {
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) provider: Arc<FakeProvider>,
+    pub(crate) witness: Arc<Witness>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) limiter: Arc<ForgetfulLimiter>,
     pub(crate) gateway: Gateway,
@@ -92,6 +93,7 @@ impl World {
         seed: u64,
     ) -> Self {
         let limiter = Arc::new(ForgetfulLimiter::default());
+        let witness = Arc::new(Witness::default());
         let ports = Ports {
             messages: Arc::clone(&store) as _,
             sessions: Arc::clone(&store) as _,
@@ -104,7 +106,7 @@ impl World {
             control: Arc::clone(&provider) as _,
             verifier: Arc::new(Password),
             decoder: Arc::new(Words),
-            observer: Arc::new(NoObserver),
+            observer: Arc::clone(&witness) as _,
             clock: Arc::clone(&clock) as _,
             entropy: Arc::new(SeededEntropy::new(seed)),
         };
@@ -116,6 +118,7 @@ impl World {
             watch: SessionWatch::new(gateway.clone()),
             clock,
             provider,
+            witness,
             store,
             limiter,
             gateway,
@@ -199,6 +202,29 @@ pub(crate) fn request(to: u64, body: &str) -> SendRequest {
 /// Settings with another quota for each session.
 pub(crate) fn quota(limit: u32, window: Duration) -> Settings {
     Settings { session_quota: Quota { limit, window }, ..Settings::default() }
+}
+
+/// Has something happen when a message reaches some status, such as time passing.
+#[derive(Default)]
+pub(crate) struct Witness(Mutex<Option<(Status, Event)>>);
+
+type Event = Box<dyn FnOnce() + Send>;
+
+impl Witness {
+    /// The next time that a message gets there.
+    pub(crate) fn when(&self, status: Status, happens: impl FnOnce() + Send + 'static) {
+        *self.0.lock().unwrap() = Some((status, Box::new(happens)));
+    }
+}
+
+impl Observer for Witness {
+    fn observe(&self, observation: &Observation) {
+        let Observation::Moved { to, .. } = observation else { return };
+        let happens = self.0.lock().unwrap().take_if(|(status, _)| status == to);
+        if let Some((_, happens)) = happens {
+            happens();
+        }
+    }
 }
 
 /// Believes whoever knows the password.

@@ -99,9 +99,9 @@ pub(super) fn swagger_ui() -> String {
         .replace("<title>Swagger UI</title>", "<title>Messaging gateway</title>")
 }
 
-/// Every address of the document.
-pub(super) fn routes() -> Routes {
-    Resources::meta()
+/// Every address of these resources.
+pub(super) fn routes<R: OpenApi>() -> Routes {
+    R::meta()
         .into_iter()
         .flat_map(|api| api.paths)
         .map(|path| {

@@ -25,6 +25,9 @@ pub(super) async fn serve(dir: &Path) -> Result<(), CliError> {
 pub(super) fn migrate<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliError> {
     let config = configure(dir)?;
     config.check_usable()?;
+    if let Some(what) = config.without_adapter() {
+        return Err(BuildError::NoAdapter(what).into());
+    }
     kept_secret::create_private_dir(&config.data_dir)
         .map_err(|source| BuildError::DataDir { path: config.data_dir.clone(), source })?;
     let file = config.database_file();

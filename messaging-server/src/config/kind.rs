@@ -8,6 +8,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
+use crate::config::node_role::NodeRole;
 use crate::telemetry::logs::LogFormat;
 
 /// A kind of value.
@@ -41,10 +42,40 @@ pub(crate) const DATABASE_URL: Kind<SecretString> =
         secret_url(text, &["postgres", "postgresql"])
     });
 
-pub(crate) const REDIS_URL: Kind<SecretString> =
-    Kind::hidden("a URL such as redis://:password@localhost:6379", |text| {
-        secret_url(text, &["redis", "rediss"])
+pub(crate) const REDIS_URL: Kind<Vec<SecretString>> = Kind::hidden(
+    "a URL such as redis://:password@localhost:6379, or several of a cluster's nodes with commas",
+    |text| text.split(',').map(|url| secret_url(url.trim(), &["redis", "rediss"])).collect(),
+);
+
+pub(crate) const SCHEMA: Kind<String> =
+    Kind::open("1 to 63 lower-case letters, digits or _, no digit first", |text| {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let is_name = (1..=63).contains(&text.len())
+            && text.chars().all(allowed)
+            && !text.starts_with(|c: char| c.is_ascii_digit());
+        is_name.then(|| text.to_owned())
     });
+
+pub(crate) const KEY_PREFIX: Kind<String> =
+    Kind::open("1 to 50 letters, digits, :, _ or -", |text| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
+        ((1..=50).contains(&text.len()) && text.chars().all(allowed)).then(|| text.to_owned())
+    });
+
+pub(crate) const FLAG: Kind<bool> =
+    Kind::open("true or false", |text| match text.to_ascii_lowercase().as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    });
+
+pub(crate) const CONNECTIONS: Kind<u32> = Kind::open("a whole number from 4 to 1000", |text| {
+    text.parse().ok().filter(|count| (4..=1000).contains(count))
+});
+
+pub(crate) const PARTITIONS: Kind<u16> = Kind::open("a whole number from 1 to 1024", |text| {
+    text.parse().ok().filter(|count| (1..=1024).contains(count))
+});
 
 pub(crate) const HTTP_URL: Kind<String> =
     Kind::open("an address such as http://localhost:3000, without query or password", |text| {
@@ -88,6 +119,8 @@ pub(crate) const PHONE_VALIDATION: Kind<PhoneValidation> =
         "lenient" => Some(PhoneValidation::Lenient),
         _ => None,
     });
+
+pub(crate) const NODE_ROLE: Kind<NodeRole> = Kind::open("api, worker or all", NodeRole::from_name);
 
 pub(crate) const LOG_FORMAT: Kind<LogFormat> =
     Kind::open("pretty or json", |text| match text.to_ascii_lowercase().as_str() {

@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    fn report(
+    pub(super) fn report(
         &mut self,
         variable: &str,
         held: impl Into<String>,

@@ -7,6 +7,7 @@ use messaging_core::domain::phone::PhoneValidation;
 use secrecy::SecretString;
 
 use crate::config::kind;
+use crate::config::node_role::NodeRole;
 use crate::config::setting::Setting;
 use crate::config::waha_servers::{self, WahaServerConfig};
 use crate::telemetry::logs::LogFormat;
@@ -62,6 +63,8 @@ settings! {
             "Name or address to listen on.";
         PORT: u16 = "8080", kind::PORT,
             "Port to listen on; 0 takes any that is free.";
+        ROLE: NodeRole = "all", kind::NODE_ROLE,
+            "What this node does: api (serve and keep), worker (send) or all.";
         PUBLIC_URL: String = none, kind::HTTP_URL,
             "Where WAHA reaches this service; http://HOST:PORT where unset.";
         DATA_DIR: PathBuf = "./data", kind::PATH,
@@ -127,7 +130,7 @@ settings! {
         RUST_LOG: String = none, kind::LOG_FILTER,
             "Takes the place of LOG_LEVEL.";
     }
-    "PostgreSQL (not in this build: setting any of these stops the start)" {
+    "PostgreSQL (not in this version: setting any of the first six stops the start)" {
         DATABASE_URL: SecretString = none, kind::DATABASE_URL,
             "All of what follows in one URL, which wins.";
         DB_HOST: String = none, kind::HOST,
@@ -139,16 +142,26 @@ settings! {
         DB_PASSWORD: SecretString = none, kind::SECRET,
             "The user's password.";
         DB_DATABASE: String = none, kind::NAME,
-            "The database.";
+            "The database; messaging_api where another part is set and this is not.";
+        DB_SCHEMA: String = "messaging", kind::SCHEMA,
+            "The schema that everything is kept in; nothing outside it is touched.";
+        DB_CONNECTIONS: u32 = "16", kind::CONNECTIONS,
+            "How many connections one node may have.";
     }
-    "Redis (not in this build: setting any of these stops the start)" {
-        REDIS_URL: SecretString = none, kind::REDIS_URL,
-            "All of what follows in one URL, which wins.";
+    "Redis (not in this version: setting any of the first four stops the start)" {
+        REDIS_URL: Vec<SecretString> = none, kind::REDIS_URL,
+            "All of what follows in one URL, which wins; or nodes of a cluster, with commas.";
         REDIS_HOST: String = none, kind::HOST,
             "The server.";
         REDIS_PORT: u16 = none, kind::PORT,
             "Its port.";
         REDIS_PASSWORD: SecretString = none, kind::SECRET,
             "The password.";
+        REDIS_CLUSTER: bool = "false", kind::FLAG,
+            "Whether it is a Redis Cluster; several URLs say so, too.";
+        REDIS_PREFIX: String = "messaging", kind::KEY_PREFIX,
+            "What all keys begin with.";
+        QUEUE_PARTITIONS: u16 = "16", kind::PARTITIONS,
+            "Over how many keys the queue is spread; the same on every node.";
     }
 }

@@ -14,6 +14,9 @@ use crate::config::problem::ConfigError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// This version has no adapter for what is configured.
+    #[error("{0} is configured, and this version has the embedded store only")]
+    NoAdapter(&'static str),
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),

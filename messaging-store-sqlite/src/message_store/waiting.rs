@@ -2,12 +2,12 @@
 
 use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::id::{MessageId, SessionId};
-use messaging_core::domain::message::QueueItem;
+use messaging_core::domain::message::{Priority, QueueItem};
 use messaging_core::ports::store_error::BoxError;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
-use crate::column::{self, Id, Stored, decode_all, instant, named};
+use crate::column::{self, Id, Stored, decode_all, decode_first, instant, named};
 use crate::error::Fault;
 
 /// What [`QueueItem`] is read from, in the order of [`Stored::read`].
@@ -46,6 +46,48 @@ impl Stored for Waiting {
             ValueRef::Null => Ok(Self(None)),
             _ => Ok(Self(Some(QueueItem::read(row)?))),
         }
+    }
+}
+
+/// The first of the messages that must leave before this one, where there is any. Looks once for
+/// each urgency: their names do not sort as they rank.
+pub(super) fn behind(connection: &Connection, id: MessageId) -> Result<Option<QueueItem>, Fault> {
+    let mut own = connection.prepare_cached(
+        "SELECT id, session, recipient, priority FROM messages
+         WHERE id = ?1 AND recipient IS NOT NULL",
+    )?;
+    let Some(own) = decode_first::<Place>(own.query([id.bytes()])?)? else { return Ok(None) };
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        queue_item_columns!(),
+        " FROM messages INDEXED BY messages_waiting
+         WHERE session = ?1 AND recipient = ?2 AND priority = ?3 AND id < ?4
+             AND direction = 'outbound' AND held_by_batch = 0
+             AND (status = 'queued' OR status = 'retry' OR status = 'sending')
+         ORDER BY id LIMIT 1"
+    ))?;
+    for urgency in Priority::ALL.iter().filter(|each| **each <= own.priority) {
+        let place = (own.session.bytes(), &own.recipient, urgency.as_str(), id.bytes());
+        let first = decode_first(statement.query(place)?)?;
+        if first.is_some() {
+            return Ok(first);
+        }
+    }
+    Ok(None)
+}
+
+/// Where a message stands among those that wait.
+struct Place {
+    session: SessionId,
+    recipient: String,
+    priority: Priority,
+}
+
+impl Stored for Place {
+    const ENTITY: &'static str = QueueItem::ENTITY;
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        Ok(Self { session: column::id(row, 1)?, recipient: row.get(2)?, priority: named(row, 3)? })
     }
 }
 

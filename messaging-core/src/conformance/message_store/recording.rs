@@ -91,11 +91,11 @@ pub async fn leaves_what_a_change_does_not_name(store: &dyn MessageStore) {
     }
 }
 
-/// A reason belongs to what went wrong, a due time to what is tried again; with any other event
+/// A reason belongs to what went wrong, a due time to what is tried (again); with any other event
 /// they are not kept on the message.
 pub async fn keeps_reason_and_due_time_only_where_they_belong(store: &dyn MessageStore) {
     let cases = [
-        (StatusEvent::Begin, Status::Queued, false, false),
+        (StatusEvent::Begin, Status::Queued, false, true),
         (StatusEvent::Accept, Status::Sending, false, false),
         (StatusEvent::Defer, Status::Sending, true, true),
         (StatusEvent::Hold, Status::Sending, true, true),

@@ -5,7 +5,7 @@ use crate::conformance::build::{
     address, at, batch_id, inbound, message, message_id, session_id, tenant_id,
 };
 use crate::domain::id::MessageId;
-use crate::domain::message::{Message, MessageRef, Priority, QueueItem};
+use crate::domain::message::{Message, MessageRef, Priority, QueueItem, StatusChange};
 use crate::domain::status::{Status, StatusEvent};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::message_store::MessageStore;
@@ -85,6 +85,69 @@ pub async fn names_a_message_while_it_can_be_sent(store: &dyn MessageStore) {
         moved(store, on(1, event, 10)).await;
         assert_eq!(pending(store, None, 10).await.len(), usize::from(is_pending), "{event}");
     }
+}
+
+async fn before(store: &dyn MessageStore, n: u64) -> Option<MessageId> {
+    let behind = store.behind(&[message_id(n)]).await.unwrap();
+    let told: Vec<_> = behind.iter().map(|(id, _)| *id).collect();
+    assert!(told.is_empty() || told == [message_id(n)]);
+    behind.first().map(|(_, first)| first.message)
+}
+
+/// The most urgent first, and of equals the one accepted first; as the queue takes it.
+pub async fn names_what_must_leave_before_a_message(store: &dyn MessageStore) {
+    let to_one = |n, priority| Message { to: Some(address(1)), priority, ..message(n) };
+    let (high, normal, low) = (Priority::High, Priority::Normal, Priority::Low);
+    store
+        .insert(&[
+            to_one(1, low),
+            to_one(2, normal),
+            to_one(3, normal),
+            to_one(4, high),
+            to_one(5, low),
+            to_one(6, normal),
+        ])
+        .await
+        .unwrap();
+    for (n, first) in
+        [(1, None), (2, None), (3, Some(2)), (4, None), (5, Some(4)), (6, Some(4)), (7, None)]
+    {
+        assert_eq!(before(store, n).await, first.map(message_id), "{n}");
+    }
+    moved(store, begin(4, 0, 10)).await;
+    assert_eq!(before(store, 6).await, Some(message_id(4)));
+    let defer = StatusChange { due_at: Some(at(900)), ..on(4, StatusEvent::Defer, 20) };
+    moved(store, defer).await;
+    let told = store.behind(&[1, 3, 5, 9].map(message_id)).await.unwrap();
+    let item = |n, priority| to_one(n, priority).queue_item().unwrap();
+    let last = QueueItem { due_at: at(900), ..item(4, high) };
+    assert_eq!(told, [(message_id(3), item(2, normal)), (message_id(5), last)]);
+    moved(store, begin(4, 1, 30)).await;
+    moved(store, on(4, StatusEvent::Accept, 40)).await;
+    moved(store, on(2, StatusEvent::Cancel, 40)).await;
+    for (n, first) in [(3, None), (5, Some(3)), (6, Some(3))] {
+        assert_eq!(before(store, n).await, first.map(message_id), "{n}");
+    }
+}
+
+/// Another recipient, session or direction, and what is done or held back, hold up nothing.
+pub async fn names_nothing_before_what_others_may_not_hold_up(store: &dyn MessageStore) {
+    let to_one = |n| Message { to: Some(address(1)), ..message(n) };
+    let mut before_it: Vec<Message> = [Status::Sent, Status::Delivered, Status::Read]
+        .into_iter()
+        .chain([Status::Failed, Status::Cancelled, Status::Expired])
+        .zip(1..)
+        .map(|(status, n)| Message { status, ..to_one(n) })
+        .collect();
+    before_it.push(Message { to: Some(address(2)), ..message(10) });
+    before_it.push(Message { session: session_id(2), ..to_one(11) });
+    before_it.push(Message { to: Some(address(1)), ..inbound(12) });
+    store.insert(&before_it).await.unwrap();
+    let held = Message { batch: Some(batch_id(1)), held_by_batch: true, ..to_one(13) };
+    store.insert_batch(&crate::conformance::build::batch(1), &[held]).await.unwrap();
+    store.insert(&[to_one(20)]).await.unwrap();
+    assert_eq!(before(store, 20).await, None);
+    assert!(store.behind(&[]).await.unwrap().is_empty());
 }
 
 async fn attempts(store: &dyn MessageStore, since: u64) -> Vec<Timestamp> {

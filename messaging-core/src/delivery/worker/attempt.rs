@@ -1,10 +1,11 @@
 //! What is done with one message that was handed out: gate, intend, send, settle.
 
 use crate::delivery::PAUSE_AFTER_FAULT;
+use crate::delivery::worker::leases::LEASE;
 use crate::delivery::worker::{Next, Worker};
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::ProviderMessageId;
-use crate::domain::message::{ChangeOutcome, Message, MessageRef, StatusChange};
+use crate::domain::message::{ChangeOutcome, Message, MessageRef, QueueItem, StatusChange};
 use crate::domain::quota::Quota;
 use crate::domain::retry::NextStep;
 use crate::domain::session::{Session, SessionStatus};
@@ -29,6 +30,8 @@ struct Attempt<'a> {
     envelope: Envelope<'a>,
     route: &'a Route,
     permit: Permit,
+    /// When the call must have begun for the permit to cover it.
+    call_by: Timestamp,
 }
 
 /// How an attempt ends for the message.
@@ -58,14 +61,26 @@ impl Worker {
     /// Carries one message as far as it will go.
     pub(super) async fn attempt(&self, claim: &Claim) -> Result<Next, GatewayError> {
         let ports = self.gateway.ports();
-        let Some(message) = ports.messages.load(&[claim.item.message]).await?.pop() else {
-            return Ok(Next::Done);
-        };
+        let id = [claim.item.message];
+        let (loaded, behind) = tokio::join!(ports.messages.load(&id), ports.messages.behind(&id));
+        let Some(message) = loaded?.pop() else { return Ok(Next::Done) };
+        if let (true, Some((_, first))) = (message.status.is_waiting(), behind?.pop()) {
+            return self.let_first(first).await;
+        }
         let next = self.carry(&message, claim).await?;
         if let (Next::Done, Some(batch)) = (&next, message.batch) {
             self.gateway.refill_bulk(batch).await?;
         }
         Ok(next)
+    }
+
+    /// Tells the queue of a message that must leave before the one that was handed out: it has
+    /// forgotten, or was never told.
+    async fn let_first(&self, first: QueueItem) -> Result<Next, GatewayError> {
+        let ports = self.gateway.ports();
+        let told = ports.queue.push(&[first]).await;
+        told.map_err(|error| GatewayError::Unavailable(Box::new(error)))?;
+        Ok(Next::Again(ports.clock.now().max(first.due_at)))
     }
 
     async fn carry(&self, message: &Message, claim: &Claim) -> Result<Next, GatewayError> {
@@ -88,14 +103,18 @@ impl Worker {
         if message.status == Status::Sending {
             return self.take_up(message, &session, envelope).await;
         }
-        let permit = match self.reserve(&session, claim.lease_until).await? {
+        // Whatever else becomes of the call, it is over by then, or not begun.
+        let call_by = ports.clock.now().plus(LEASE);
+        let until = call_by.plus(ports.transport.longest_attempt());
+        let permit = match self.reserve(&session, until).await? {
             Ok(permit) => permit,
             Err(limited) => return Ok(limited),
         };
         match ports.transport.prepare(envelope).await {
             Preparation::Ready(route) => {
-                let attempt = Attempt { session: &session, envelope, route: &route, permit };
-                self.send(message, attempt, claim.lease_until).await
+                let attempt =
+                    Attempt { session: &session, envelope, route: &route, permit, call_by };
+                self.send(message, attempt, claim).await
             }
             Preparation::Rejected(failure) => {
                 ports.limiter.release(permit).await?;
@@ -109,7 +128,7 @@ impl Worker {
                     // It may be this recipient alone that the provider stumbles over, so it
                     // must come to an end some time: the attempt counts.
                     LaterReason::Overloaded | LaterReason::Failed => {
-                        match self.begin(message, None).await? {
+                        match self.begin(message, None, claim.lease_until).await? {
                             Some(begun) => self.end_later(&begun, &later).await,
                             None => Ok(Next::Done),
                         }
@@ -155,12 +174,17 @@ impl Worker {
         &self,
         message: &Message,
         attempt: Attempt<'_>,
-        lease_until: Timestamp,
+        claim: &Claim,
     ) -> Result<Next, GatewayError> {
-        let Attempt { session, envelope, route, permit } = attempt;
+        let Attempt { session, envelope, route, permit, call_by } = attempt;
         let ports = self.gateway.ports();
         let id = self.provider_id(message, route);
-        let begun = match self.begin(message, id.clone()).await {
+        let now = ports.clock.now();
+        let Some(lease_until) = self.leases.lease_of(claim, now) else {
+            ports.limiter.release(permit).await?;
+            return Ok(Next::Again(now));
+        };
+        let begun = match self.begin(message, id.clone(), lease_until).await {
             Ok(Some(begun)) => begun,
             // Cancelled meanwhile, or another worker's.
             Ok(None) => {
@@ -174,9 +198,9 @@ impl Worker {
         };
         let began = ports.clock.now();
         // Whoever slept since it was handed the message, in a process that was stopped or behind a
-        // store that did not answer, may no longer be the only one that has it; and the right to
-        // send ends with the lease. The call must be over by then.
-        if began.plus(ports.transport.longest_attempt()) > lease_until {
+        // store that did not answer, may no longer be the only one that has it, and no longer have
+        // the right to send.
+        if began > call_by || self.leases.lease_of(claim, began).is_none() {
             ports.limiter.release(permit).await?;
             self.end_held(&begun, FailureCode::LeaseLost).await?;
             return Ok(Next::Again(began));
@@ -299,11 +323,15 @@ impl Worker {
         &self,
         message: &Message,
         id: Option<ProviderMessageId>,
+        lease_until: Timestamp,
     ) -> Result<Option<Message>, GatewayError> {
         let now = self.gateway.ports().clock.now();
         let mut change = StatusChange::new(MessageRef::Id(message.id), StatusEvent::Begin, now);
         change.generation = Some(message.generation);
         change.provider_message_id = id;
+        // Should a queue forget that the message is being sent and be told of it again, it waits
+        // for as long as it may still be this worker's.
+        change.due_at = Some(lease_until);
         let outcome = self.change(change).await?;
         Ok(match outcome {
             Some(ChangeOutcome::Moved { message, .. }) => Some(*message),

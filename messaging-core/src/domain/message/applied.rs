@@ -86,8 +86,10 @@ impl Message {
         {
             self.failure.clone_from(&change.failure);
         }
-        if let (StatusEvent::Defer | StatusEvent::Hold | StatusEvent::Replay, Some(due_at)) =
-            (change.event, change.due_at)
+        if let (
+            StatusEvent::Begin | StatusEvent::Defer | StatusEvent::Hold | StatusEvent::Replay,
+            Some(due_at),
+        ) = (change.event, change.due_at)
         {
             self.due_at = due_at;
         }

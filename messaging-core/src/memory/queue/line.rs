@@ -86,6 +86,18 @@ impl Line {
         self.ready.pop_first().map(|(_, message)| message)
     }
 
+    /// Hands out this message, wherever in the line it stands.
+    pub(super) fn take_out(&mut self, item: &QueueItem) {
+        let link = link(item);
+        if !self.ready.remove(&link.1) {
+            self.held.remove(&link.1);
+            if let Some(due_at) = self.chains.get(&link) {
+                self.due.remove(&(*due_at, link));
+            }
+        }
+        self.out = Some(link);
+    }
+
     /// Notes that this message is the one that is out.
     pub(super) fn set_out(&mut self, item: &QueueItem) {
         self.out = Some(link(item));

@@ -136,6 +136,29 @@ impl State {
         if self.rotation.is_empty() { self.timers.first().map(|(at, _)| *at) } else { Some(now) }
     }
 
+    /// Goes on with a claim.
+    pub(super) fn renew(&mut self, claim: &Claim, until: Timestamp) -> bool {
+        let item = claim.item;
+        let out = self.sessions.get(&item.session).filter(|it| it.lease_until.is_some());
+        let another_is_out = out.is_some_and(|session| !session.line.is_out(&item));
+        let token = self.known.get(&item.message).map_or(0, |known| known.token);
+        if another_is_out || (token != 0 && token != claim.token) {
+            return false;
+        }
+        self.push(&item);
+        if let Some(known) = self.known.get_mut(&item.message) {
+            known.token = claim.token;
+        }
+        // Whoever gets the next one is to have another.
+        self.last_token = self.last_token.max(claim.token);
+        if let Some(session) = self.sessions.get_mut(&item.session) {
+            session.line.take_out(&item);
+            session.lease_until = Some(until);
+        }
+        self.place(item.session);
+        true
+    }
+
     /// The message needs no further attempt.
     pub(super) fn complete(&mut self, claim: &Claim) -> bool {
         if !self.is_good(claim) {

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::domain::address::RecipientKey;
 use crate::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
 use crate::domain::message::{Direction, Message};
 use crate::domain::status::Status;
+use uuid::Uuid;
 
 /// Where messages are found without looking at all of them. Kept true by taking a message out
 /// before it is changed and putting it back afterwards.
@@ -18,6 +20,8 @@ pub(super) struct MessageIndex {
     /// What a queue ought to know.
     pending: BTreeSet<MessageId>,
     sending: BTreeMap<SessionId, BTreeSet<MessageId>>,
+    /// The same as `pending`, recipient by recipient.
+    by_recipient: BTreeSet<(RecipientKey, MessageId)>,
 }
 
 type ProviderKey = (SessionId, ProviderMessageId, Direction);
@@ -43,6 +47,8 @@ impl MessageIndex {
         let is_open = is_to_be_sent(message) && !message.held_by_batch;
         if is_open {
             self.pending.insert(id);
+            let item = message.queue_item();
+            self.by_recipient.extend(item.map(|item| (item.recipient, id)));
         }
         if message.status == Status::Sending {
             self.sending.entry(message.session).or_default().insert(id);
@@ -59,6 +65,13 @@ impl MessageIndex {
         }
     }
 
+    /// What a queue ought to know of the messages to one recipient, in order of acceptance.
+    pub(super) fn to_recipient(&self, recipient: RecipientKey) -> impl Iterator<Item = &MessageId> {
+        let lowest = (recipient, MessageId(Uuid::nil()));
+        let highest = (recipient, MessageId(Uuid::max()));
+        self.by_recipient.range(lowest..=highest).map(|(_, id)| id)
+    }
+
     pub(super) fn take_out(&mut self, message: &Message) {
         let id = message.id;
         if let Some(key) = provider_key(message)
@@ -67,6 +80,9 @@ impl MessageIndex {
             self.by_provider.remove(&key);
         }
         self.pending.remove(&id);
+        if let Some(item) = message.queue_item() {
+            self.by_recipient.remove(&(item.recipient, id));
+        }
         if let Some(sending) = self.sending.get_mut(&message.session) {
             sending.remove(&id);
         }

@@ -340,6 +340,20 @@ impl MessageStore for MemoryStore {
         Ok(first(rows.filter_map(|row| row.message.queue_item()), limit))
     }
 
+    async fn behind(&self, ids: &[MessageId]) -> Result<Vec<(MessageId, QueueItem)>, StoreError> {
+        let messages = &self.lock().messages;
+        let first_before = |id: &MessageId| {
+            let own = messages.rows.get(id)?.message.queue_item()?;
+            let waiting = messages.index.to_recipient(own.recipient);
+            let first = waiting
+                .filter_map(|other| messages.rows.get(other)?.message.queue_item())
+                .filter(|other| other.message < own.message && other.priority <= own.priority)
+                .min_by_key(|other| (other.priority, other.message))?;
+            Some((*id, first))
+        };
+        Ok(ids.iter().filter_map(first_before).collect())
+    }
+
     async fn attempts_since(
         &self,
         session: SessionId,

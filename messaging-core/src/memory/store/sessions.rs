@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use crate::domain::address::Address;
 use crate::domain::id::{SessionId, TenantId};
-use crate::domain::session::{ProviderSession, Session, SessionPatch, SessionStatus};
+use crate::domain::session::{Census, ProviderSession, Session, SessionPatch, SessionStatus};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::session_store::SessionStore;
 use crate::ports::store_error::StoreError;
@@ -163,12 +163,12 @@ impl SessionStore for MemoryStore {
         Ok(rows.values().map(|session| (session.id, session.place.clone())).collect())
     }
 
-    async fn count_per_server(&self) -> Result<BTreeMap<String, u64>, StoreError> {
-        let mut counts = BTreeMap::new();
+    async fn census(&self) -> Result<Census, StoreError> {
+        let mut census = Census::new();
         for session in self.lock().sessions.rows.values() {
-            *counts.entry(session.place.server.clone()).or_default() += 1;
+            *census.entry((session.place.server.clone(), session.status)).or_default() += 1;
         }
-        Ok(counts)
+        Ok(census)
     }
 
     async fn record_status(

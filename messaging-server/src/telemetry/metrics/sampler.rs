@@ -51,10 +51,8 @@ impl Sampler {
 
     async fn sessions(&self) -> Result<SessionCounts, StoreError> {
         let mut counts = [0.0; SessionStatus::ALL.len()];
-        for tenant in self.ports.tenants.list().await? {
-            for session in self.ports.sessions.list(tenant.id).await? {
-                counts[session.status as usize] += 1.0;
-            }
+        for ((_, status), count) in self.ports.sessions.census().await? {
+            counts[status as usize] += count as f64;
         }
         Ok(counts)
     }
