@@ -29,6 +29,8 @@ pub struct RedisConnection {
 
 struct Inner {
     partitions: Partitions,
+    /// The servers that were named, for connections of another kind.
+    servers: Vec<Client>,
 }
 
 #[derive(Clone)]
@@ -51,28 +53,34 @@ impl RedisConnection {
         }
         // Where the process has chosen already, that stands.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let link = match &options.servers {
-            Servers::Single(url) => {
-                let client = Client::open(connection_info(url)?)?;
+        let urls = match &options.servers {
+            Servers::Single(url) => std::slice::from_ref(url),
+            Servers::Cluster(urls) => urls,
+        };
+        let nodes: Vec<ConnectionInfo> =
+            urls.iter().map(|url| connection_info(url)).collect::<Result<_, _>>()?;
+        let servers: Vec<Client> =
+            nodes.iter().cloned().map(Client::open).collect::<Result<_, _>>()?;
+        let link = match (&options.servers, servers.first()) {
+            (Servers::Single(_), Some(client)) => {
                 let config = ConnectionManagerConfig::new()
                     .set_number_of_retries(RECONNECTIONS)
                     .set_max_delay(RECONNECT_WITHIN)
                     .set_response_timeout(Some(options.response_timeout))
                     .set_connection_timeout(Some(options.connection_timeout))
                     .set_pipeline_buffer_size(PIPELINE);
-                let manager = ConnectionManager::new_with_config(client, config).await?;
+                let manager = ConnectionManager::new_with_config(client.clone(), config).await?;
                 Link::Single(manager)
             }
-            Servers::Cluster(urls) => {
-                let nodes: Vec<ConnectionInfo> =
-                    urls.iter().map(|url| connection_info(url)).collect::<Result<_, _>>()?;
+            (_, None) => return Err(RedisFault::Options("no server is named")),
+            (Servers::Cluster(_), _) => {
                 let client = cluster_client(&nodes, options).build()?;
                 let connection = client.get_async_connection().await?;
                 Link::Cluster(connection)
             }
         };
         let partitions = Partitions::new(&options.prefix, options.partitions);
-        let inner = Inner { partitions };
+        let inner = Inner { partitions, servers };
         Ok(Self { link, inner: Arc::new(inner) })
     }
 
@@ -83,6 +91,11 @@ impl RedisConnection {
     pub async fn ping(&self) -> Result<(), RedisFault> {
         self.send(&redis::cmd("PING")).await?;
         Ok(())
+    }
+
+    /// The servers that were named.
+    pub(crate) fn servers(&self) -> &[Client] {
+        &self.inner.servers
     }
 
     /// The parts that keys are split into.

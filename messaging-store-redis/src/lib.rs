@@ -5,10 +5,12 @@ mod fault;
 mod lane;
 mod options;
 mod partition;
+mod queue;
 mod rate_limiter;
 mod script;
 
 pub use connection::RedisConnection;
 pub use fault::RedisFault;
 pub use options::RedisOptions;
+pub use queue::RedisQueue;
 pub use rate_limiter::RedisRateLimiter;

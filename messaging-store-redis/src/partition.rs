@@ -7,6 +7,7 @@ use messaging_core::domain::id::SessionId;
 #[derive(Debug, Clone)]
 pub(crate) struct Partitions {
     tags: Vec<String>,
+    channel: String,
 }
 
 impl Partitions {
@@ -14,12 +15,17 @@ impl Partitions {
     pub(crate) fn new(prefix: &str, count: u16) -> Self {
         // The count is part of the name: what was kept under another count is not mixed in.
         let tags = (0..count).map(|number| format!("{{{prefix}:{number}/{count}}}")).collect();
-        Self { tags }
+        Self { tags, channel: format!("{prefix}:{count}:wake") }
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.tags.len()
+    }
+
+    /// Where processes tell each other that a part has changed.
+    pub(crate) fn channel(&self) -> &str {
+        &self.channel
     }
 
     /// What the keys of a part begin with.

@@ -1,20 +1,19 @@
--- Hands out messages. ARGV: the command that publishes, now, until when they are the claimer's, how
--- many at the most, and the claim's token.
+-- Hands out messages. ARGV after the head: now, until when they are the claimer's, how many at the
+-- most, what the tokens of these claims begin with (6), and the sessions with their tenants (48) that
+-- the claimer would have served. Where others were faster, whose turn it is in this partition.
 --
--- Answers when there may be more, if ever, and the messages: session (32), tenant (16), priority
--- (1), id (16), recipient (8), due (8).
+-- Answers the partition's state and the claims: session (32), tenant (16), priority (1), id (16),
+-- recipient (8), due (8), token (8).
 
 -- How many sessions whose time has come are looked at in one call, and how many messages of one.
 local SESSIONS_AT_ONCE, MESSAGES_AT_ONCE = 128, 500
 
-local publish, now, lease = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local most, token = tonumber(ARGV[4]), ARGV[5]
+local now, lease, most, tokens = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 seen = now
 
 -- Sessions whose lease, pause or wait is over.
 local due = call('ZRANGEBYSCORE', TIMERS, '-inf', number(now), 'LIMIT', 0, SESSIONS_AT_ONCE)
 local ended = call('ZRANGEBYSCORE', IDLE, '-inf', number(now), 'LIMIT', 0, SESSIONS_AT_ONCE)
-local is_more = #due == SESSIONS_AT_ONCE
 if #due > 0 or #ended > 0 then
   load(due)
   load(ended)
@@ -41,20 +40,46 @@ if #due > 0 or #ended > 0 then
   settle()
 end
 
-local claimed, ids, left = {}, {}, 0
+local claimed, ids = {}, {}
 if most > 0 then
-  local popped = call('ZPOPMIN', TURNS, most)
-  local next_ids = {}
-  for i = 1, #popped, 2 do
-    next_ids[#next_ids + 1] = popped[i]
-    turn = max(turn, tonumber(popped[i + 1]))
+  local next_ids, turns_of = {}, {}
+  if #ARGV > 5 then
+    local found = {}
+    for i, score in ipairs(call('ZMSCORE', TURNS, unpack(ARGV, 6))) do
+      if score then
+        found[#found + 1] = ARGV[i + 5]
+        next_ids[#next_ids + 1] = sub(ARGV[i + 5], 1, 32)
+        turns_of[#next_ids] = tonumber(score)
+      end
+    end
+    if #found > 0 then
+      call('ZREM', TURNS, unpack(found))
+    end
   end
-  is_more = is_more or #next_ids == most
+  if most > #next_ids then
+    local popped = call('ZPOPMIN', TURNS, most - #next_ids)
+    for i = 1, #popped, 2 do
+      next_ids[#next_ids + 1] = sub(popped[i], 1, 32)
+      turns_of[#next_ids] = tonumber(popped[i + 1])
+      turn = max(turn, turns_of[#next_ids])
+    end
+  end
+  if #ARGV > 5 then
+    -- The claimer has an order of its own: the turn is that of the first who waits still.
+    local first = tonumber(call('ZRANGE', TURNS, 0, 0, 'WITHSCORES')[2])
+    if first then
+      turn = max(turn, first - 1)
+    else
+      for _, score in ipairs(turns_of) do
+        turn = max(turn, score)
+      end
+    end
+  end
   load(next_ids)
   for i, id in ipairs(next_ids) do
     local s = sessions[id]
     local line = LINE .. id
-    s.stand, s.turn = NOWHERE, tonumber(popped[2 * i])
+    s.stand, s.turn = NOWHERE, turns_of[i]
     local all_moved = true
     if s.due > 0 and s.due <= now then
       -- What has become due may stand before what already was.
@@ -78,14 +103,13 @@ if most > 0 then
       local first = call('ZPOPMIN', line)
       local score = tonumber(first[2])
       if score and score <= now then
-        s.out, s.token, s.lease, s.turn = first[1], token, lease, 0
         claimed[#claimed + 1] = s
+        s.out, s.token, s.lease, s.turn = first[1], tokens .. pack('>I2', #claimed), lease, 0
         ids[#ids + 1] = sub(first[1], 2, 17)
       elseif score then
         call('ZADD', line, first[2], first[1])
       end
     end
-    left = left + (all_moved and 0 or 1)
     touch(s)
   end
 end
@@ -95,6 +119,7 @@ if #claimed > 0 then
   for i, record in ipairs(call('HMGET', ITEMS, unpack(ids))) do
     local s = claimed[i]
     answer[i + 1] = s.id .. s.tenant .. s.out .. (record and sub(record, 1, 8) or pack('>I8', now))
+      .. s.token
   end
 end
 local earliest = settle()
@@ -105,22 +130,6 @@ if #done > 0 then
   call('ZREM', TENANTS, unpack(done))
 end
 
-local next_due = INFINITY
-if is_more or most == 0 or left > 0 then
-  next_due = call('ZCARD', TURNS) > 0 and now or INFINITY
-end
-if next_due == INFINITY then
-  next_due = tonumber(call('ZRANGE', TIMERS, 0, 0, 'WITHSCORES')[2]) or INFINITY
-  next_due = max(next_due, now)
-end
-answer[1] = next_due == INFINITY and '' or number(next_due)
-
 -- What enters for its time having come is no news. What a claim holds until its lease ends is.
-if earliest > now then
-  tell(publish, earliest)
-end
-if told == 'none' or tonumber(told) < next_due then
-  told = number(next_due)
-end
-call('HSET', META, 'turn', turn, 'seen', number(seen), 'told', told)
+answer[1] = close(earliest > now and earliest or INFINITY)
 return answer

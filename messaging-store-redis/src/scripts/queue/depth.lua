@@ -1,8 +1,4 @@
--- How many messages of each session there are. ARGV: the sessions.
+-- How many messages of a session there are. ARGV after the head: the session.
 
-load(ARGV)
-local depths = {}
-for i, id in ipairs(ARGV) do
-  depths[i] = call('ZCARD', LINE .. id) + (sessions[id].out ~= '' and 1 or 0)
-end
-return depths
+load({ ARGV[2] })
+return call('ZCARD', LINE .. ARGV[2]) + (sessions[ARGV[2]].out ~= '' and 1 or 0)

@@ -1,11 +1,9 @@
--- Ends claims. ARGV[1] is the command that publishes; each further argument is a claim: what is to
--- become of it ('C' complete, 'R' retry), session (32), priority (1), id (16), recipient (8), token
--- (8), and for a retry when it is due (8).
+-- Ends claims. Each argument after the head is one: what is to become of it ('C' complete, 'R'
+-- retry), session (32), priority (1), id (16), recipient (8), token (8), and for a retry when it is
+-- due (8).
 --
--- Answers when something can be claimed that could not before, and '1' for each claim that was
--- good, '0' for others.
+-- Answers the partition's state, and a text with '1' for each claim that was good, '0' for others.
 
-local publish = ARGV[1]
 local owners, fields = {}, {}
 for i = 2, #ARGV do
   local id = sub(ARGV[i], 2, 33)
@@ -15,7 +13,7 @@ end
 load(owners)
 load_heads(fields)
 
-local answers, finished, kept = {}, {}, {}
+local good, finished = {}, {}
 for i = 2, #ARGV do
   local claim = ARGV[i]
   local s = sessions[owners[i - 1]]
@@ -43,32 +41,25 @@ for i = 2, #ARGV do
     else
       local due = sub(claim, 67, 74)
       local at = unpack_numbers('>I8', due)
-      local record = due .. recipient .. sub(place, 1, 1)
+      call('HSET', ITEMS, id, due .. recipient .. sub(place, 1, 1))
       if late then
-        call('HSET', ITEMS, id, record)
         local head = heads[fields[i - 1]]
         if not head or sub(head, 1, 17) == place then
           stand(s, score_of(at), member)
         end
       else
-        kept[#kept + 1] = id
-        kept[#kept + 1] = record
         put_back(s, at)
       end
     end
     touch(s)
-    answers[i] = '1'
+    good[i - 1] = '1'
   else
-    answers[i] = '0'
+    good[i - 1] = '0'
   end
 end
 
 if #finished > 0 then
   call('HDEL', ITEMS, unpack(finished))
 end
-if #kept > 0 then
-  call('HSET', ITEMS, unpack(kept))
-end
 write_heads()
-answers[1] = tell(publish, settle())
-return answers
+return { close(settle()), table.concat(good) }

@@ -1,6 +1,7 @@
--- Forgets messages that are not out. ARGV: the command that publishes, the session, and the ids.
+-- Forgets messages that are not out. ARGV after the head: the session, and the ids. Answers the
+-- partition's state.
 
-local publish, owner = ARGV[1], ARGV[2]
+local owner = ARGV[2]
 local ids = {}
 for i = 3, #ARGV do
   ids[i - 2] = ARGV[i]
@@ -20,7 +21,7 @@ for i, record in ipairs(call('HMGET', ITEMS, unpack(ids))) do
   end
 end
 if #known == 0 then
-  return ''
+  return close(INFINITY)
 end
 
 local scores = call('ZMSCORE', LINE .. owner, unpack(members))
@@ -34,7 +35,7 @@ for i, member in ipairs(members) do
   end
 end
 if #gone == 0 then
-  return ''
+  return close(INFINITY)
 end
 call('HDEL', ITEMS, unpack(gone))
 call('ZREM', LINE .. owner, unpack(gone_members))
@@ -54,4 +55,4 @@ for _, member in ipairs(firsts) do
 end
 write_heads()
 touch(s)
-return tell(publish, settle())
+return close(settle())

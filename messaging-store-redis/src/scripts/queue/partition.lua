@@ -4,6 +4,9 @@
 -- together, as the call of a command costs more than what it does. Nothing here grows with what
 -- waits, only with what was asked for; and no list of arguments is longer than 2000.
 --
+-- ARGV[1] is the head of every call: who calls (8 bytes) and about which partition (2), how many of
+-- the sessions in turn to list in the answer (2), and the channel that wakes whoever waits.
+--
 -- Redis may drop any key at any time. What is missing is taken for what is not, and never an
 -- error: recovery pushes again what it knows, and `push` puts right what it finds wrong.
 
@@ -11,22 +14,25 @@ local call, sub, max, min = redis.call, string.sub, math.max, math.min
 local pack, unpack_numbers = struct.pack, struct.unpack
 
 local part = KEYS[1]
+local CALLER, CHANNEL = sub(ARGV[1], 1, 10), sub(ARGV[1], 13)
+local LISTED = unpack_numbers('>I2', ARGV[1], 11)
 local ITEMS, HEADS, SESSIONS = part .. ':items', part .. ':heads', part .. ':sessions'
 local TURNS, TENANTS, TIMERS = part .. ':turns', part .. ':tenants', part .. ':timers'
 local IDLE, META = part .. ':idle', part .. ':meta'
 local LINE, BEHIND = part .. ':line:', part .. ':behind:'
 
-local INFINITY = math.huge
+local INFINITY, NEVER = math.huge, 2 ^ 62
 local NO_TENANT, NO_TOKEN = string.rep('\0', 16), string.rep('\0', 8)
 
 -- Where a session stands.
 local NOWHERE, IN_TURNS, ON_TIMER, IS_IDLE = 0, 1, 2, 3
 
--- The turn that was served last, the latest instant known, and what the best informed of those who
--- wait has been told: when to come by itself. 'none' is kept where all have been woken since. A
--- partition that knows nothing may have somebody waiting.
-local meta = call('HMGET', META, 'turn', 'seen', 'told')
+-- The turn that was served last, the latest instant known, what the best informed of those who wait
+-- has been told (when to come by itself), and the number of the last change. 'none' is kept where
+-- all have been woken since. A partition that knows nothing may have somebody waiting.
+local meta = call('HMGET', META, 'turn', 'seen', 'told', 'step')
 local turn, seen, told = tonumber(meta[1]), tonumber(meta[2]) or 0, meta[3] or 'inf'
+local step = tonumber(meta[4]) or 0
 if not turn then
   -- New, or lost: whoever comes now must not stand before all others until the numbers catch up.
   turn = tonumber(call('ZRANGE', TURNS, 0, 0, 'WITHSCORES')[2]) or 0
@@ -161,7 +167,7 @@ local function settle()
       end
     end
     if s.stand == IN_TURNS and stands ~= IN_TURNS then
-      leave[#leave + 1] = s.id
+      leave[#leave + 1] = s.id .. s.tenant
     elseif s.stand == ON_TIMER and stands ~= ON_TIMER then
       untimed[#untimed + 1] = s.id
     elseif s.stand == IS_IDLE and stands ~= IS_IDLE then
@@ -205,7 +211,7 @@ local function settle()
         changed[s.tenant] = true
       end
       turns[#turns + 1] = s.turn
-      turns[#turns + 1] = s.id
+      turns[#turns + 1] = s.id .. s.tenant
     end
     call('ZADD', TURNS, unpack(turns))
     local served = {}
@@ -252,18 +258,31 @@ local function settle()
   return earliest
 end
 
--- Wakes those who wait, where something comes earlier than they were told. They are woken once:
--- until somebody asks again, all know that they have to.
-local function tell(publish, earliest)
-  if earliest == INFINITY then
-    return ''
-  end
+-- Ends a call in which `earliest` is when something can be claimed that could not before. Wakes those
+-- who wait, where that is earlier than they were told; once: until somebody asks again, all know
+-- that they have to.
+--
+-- Gives the state of the partition: the number of this change, how many sessions are in turn, when
+-- others may be, and the sessions and tenants whose turn is next.
+local function close(earliest)
+  local count = call('ZCARD', TURNS)
+  local timer = tonumber(call('ZRANGE', TIMERS, 0, 0, 'WITHSCORES')[2]) or INFINITY
   if told ~= 'none' and earliest < tonumber(told) then
     told = 'none'
-    call('HSET', META, 'told', told)
-    call(publish, part .. ':wake', number(earliest))
+    call('PUBLISH', CHANNEL, CALLER)
   end
-  return number(earliest)
+  -- Whoever is told now comes at `next_due`. What is to be had at once needs to wake nobody more.
+  local next_due = count > 0 and 0 or timer
+  if told == 'none' or tonumber(told) < next_due then
+    told = number(next_due)
+  end
+  step = step + 1
+  call('HSET', META, 'turn', number(turn), 'seen', number(seen), 'told', told, 'step', step)
+  local state = pack('>I8I4I8', step, count, min(timer, NEVER))
+  if LISTED > 0 and count > 0 then
+    return state .. table.concat(call('ZRANGE', TURNS, 0, LISTED - 1))
+  end
+  return state
 end
 
 -- The heads of recipients: of each recipient with messages, the place of the one that may leave,
@@ -358,5 +377,58 @@ local function put_back(s, due)
     stand(s, score_of(due), member)
   else
     stand(s, INFINITY, member)
+  end
+end
+
+-- What waits behind others to the same recipient, by session; to be written.
+local behind = {}
+
+local function wait_behind(s, member)
+  local members = behind[s.id]
+  if not members then
+    members = {}
+    behind[s.id] = members
+  end
+  members[#members + 1] = 0
+  members[#members + 1] = member
+end
+
+local function write_behind()
+  for id, members in pairs(behind) do
+    call('ZADD', BEHIND .. id, unpack(members))
+  end
+  behind = {}
+end
+
+-- Puts a message among those to its recipient, and in line unless it is out.
+local function add(s, place, recipient, due)
+  local field, member = s.id .. recipient, place .. recipient
+  local head = heads[field]
+  local first = head and sub(head, 1, 17)
+  local score = score_of(due)
+  if not head then
+    set_head(field, place)
+  elseif place < first then
+    wait_behind(s, recipient .. first)
+    if s.out ~= first .. recipient then
+      stand(s, INFINITY, first .. recipient)
+    end
+    set_head(field, place .. '+')
+  elseif first < place then
+    if #head == 17 then
+      set_head(field, first .. '+')
+    end
+    wait_behind(s, recipient .. place)
+    score = INFINITY
+  end
+  if s.out ~= member then
+    stand(s, score, member)
+  end
+end
+
+-- Whose messages a session has. While it is in turn it is listed with its tenant.
+local function belong(s, tenant)
+  if s.stand ~= IN_TURNS or s.tenant == NO_TENANT then
+    s.tenant = tenant
   end
 end

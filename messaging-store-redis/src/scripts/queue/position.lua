@@ -1,9 +1,10 @@
--- Where a message stands. ARGV: the session, the id, and how far to count.
+-- Where a message stands. ARGV after the head: the session, the id, and how
+-- far to count.
 --
 -- Answers nothing for one that is unknown, else how many stand before it, when it is due, its
 -- session's pause and the reason, and '1' where it is out.
 
-local owner, id, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local owner, id, most = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local record = call('HGET', ITEMS, id)
 if not record then
   return {}

@@ -1,7 +1,6 @@
--- Adds messages. ARGV[1] is the command that publishes; each further argument is a message:
--- id (16), tenant (16), session (32), recipient (8), priority (1), due (8).
+-- Adds messages. Each argument after the head is one: id (16), tenant (16), session (32), recipient
+-- (8), priority (1), due (8). Answers the partition's state.
 
-local publish = ARGV[1]
 local ids, fields, owners = {}, {}, {}
 for i = 2, #ARGV do
   local item = ARGV[i]
@@ -14,46 +13,7 @@ local known = call('HMGET', ITEMS, unpack(ids))
 load(owners)
 load_heads(fields)
 
-local new_items, behind = {}, {}
-
-local function wait_behind(s, member)
-  local members = behind[s.id]
-  if not members then
-    members = {}
-    behind[s.id] = members
-  end
-  members[#members + 1] = 0
-  members[#members + 1] = member
-end
-
--- Puts a message in line, and among those to its recipient.
-local function add(s, place, recipient, due)
-  local field, member = s.id .. recipient, place .. recipient
-  local head = heads[field]
-  local first = head and sub(head, 1, 17)
-  if not head or first == place then
-    if not head then
-      set_head(field, place)
-    end
-    if s.out ~= member then
-      stand(s, score_of(due), member)
-    end
-  elseif place < first then
-    wait_behind(s, recipient .. first)
-    if s.out ~= first .. recipient then
-      stand(s, INFINITY, first .. recipient)
-    end
-    set_head(field, place .. '+')
-    stand(s, score_of(due), member)
-  else
-    if #head == 17 then
-      set_head(field, first .. '+')
-    end
-    wait_behind(s, recipient .. place)
-    stand(s, INFINITY, member)
-  end
-end
-
+local new_items = {}
 local again = {}
 for i, id in ipairs(ids) do
   local item, s = ARGV[i + 1], sessions[owners[i]]
@@ -62,7 +22,7 @@ for i, id in ipairs(ids) do
   else
     known[i] = true
     if new_items[id] == nil then
-      s.tenant = sub(item, 17, 32)
+      belong(s, sub(item, 17, 32))
       local recipient, priority, due = sub(item, 65, 72), sub(item, 73, 73), sub(item, 74)
       new_items[id] = due .. recipient .. priority
       add(s, priority .. id, recipient, (unpack_numbers('>I8', due)))
@@ -88,7 +48,15 @@ if #again > 0 then
       due = record,
     }
   end
-  local turns = call('ZMSCORE', TURNS, unpack(order))
+  local in_turns = {}
+  for n, id in ipairs(order) do
+    local s = sessions[id]
+    if s.tenant == NO_TENANT then
+      s.tenant = sub(by_session[id][1].item, 17, 32)
+    end
+    in_turns[n] = id .. s.tenant
+  end
+  local turns = call('ZMSCORE', TURNS, unpack(in_turns))
   local timers = call('ZMSCORE', TIMERS, unpack(order))
   for n, id in ipairs(order) do
     local s, members, fields_known = sessions[id], {}, {}
@@ -118,9 +86,6 @@ if #again > 0 then
       end
     end
     local stands = turns[n] and IN_TURNS or timers[n] and ON_TIMER or NOWHERE
-    if s.tenant == NO_TENANT then
-      s.tenant = sub(by_session[id][1].item, 17, 32)
-    end
     if stands ~= s.stand or (s.out ~= '' and stands ~= ON_TIMER) then
       s.stand, s.on_timer = stands, false
       touch(s)
@@ -137,7 +102,5 @@ if #items > 0 then
   call('HSET', ITEMS, unpack(items))
 end
 write_heads()
-for id, members in pairs(behind) do
-  call('ZADD', BEHIND .. id, unpack(members))
-end
-return tell(publish, settle())
+write_behind()
+return close(settle())
