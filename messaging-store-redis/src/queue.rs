@@ -59,8 +59,9 @@ use crate::queue::known::Ask;
 use crate::queue::shared::{MOST, Shared};
 
 /// How often one claim asks at the most: for the state of partitions, and then for messages, of
-/// which others may have been handed some.
-const ROUNDS: usize = 4;
+/// which others may have been handed some, or so many have become due at once that it takes more
+/// than one call to put them in order.
+const ROUNDS: usize = 16;
 
 /// A [`Queue`] in Redis, for any number of processes.
 ///
@@ -161,9 +162,7 @@ impl Queue for RedisQueue {
             if asks.is_empty() {
                 break;
             }
-            let is_question = asks.iter().all(|ask| ask.most == 0);
             match self.ask(asks, until, now).await {
-                Ok(claims) if claims.is_empty() && !is_question => break,
                 Ok(claims) => items.extend(claims),
                 Err(_) if !items.is_empty() => break,
                 Err(fault) => return Err(fault.into()),

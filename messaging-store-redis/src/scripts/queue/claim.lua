@@ -5,8 +5,8 @@
 -- Answers the partition's state and the claims: session (32), tenant (16), priority (1), id (16),
 -- recipient (8), due (8), token (8).
 
--- How many sessions whose time has come are looked at in one call, and how many messages of one.
-local SESSIONS_AT_ONCE, MESSAGES_AT_ONCE = 128, 500
+-- How many sessions whose time has come are looked at in one call, and how many such messages.
+local SESSIONS_AT_ONCE, MESSAGES_AT_ONCE = 128, 2000
 
 local now, lease, most, tokens = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 seen = now
@@ -40,7 +40,7 @@ if #due > 0 or #ended > 0 then
   settle()
 end
 
-local claimed, ids = {}, {}
+local claimed, ids, moves_left = {}, {}, MESSAGES_AT_ONCE
 if most > 0 then
   local next_ids, turns_of = {}, {}
   if #ARGV > 5 then
@@ -82,8 +82,12 @@ if most > 0 then
     s.stand, s.turn = NOWHERE, turns_of[i]
     local all_moved = true
     if s.due > 0 and s.due <= now then
-      -- What has become due may stand before what already was.
-      local late = call('ZRANGEBYSCORE', line, '(0', number(now), 'LIMIT', 0, MESSAGES_AT_ONCE)
+      -- What has become due may stand before what already was. A session with more of it than one
+      -- call may move is served by a later one.
+      local late = {}
+      if moves_left > 0 then
+        late = call('ZRANGEBYSCORE', line, '(0', number(now), 'LIMIT', 0, moves_left)
+      end
       if #late > 0 then
         local ready = {}
         for n, member in ipairs(late) do
@@ -91,7 +95,8 @@ if most > 0 then
         end
         call('ZADD', line, unpack(ready))
       end
-      all_moved = #late < MESSAGES_AT_ONCE
+      all_moved = #late < moves_left
+      moves_left = moves_left - #late
       if all_moved then
         local coming = call('ZRANGEBYSCORE', line, '(' .. number(now), '(inf', 'WITHSCORES',
           'LIMIT', 0, 1)
