@@ -43,3 +43,15 @@ pub(crate) async fn lose_everything(test: &str) {
     let deleted = redis::cmd("DEL").arg(&keys).query_async::<usize>(&mut connection).await;
     assert_eq!(deleted.unwrap(), keys.len());
 }
+
+/// Fails where a test has left keys but those that end so.
+pub(crate) async fn assert_nothing_is_left(test: &str, but: &[&str]) {
+    let client = redis::Client::open(variable("TEST_REDIS_URL")).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let pattern = format!("{{{test}-{}:*", std::process::id());
+    let keys: Vec<String> =
+        redis::cmd("KEYS").arg(pattern).query_async(&mut connection).await.unwrap();
+    let left: Vec<&String> =
+        keys.iter().filter(|key| !but.iter().any(|end| key.ends_with(end))).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
