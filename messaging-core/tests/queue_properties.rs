@@ -182,7 +182,8 @@ impl Bench {
                 if self.model.messages.get(&message_id(n)).is_some_and(waits) {
                     self.model.messages.remove(&message_id(n));
                 }
-                wait(self.queue.forget(&[message_id(n)])).unwrap();
+                let session = item(n, self.now).session;
+                wait(self.queue.forget(session, &[message_id(n)])).unwrap();
             }
         }
         self.compare();

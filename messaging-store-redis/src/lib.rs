@@ -1,1 +1,16 @@
 //! The queue and the rate limiter of `messaging-core` on Redis, Valkey or Redis Cluster.
+
+mod connection;
+mod fault;
+mod lane;
+mod options;
+mod partition;
+mod queue;
+mod rate_limiter;
+mod script;
+
+pub use connection::RedisConnection;
+pub use fault::RedisFault;
+pub use options::RedisOptions;
+pub use queue::RedisQueue;
+pub use rate_limiter::RedisRateLimiter;

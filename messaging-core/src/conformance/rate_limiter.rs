@@ -29,6 +29,7 @@ macro_rules! for_each_rate_limiter_behavior {
         $test!(ignores_a_permit_it_does_not_know);
         $test!(counts_nothing_for_a_refusal);
         $test!(keeps_the_quota_when_instants_come_out_of_order);
+        $test!(limits_no_longer_than_a_window_when_the_clock_goes_back);
         $test!(follows_a_change_of_the_quota);
         $test!(grants_nothing_of_a_key_before_it_is_primed);
         $test!(counts_what_was_done_before);
@@ -237,6 +238,20 @@ pub async fn keeps_the_quota_when_instants_come_out_of_order(limiter: &dyn RateL
     limited(limiter, at(800), Duration::from_millis(60_100)).await;
     limited(limiter, at(60_899), Duration::from_millis(1)).await;
     granted(limiter, at(60_900), 0).await;
+}
+
+/// What was done must have been before now, whatever it says; what is under way may still be.
+pub async fn limits_no_longer_than_a_window_when_the_clock_goes_back(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
+    for remaining in [2, 1] {
+        done(limiter, at(10_000_000), remaining).await;
+    }
+    granted(limiter, at(10_000_000), 0).await;
+    limited(limiter, at(0), secs(60)).await;
+    limited(limiter, at(59_000), secs(1)).await;
+    done(limiter, at(60_000), 1).await;
+    done(limiter, at(60_000), 0).await;
+    limited(limiter, at(60_000), secs(60)).await;
 }
 
 /// What was done under the old one still counts.

@@ -142,10 +142,8 @@ impl SlidingWindow {
 /// Takes the cell's theoretical arrival time and gives back the decision and the new one. A cell
 /// whose time has passed is as good as a new one.
 pub fn gcra(cell: Timestamp, quota: Quota, now: Timestamp) -> (Decision, Timestamp) {
-    let window = i64::try_from(quota.window.as_micros()).unwrap_or(i64::MAX);
     let limit = i64::from(quota.limit.max(1));
-    // Rounded up, so that the rate is kept and the burst is the limit.
-    let interval = (window / limit + i64::from(window % limit > 0)).max(1);
+    let interval = refill_micros(quota);
     let burst = interval.saturating_mul(limit);
     let now = now.as_micros();
     // A cell further ahead than a burst can bring it comes from a clock that has gone back.
@@ -158,6 +156,18 @@ pub fn gcra(cell: Timestamp, quota: Quota, now: Timestamp) -> (Decision, Timesta
     }
     let remaining = u32::try_from((burst - ahead) / interval).unwrap_or(u32::MAX);
     (Decision::Allowed { remaining }, Timestamp::from_micros(now.saturating_add(ahead)))
+}
+
+/// How long [`gcra`] takes to refill one.
+pub fn refill_interval(quota: Quota) -> Duration {
+    Duration::from_micros(refill_micros(quota).unsigned_abs())
+}
+
+fn refill_micros(quota: Quota) -> i64 {
+    let window = i64::try_from(quota.window.as_micros()).unwrap_or(i64::MAX);
+    let limit = i64::from(quota.limit.max(1));
+    // Rounded up, so that the rate is kept and the burst is the limit.
+    (window / limit + i64::from(window % limit > 0)).max(1)
 }
 
 #[cfg(test)]

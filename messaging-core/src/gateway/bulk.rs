@@ -199,11 +199,12 @@ impl Gateway {
         let now = self.ports().clock.now();
         let cancelled = self.ports().messages.cancel_batch(tenant, id, now).await?;
         let cancelled = cancelled.ok_or(GatewayError::BatchNotFound)?;
+        let progress = self.find_bulk(tenant, id).await?;
         // The worker would find each cancelled too; this only spares it the look.
-        if self.ports().queue.forget(&cancelled).await.is_err() {
+        if self.ports().queue.forget(progress.batch.session, &cancelled).await.is_err() {
             self.observe(Observation::Fault { what: "queue" });
         }
-        self.find_bulk(tenant, id).await
+        Ok(progress)
     }
 
     /// Lets in as many of a bulk request's messages as it has room for.

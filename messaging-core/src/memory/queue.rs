@@ -118,9 +118,9 @@ impl Queue for MemoryQueue {
         Ok(())
     }
 
-    async fn forget(&self, messages: &[MessageId]) -> Result<(), QueueError> {
+    async fn forget(&self, session: SessionId, messages: &[MessageId]) -> Result<(), QueueError> {
         for chunk in messages.chunks(CHUNK) {
-            self.change(|state| chunk.iter().for_each(|message| state.forget(*message)));
+            self.change(|state| chunk.iter().for_each(|message| state.forget(session, *message)));
         }
         Ok(())
     }

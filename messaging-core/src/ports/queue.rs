@@ -144,8 +144,8 @@ pub trait Queue: Send + Sync + 'static {
     /// Ends a session's pause, if there is one.
     async fn resume(&self, session: SessionId) -> Result<(), QueueError>;
 
-    /// Forgets messages that are not handed out. Unknown ones are ignored.
-    async fn forget(&self, messages: &[MessageId]) -> Result<(), QueueError>;
+    /// Forgets messages of a session that are not handed out. Unknown ones are ignored.
+    async fn forget(&self, session: SessionId, messages: &[MessageId]) -> Result<(), QueueError>;
 
     /// Where a message stands; `None` when the queue does not know it.
     async fn position(&self, item: &QueueItem) -> Result<Option<Position>, QueueError>;

@@ -38,7 +38,7 @@ pub async fn keeps_a_pause_when_the_last_message_is_gone(queue: &dyn Queue) {
     pause(queue, 1000).await;
     complete(queue, &claimed).await;
     push(queue, &[item(2)]).await;
-    queue.forget(&[message_id(2)]).await.unwrap();
+    queue.forget(session_id(1), &[message_id(2)]).await.unwrap();
     push(queue, &[item(3)]).await;
     assert_nothing_is_due(queue, at(999)).await;
     assert_eq!(drain(queue, at(1000)).await, ids([3]));
@@ -95,10 +95,13 @@ pub async fn leaves_what_is_handed_out_to_its_claimer_in_a_pause(queue: &dyn Que
     assert_eq!(drain(queue, at(2000)).await, ids([2]));
 }
 
-/// Due or not; unknown ones are ignored.
+/// Due or not; unknown ones are ignored, and so are those of other sessions.
 pub async fn forgets_what_waits(queue: &dyn Queue) {
+    push(queue, &[of_session(2, 4)]).await;
+    queue.forget(session_id(1), &[message_id(4)]).await.unwrap();
+    assert_eq!(drain(queue, at(0)).await, ids([4]));
     push(queue, &[item(1), item(2), QueueItem { due_at: at(1000), ..item(3) }]).await;
-    queue.forget(&[message_id(1), message_id(3), message_id(99)]).await.unwrap();
+    queue.forget(session_id(1), &[message_id(1), message_id(3), message_id(99)]).await.unwrap();
     assert_eq!(queue.depth().await.unwrap(), 1);
     assert_eq!(drain(queue, at(0)).await, ids([2]));
     assert_eq!(assert_nothing_is_due(queue, at(0)).await.next_due, None);
@@ -109,7 +112,7 @@ pub async fn forgets_what_waits(queue: &dyn Queue) {
 pub async fn forgets_nothing_that_is_handed_out(queue: &dyn Queue) {
     push(queue, &[item(1)]).await;
     let claimed = claim_one(queue, at(0)).await;
-    queue.forget(&[message_id(1)]).await.unwrap();
+    queue.forget(session_id(1), &[message_id(1)]).await.unwrap();
     assert_eq!(queue.depth().await.unwrap(), 1);
     complete(queue, &claimed).await;
 }
@@ -118,7 +121,7 @@ pub async fn forgets_nothing_that_is_handed_out(queue: &dyn Queue) {
 pub async fn lets_those_behind_a_forgotten_message_leave(queue: &dyn Queue) {
     push(queue, &[QueueItem { due_at: at(1000), ..to_one(1) }, to_one(2), to_one(3)]).await;
     assert_nothing_is_due(queue, at(0)).await;
-    queue.forget(&[message_id(1)]).await.unwrap();
+    queue.forget(session_id(1), &[message_id(1)]).await.unwrap();
     let second = claim(queue, 1, at(0)).await.items[0];
     assert_eq!(second.item.message, message_id(2));
     complete(queue, &second).await;

@@ -18,12 +18,11 @@ pub async fn counts_those_ahead(queue: &dyn Queue) {
     let high = QueueItem { priority: Priority::High, ..item(5) };
     let later = QueueItem { due_at: at(1000), ..item(2) };
     push(queue, &[item(1), later, item(3), QueueItem { priority: Priority::Low, ..item(0) }]).await;
-    push(queue, &[of_session(2, 9)]).await;
     assert_eq!([ahead(queue, 1).await, ahead(queue, 2).await, ahead(queue, 3).await], [0, 1, 2]);
     assert_eq!(ahead(queue, 0).await, 3);
     let out = claim_one(queue, at(0)).await;
     assert_eq!(out.item, item(1));
-    push(queue, &[high]).await;
+    push(queue, &[high, of_session(2, 9)]).await;
     let of_out = position(queue, &item(1)).await;
     assert_eq!((of_out.ahead, of_out.claimed), (0, true));
     assert_eq!([ahead(queue, 5).await, ahead(queue, 2).await, ahead(queue, 3).await], [1, 2, 3]);
@@ -69,7 +68,7 @@ pub async fn knows_no_position_of_an_unknown_message(queue: &dyn Queue) {
     push(queue, &[item(1), item(2)]).await;
     let claimed = claim_one(queue, at(0)).await;
     complete(queue, &claimed).await;
-    queue.forget(&[message_id(2)]).await.unwrap();
+    queue.forget(session_id(1), &[message_id(2)]).await.unwrap();
     for n in 1..=3 {
         assert_eq!(queue.position(&item(n)).await.unwrap(), None);
     }

@@ -82,7 +82,7 @@ pub async fn wakes_when_a_pause_is_cut_short(queue: &dyn Queue) {
 /// The one behind it can leave.
 pub async fn wakes_when_a_forgotten_message_makes_way(queue: &dyn Queue) {
     push(queue, &[QueueItem { due_at: at(1000), ..to_one(1) }, to_one(2)]).await;
-    wakes(queue, async { queue.forget(&[message_id(1)]).await.unwrap() }).await;
+    wakes(queue, async { queue.forget(session_id(1), &[message_id(1)]).await.unwrap() }).await;
 }
 
 /// A change between the claim and the waiting is not lost, nor are those of long ago.

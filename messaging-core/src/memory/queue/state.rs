@@ -205,14 +205,11 @@ impl State {
         }
     }
 
-    /// Forgets a message that is not handed out.
-    pub(super) fn forget(&mut self, message: MessageId) {
-        let is_out = |known: &Known| {
-            self.sessions
-                .get(&known.item.session)
-                .is_some_and(|session| session.line.is_out(&known.item))
-        };
-        if self.known.get(&message).is_some_and(|known| !is_out(known)) {
+    /// Forgets a session's message that is not handed out.
+    pub(super) fn forget(&mut self, id: SessionId, message: MessageId) {
+        let Some(Known { item, .. }) = self.known.get(&message) else { return };
+        let is_out = self.sessions.get(&id).is_some_and(|session| session.line.is_out(item));
+        if item.session == id && !is_out {
             self.remove(message);
         }
     }

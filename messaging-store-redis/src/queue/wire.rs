@@ -1,0 +1,214 @@
+//! What the queue's scripts are asked, and what they answer, as bytes.
+
+use messaging_core::domain::address::RecipientKey;
+use messaging_core::domain::id::{MessageId, SessionId, TenantId};
+use messaging_core::domain::message::{Priority, QueueItem};
+use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::queue::{Claim, HeldBy, Pause, Position};
+use redis::Value;
+use uuid::Uuid;
+
+use crate::fault::RedisFault;
+
+/// From here on an instant stands for never.
+const NEVER: u64 = 1 << 62;
+
+/// The length of the state of a partition before its list, and of an entry of the list.
+const HEAD: usize = 20;
+const ENTRY: usize = 48;
+
+/// The length of a claim.
+const CLAIM: usize = 89;
+
+/// The state of a partition after a change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct State<'a> {
+    /// The number of the change.
+    pub(super) step: u64,
+    /// How many sessions are in turn.
+    pub(super) in_turn: usize,
+    /// When others will be.
+    pub(super) due: Option<Timestamp>,
+    /// The first of those in turn.
+    pub(super) list: &'a [u8],
+}
+
+/// A session something can be claimed of, and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Standing {
+    pub(super) session: SessionId,
+    pub(super) tenant: TenantId,
+}
+
+impl Standing {
+    /// As the partition names it.
+    pub(super) fn name(&self) -> Vec<u8> {
+        let mut name = Vec::with_capacity(ENTRY);
+        name.extend_from_slice(&hex(self.session));
+        name.extend_from_slice(self.tenant.0.as_bytes());
+        name
+    }
+}
+
+impl<'a> State<'a> {
+    pub(super) fn read(value: &'a Value) -> Result<Self, RedisFault> {
+        let bytes = text(value)?;
+        if bytes.len() < HEAD {
+            return Err(RedisFault::Answer);
+        }
+        let due = number(&bytes[12..20]);
+        let in_turn = bytes[8..12].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        Ok(Self {
+            step: number(&bytes[..8]),
+            in_turn,
+            due: (due < NEVER).then(|| instant(due)),
+            list: &bytes[HEAD..],
+        })
+    }
+
+    /// The first of those in turn.
+    pub(super) fn listed(&self) -> impl Iterator<Item = Standing> + use<'a> {
+        self.list.chunks_exact(ENTRY).filter_map(|entry| {
+            Some(Standing { session: session(&entry[..32])?, tenant: TenantId(id(&entry[32..])?) })
+        })
+    }
+}
+
+/// A message.
+pub(super) fn item(item: &QueueItem) -> Vec<u8> {
+    let mut to = Vec::with_capacity(CLAIM);
+    to.extend_from_slice(item.message.0.as_bytes());
+    to.extend_from_slice(item.tenant.0.as_bytes());
+    to.extend_from_slice(&hex(item.session));
+    to.extend_from_slice(&item.recipient.0.to_be_bytes());
+    to.push(priority(item));
+    put_instant(&mut to, item.due_at);
+    to
+}
+
+/// A claim to go on with.
+pub(super) fn renewal(claim: &Claim) -> Vec<u8> {
+    let mut to = item(&claim.item);
+    to.extend_from_slice(&claim.token.to_be_bytes());
+    to
+}
+
+/// The end of a claim: complete, or to be handed out again then.
+pub(super) fn end(claim: &Claim, retry_at: Option<Timestamp>) -> Vec<u8> {
+    let item = &claim.item;
+    let mut to = Vec::with_capacity(CLAIM);
+    to.push(if retry_at.is_some() { b'R' } else { b'C' });
+    to.extend_from_slice(&hex(item.session));
+    to.push(priority(item));
+    to.extend_from_slice(item.message.0.as_bytes());
+    to.extend_from_slice(&item.recipient.0.to_be_bytes());
+    to.extend_from_slice(&claim.token.to_be_bytes());
+    if let Some(at) = retry_at {
+        put_instant(&mut to, at);
+    }
+    to
+}
+
+/// The state of the partition, which stands first where there is more.
+pub(super) fn state_of(answer: &Value) -> Result<State<'_>, RedisFault> {
+    match answer {
+        Value::Array(parts) => State::read(parts.first().ok_or(RedisFault::Answer)?),
+        value => State::read(value),
+    }
+}
+
+/// The claims after the state.
+pub(super) fn claims(answer: &Value, until: Timestamp) -> Result<Vec<Claim>, RedisFault> {
+    let Value::Array(parts) = answer else { return Err(RedisFault::Answer) };
+    let read = |part| claim(text(part)?, until).ok_or(RedisFault::Answer);
+    parts.iter().skip(1).map(read).collect()
+}
+
+fn claim(bytes: &[u8], lease_until: Timestamp) -> Option<Claim> {
+    if bytes.len() != CLAIM {
+        return None;
+    }
+    let item = QueueItem {
+        session: session(&bytes[..32])?,
+        tenant: TenantId(id(&bytes[32..48])?),
+        priority: *Priority::ALL.get(usize::from(bytes[48]))?,
+        message: MessageId(id(&bytes[49..65])?),
+        recipient: RecipientKey(number(&bytes[65..73])),
+        due_at: instant(number(&bytes[73..81])),
+    };
+    Some(Claim { item, lease_until, token: number(&bytes[81..]) })
+}
+
+/// The answers by yes or no after the state, of which there must be so many.
+pub(super) fn flags(answer: &Value, count: usize) -> Result<Vec<bool>, RedisFault> {
+    let Value::Array(parts) = answer else { return Err(RedisFault::Answer) };
+    let flags = text(parts.get(1).ok_or(RedisFault::Answer)?)?;
+    if flags.len() != count {
+        return Err(RedisFault::Answer);
+    }
+    Ok(flags.iter().map(|flag| *flag == b'1').collect())
+}
+
+/// A position, where there is one.
+pub(super) fn position(answer: &Value) -> Result<Option<Position>, RedisFault> {
+    let Value::Array(parts) = answer else { return Err(RedisFault::Answer) };
+    let [ahead, due, pause, why, out] = parts.as_slice() else {
+        return if parts.is_empty() { Ok(None) } else { Err(RedisFault::Answer) };
+    };
+    let until = instant(count(pause)?);
+    let why = usize::try_from(count(why)?).map_err(|_| RedisFault::Answer)?;
+    let why = *HeldBy::ALL.get(why).ok_or(RedisFault::Answer)?;
+    Ok(Some(Position {
+        ahead: count(ahead)?,
+        due_at: instant(count(due)?),
+        pause: (until > Timestamp::EPOCH).then_some(Pause { until, why }),
+        claimed: count(out)? == 1,
+    }))
+}
+
+/// A whole number, also where it is written out.
+pub(super) fn count(value: &Value) -> Result<u64, RedisFault> {
+    let count = match value {
+        Value::Int(count) => u64::try_from(*count).ok(),
+        value => std::str::from_utf8(text(value)?).ok().and_then(|digits| digits.parse().ok()),
+    };
+    count.ok_or(RedisFault::Answer)
+}
+
+/// A session as keys and arguments name it.
+pub(super) fn hex(session: SessionId) -> [u8; 32] {
+    let mut digits = [0; 32];
+    session.0.simple().encode_lower(&mut digits);
+    digits
+}
+
+fn text(value: &Value) -> Result<&[u8], RedisFault> {
+    match value {
+        Value::BulkString(bytes) => Ok(bytes),
+        _ => Err(RedisFault::Answer),
+    }
+}
+
+fn priority(item: &QueueItem) -> u8 {
+    item.priority as u8
+}
+
+fn session(digits: &[u8]) -> Option<SessionId> {
+    Uuid::try_parse_ascii(digits).ok().map(SessionId)
+}
+
+fn id(bytes: &[u8]) -> Option<Uuid> {
+    Uuid::from_slice(bytes).ok()
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+fn instant(micros: u64) -> Timestamp {
+    Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+}
+
+fn put_instant(to: &mut Vec<u8>, at: Timestamp) {
+    to.extend_from_slice(&at.as_micros().to_be_bytes());
+}

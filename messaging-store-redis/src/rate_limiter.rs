@@ -1,0 +1,154 @@
+//! Counting in Redis how often something may happen.
+
+mod request;
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use messaging_core::domain::quota::{Decision, Quota};
+use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::rate_limiter::{
+    Permit, RateKey, RateLimiter, RateLimiterError, Reservation,
+};
+use redis::Value;
+
+use crate::connection::RedisConnection;
+use crate::fault::RedisFault;
+use crate::lane::{Lane, Work};
+use crate::rate_limiter::request::{Answer, Request};
+use crate::script::Script;
+
+/// A [`RateLimiter`] in Redis, for any number of processes.
+///
+/// Each call is one round trip; calls made at the same time share one.
+pub struct RedisRateLimiter {
+    connection: RedisConnection,
+    /// One, or where keys lie on several nodes, one for each partition.
+    lanes: Vec<Lane<Counting>>,
+    /// Names for the lives of windows.
+    lives: Lives,
+}
+
+struct Counting {
+    connection: RedisConnection,
+    script: Arc<Script>,
+}
+
+#[derive(Default)]
+struct Lives {
+    hasher: RandomState,
+    next: AtomicU64,
+}
+
+impl Lives {
+    /// A name that is most likely nobody else's.
+    fn name(&self) -> u32 {
+        (self.hasher.hash_one(self.next.fetch_add(1, Ordering::Relaxed)) >> 32) as u32
+    }
+}
+
+impl RedisRateLimiter {
+    /// A limiter on this connection.
+    pub fn new(connection: &RedisConnection) -> Self {
+        let script = Arc::new(Script::new(include_str!("scripts/limiter.lua")));
+        let lanes = if connection.is_single() { 1 } else { connection.partitions().count() };
+        let lane =
+            |_| Lane::new(Counting { connection: connection.clone(), script: Arc::clone(&script) });
+        Self {
+            connection: connection.clone(),
+            lanes: (0..lanes).map(lane).collect(),
+            lives: Lives::default(),
+        }
+    }
+
+    async fn ask(&self, key: RateKey, body: request::Body) -> Result<Answer, RateLimiterError> {
+        let partitions = self.connection.partitions();
+        let partition = match key {
+            RateKey::Admission(session) | RateKey::Sending(session) => {
+                partitions.of_session(session)
+            }
+            RateKey::WebhookSource(source) => partitions.of_number(source),
+            RateKey::Tenant(tenant) => {
+                let (high, low) = tenant.0.as_u64_pair();
+                partitions.of_number(high ^ low.rotate_left(32))
+            }
+        };
+        let request = Request::new(partitions.tag(partition), key, &body);
+        // With one lane, the remainder is 0.
+        let lane = &self.lanes[partition % self.lanes.len()];
+        let answer = lane.ask(request).await?;
+        Ok(answer.ok_or(RedisFault::Answer)?)
+    }
+}
+
+#[async_trait]
+impl Work for Counting {
+    type Request = Request;
+    type Answer = Option<Answer>;
+
+    const MOST: usize = 64;
+    const AT_ONCE: usize = 2;
+
+    async fn run(&self, requests: &[Request]) -> Result<Vec<Option<Answer>>, RedisFault> {
+        let keys: Vec<&[u8]> = requests.iter().map(|request| request.key.as_bytes()).collect();
+        let bodies: Vec<&[u8]> = requests.iter().map(|request| &*request.body).collect();
+        let Value::Array(answers) = self.script.run(&self.connection, &keys, &bodies).await? else {
+            return Err(RedisFault::Answer);
+        };
+        Ok(answers.iter().map(Answer::read).collect())
+    }
+}
+
+#[async_trait]
+impl RateLimiter for RedisRateLimiter {
+    async fn reserve(
+        &self,
+        key: RateKey,
+        quota: Quota,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Reservation, RateLimiterError> {
+        match self.ask(key, request::Body::Reserve { quota, until, now }).await? {
+            Answer::Granted { id, remaining } => {
+                Ok(Reservation::Granted { permit: Permit { key, id }, remaining })
+            }
+            Answer::Limited { counts_at } => {
+                let retry_after = counts_at.plus(quota.window).since(now);
+                Ok(Reservation::Limited { retry_after })
+            }
+            Answer::Unprimed => Ok(Reservation::Unprimed),
+            _ => Err(RedisFault::Answer.into()),
+        }
+    }
+
+    async fn settle(&self, permit: Permit, at: Timestamp) -> Result<(), RateLimiterError> {
+        self.ask(permit.key, request::Body::Settle { id: permit.id, at }).await.map(|_| ())
+    }
+
+    async fn release(&self, permit: Permit) -> Result<(), RateLimiterError> {
+        self.ask(permit.key, request::Body::Release { id: permit.id }).await.map(|_| ())
+    }
+
+    async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError> {
+        let mut done = done.to_vec();
+        done.sort_unstable();
+        let life = self.lives.name();
+        self.ask(key, request::Body::Prime { life, done }).await.map(|_| ())
+    }
+
+    async fn admit(
+        &self,
+        key: RateKey,
+        quota: Quota,
+        now: Timestamp,
+    ) -> Result<Decision, RateLimiterError> {
+        match self.ask(key, request::Body::Admit { quota, now }).await? {
+            Answer::Admitted { remaining } => Ok(Decision::Allowed { remaining }),
+            Answer::Refused { retry_after } => Ok(Decision::Limited { retry_after }),
+            _ => Err(RedisFault::Answer.into()),
+        }
+    }
+}
