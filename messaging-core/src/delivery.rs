@@ -7,6 +7,7 @@ pub mod inbox;
 pub mod recovery;
 pub mod session_watch;
 mod shift;
+mod upkeep;
 pub mod worker;
 
 use std::future::Future;
@@ -37,6 +38,8 @@ pub struct DeliverySettings {
     pub recovery_interval: Duration,
     /// How often the provider is asked how its sessions are.
     pub watch_interval: Duration,
+    /// How often the store is given its upkeep.
+    pub upkeep_interval: Duration,
 }
 
 impl Default for DeliverySettings {
@@ -46,6 +49,7 @@ impl Default for DeliverySettings {
             concurrency: 64,
             recovery_interval: Duration::from_secs(5),
             watch_interval: Duration::from_secs(15),
+            upkeep_interval: Duration::from_secs(5),
         }
     }
 }
@@ -60,7 +64,8 @@ impl Delivery {
     /// Starts everything on the current tokio runtime.
     pub fn start(gateway: &Gateway, settings: &DeliverySettings) -> Self {
         let delivery = Self { stop: CancellationToken::new(), tasks: TaskTracker::new() };
-        let DeliverySettings { sends, concurrency, recovery_interval, watch_interval } = *settings;
+        let DeliverySettings { sends, concurrency, .. } = *settings;
+        let &DeliverySettings { recovery_interval, watch_interval, upkeep_interval, .. } = settings;
 
         let inbox = InboxProcessor::new(gateway.clone());
         delivery.spawn(|stop| inbox.run(stop));
@@ -73,6 +78,7 @@ impl Delivery {
         delivery.spawn(|stop| recovery.run(recovery_interval, stop));
         let watch = SessionWatch::new(gateway.clone());
         delivery.spawn(|stop| watch.run(watch_interval, stop));
+        delivery.spawn(|stop| upkeep::run(gateway.clone(), upkeep_interval, stop));
         delivery
     }
 

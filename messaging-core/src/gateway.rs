@@ -40,6 +40,7 @@ use crate::ports::session_control::SessionControl;
 use crate::ports::session_store::SessionStore;
 use crate::ports::tenant_store::TenantStore;
 use crate::ports::transport::Transport;
+use crate::ports::upkeep::Upkeep;
 use crate::ports::webhook_decoder::WebhookDecoder;
 use crate::ports::webhook_verifier::WebhookVerifier;
 
@@ -60,6 +61,8 @@ pub struct Ports {
     pub limiter: Arc<dyn RateLimiter>,
     /// Which node does what only one may do.
     pub duties: Arc<dyn DutyRoster>,
+    /// What the store needs now and then.
+    pub upkeep: Arc<dyn Upkeep>,
     /// Through whom.
     pub transport: Arc<dyn Transport>,
     /// The provider's accounts.

@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 use messaging_core::domain::tenant::Role;
 
 use crate::api;
+use crate::config::node_role::NodeRole;
 use crate::config::{Config, environment, kind};
 use crate::demo::{self, DemoArgs};
 use crate::shutdown;
@@ -36,7 +37,11 @@ pub struct Cli {
 #[non_exhaustive]
 pub enum Command {
     /// Run the service (also without a command).
-    Serve,
+    Serve {
+        /// What this node does; ROLE where not given.
+        #[arg(long, value_parser = node_role)]
+        role: Option<NodeRole>,
+    },
     /// Watch messages go through a service and a simulated WAHA; nothing is kept.
     Demo(DemoArgs),
     /// Bring the store to the newest schema, which `serve` does too.
@@ -96,10 +101,10 @@ impl Cli {
     /// # Errors
     /// [`CliError`] says what is in the way.
     pub async fn run<W: Write + Send>(self, dir: &Path, out: &mut W) -> Result<(), CliError> {
-        match self.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve::serve(dir).await,
+        match self.command.unwrap_or(Command::Serve { role: None }) {
+            Command::Serve { role } => serve::serve(dir, role).await,
             Command::Demo(args) => Ok(demo::run(&args, out, shutdown::on_signal()?).await?),
-            Command::Migrate => serve::migrate(dir, out),
+            Command::Migrate => serve::migrate(dir, out).await,
             Command::Tenant(TenantCommand::Create { name }) => {
                 tenants::create(dir, &name, out).await
             }
@@ -126,6 +131,10 @@ fn role(text: &str) -> Result<Role, String> {
         let names: Vec<_> = Role::ALL.iter().map(|role| role.as_str()).collect();
         format!("must be one of {}", names.join(", "))
     })
+}
+
+fn node_role(text: &str) -> Result<NodeRole, String> {
+    NodeRole::from_name(text).ok_or_else(|| format!("expected {}", kind::NODE_ROLE.expected))
 }
 
 fn time(text: &str) -> Result<Duration, String> {

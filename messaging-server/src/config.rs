@@ -175,12 +175,6 @@ impl Config {
         self.waha_servers.clone().unwrap_or_else(only).into_iter().map(with_key).collect()
     }
 
-    /// What is configured that this version has no adapter for.
-    pub(crate) fn without_adapter(&self) -> Option<&'static str> {
-        let postgres = self.postgres.as_ref().map(|_| "PostgreSQL");
-        postgres.or(self.redis.as_ref().map(|_| "Redis"))
-    }
-
     /// Where the embedded store is.
     pub fn database_file(&self) -> PathBuf {
         self.data_dir.join("messaging.db")

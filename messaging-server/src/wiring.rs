@@ -1,6 +1,7 @@
 //! Joins the parts into one service that a command, a test or a host program can start.
 
 mod error;
+pub(crate) mod storage;
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,12 +15,8 @@ use messaging_core::domain::tenant::{Role, Tenant};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::secret::WebhookSecret;
 use messaging_core::gateway::{Gateway, Ports, Settings};
-use messaging_core::memory::duty_roster::MemoryDutyRoster;
-use messaging_core::memory::queue::MemoryQueue;
-use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::ports::clock::{Clock, SystemClock};
 use messaging_core::ports::entropy::{Entropy, SystemEntropy};
-use messaging_store_sqlite::{SqliteOptions, SqliteStore};
 use poem::listener::TcpAcceptor;
 use poem::{EndpointExt, Server};
 use secrecy::{ExposeSecret, SecretString};
@@ -37,6 +34,7 @@ use crate::config::kept_secret;
 use crate::telemetry::http_metrics::http_metrics;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::sampler::Sampler;
+use crate::wiring::storage::Storage;
 
 pub use error::{BindError, BuildError};
 
@@ -49,7 +47,7 @@ pub struct Service {
     config: Config,
     gateway: Gateway,
     ports: Ports,
-    store: SqliteStore,
+    storage: Storage,
     metrics: Arc<Metrics>,
     issuer: TokenIssuer,
     verifier: TokenVerifier,
@@ -66,16 +64,13 @@ pub async fn bind(config: &Config) -> Result<TcpListener, BindError> {
 }
 
 impl Service {
-    /// Opens the store and joins everything. Nothing is sent or received yet, and WAHA is not
-    /// called.
+    /// Opens what is configured and joins everything. Nothing is sent or received yet, and WAHA is
+    /// not called.
     ///
     /// # Errors
     /// [`BuildError`] says what is missing or wrong.
-    pub fn build(config: Config) -> Result<Self, BuildError> {
+    pub async fn build(config: Config) -> Result<Self, BuildError> {
         config.check_usable()?;
-        if let Some(what) = config.without_adapter() {
-            return Err(BuildError::NoAdapter(what));
-        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
 
@@ -89,7 +84,7 @@ impl Service {
         let webhook_secret = config.waha_webhook_secret.as_ref().or(config.webhook_secret.as_ref());
         let webhook_secret = or_kept(webhook_secret, "webhook_secret")?;
 
-        let store = SqliteStore::open(config.database_file(), SqliteOptions::default())?;
+        let storage = Storage::open(&config).await?;
         let servers = config.waha_servers().into_iter().map(|server| {
             let client = WahaClient::new(&server.url, server.api_key.unwrap_or_default())?;
             Ok(WahaServer { name: server.name, client, capacity: server.capacity })
@@ -99,13 +94,14 @@ impl Service {
         let signing_keys = SigningKeys::new([webhook_secret.clone()])?;
         let metrics = Arc::new(Metrics::new()?);
         let ports = Ports {
-            messages: Arc::new(store.clone()),
-            sessions: Arc::new(store.clone()),
-            tenants: Arc::new(store.clone()),
-            inbox: Arc::new(store.clone()),
-            queue: Arc::new(MemoryQueue::new()),
-            limiter: Arc::new(MemoryRateLimiter::new()),
-            duties: Arc::new(MemoryDutyRoster::default()),
+            messages: Arc::clone(&storage.messages),
+            sessions: Arc::clone(&storage.sessions),
+            tenants: Arc::clone(&storage.tenants),
+            inbox: Arc::clone(&storage.inbox),
+            queue: Arc::clone(&storage.queue),
+            limiter: Arc::clone(&storage.limiter),
+            duties: Arc::clone(&storage.duties),
+            upkeep: Arc::clone(&storage.upkeep),
             transport: Arc::clone(&waha) as _,
             control: waha,
             verifier: Arc::new(WahaVerifier::new(signing_keys)),
@@ -119,7 +115,7 @@ impl Service {
             config,
             gateway,
             ports,
-            store,
+            storage,
             metrics,
             issuer: TokenIssuer::new(&jwt_secret),
             verifier: TokenVerifier::new(&jwt_secret),
@@ -157,7 +153,7 @@ impl Service {
 
     /// Lets go of the store, for a service that is not run.
     pub async fn close(self) {
-        self.store.close().await;
+        self.storage.close().await;
     }
 
     /// Serves, sends and receives until `stop` is cancelled. Then takes up nothing new, finishes
@@ -209,7 +205,7 @@ impl Service {
             }
         };
         sampling.abort();
-        self.store.close().await;
+        self.storage.close().await;
         tracing::info!("stopped");
         served
     }
@@ -228,11 +224,17 @@ impl Service {
     }
 
     fn announce(&self, address: SocketAddr) {
-        let data_dir = self.config.data_dir.display();
+        let (role, storage) = (self.config.role.as_str(), self.storage.description());
+        if !self.config.role.serves() {
+            tracing::info!(
+                %address, role, storage,
+                "sending from {storage}; health and metrics at http://{address}"
+            );
+            return;
+        }
         tracing::info!(
-            %address, mode = "embedded",
-            "serving http://{address} from the embedded store in {data_dir}; \
-             try it at http://{address}/docs"
+            %address, role, storage,
+            "serving http://{address} from {storage}; try it at http://{address}/docs"
         );
         tracing::info!(
             "for a token: messaging-server tenant create NAME, \

@@ -37,7 +37,7 @@ async fn run() -> Running {
     .unwrap();
     let listener = wiring::bind(&config).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = Service::build(config.listening_on(address)).unwrap();
+    let service = Service::build(config.listening_on(address)).await.unwrap();
     let tenant = service.gateway().create_tenant("acme").await.unwrap().id;
     let token = service.issue_token(tenant, Role::Owner, None).unwrap();
     let stop = CancellationToken::new();

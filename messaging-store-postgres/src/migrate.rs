@@ -60,6 +60,11 @@ async fn bring_up_to_date(
     migrator.set_locking(false).set_ignore_missing(true);
     migrator.run(&mut *connection).await?;
     tenant_role::make(connection, schema).await?;
+    // From the first message on, by the clock of the server: upkeep comes later.
+    sqlx::query!("CALL make_partitions((extract(epoch FROM now()) * 1000000)::bigint, 2)")
+        .execute(&mut *connection)
+        .await
+        .map_err(OpenError::of)?;
     let to = version(connection, schema).await?;
     if from == to {
         tracing::debug!(version = to, "the schema is up to date");

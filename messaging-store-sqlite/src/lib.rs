@@ -59,6 +59,7 @@ mod readers;
 mod session_store;
 mod store;
 mod tenant_store;
+mod upkeep;
 mod writer;
 
 pub use migrate::{Migrated, SCHEMA_VERSION, migrate};

@@ -5,6 +5,7 @@ mod message_index;
 mod messages;
 mod sessions;
 mod tenants;
+mod upkeep;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,8 +16,9 @@ use self::tenants::Tenants;
 
 /// Every store port in memory: [`MessageStore`](crate::ports::message_store::MessageStore),
 /// [`SessionStore`](crate::ports::session_store::SessionStore),
-/// [`TenantStore`](crate::ports::tenant_store::TenantStore) and
-/// [`InboxStore`](crate::ports::inbox_store::InboxStore).
+/// [`TenantStore`](crate::ports::tenant_store::TenantStore),
+/// [`InboxStore`](crate::ports::inbox_store::InboxStore) and
+/// [`Upkeep`](crate::ports::upkeep::Upkeep).
 ///
 /// Behaves as any other store but for durability, and grows with all it was ever given.
 #[derive(Default)]

@@ -14,6 +14,8 @@ named_enum! {
         Recovery = "recovery",
         /// Asking the provider how its sessions are.
         SessionWatch = "session-watch",
+        /// Doing what the store needs now and then.
+        Upkeep = "upkeep",
     }
 }
 

@@ -99,6 +99,7 @@ impl World {
             sessions: Arc::clone(&store) as _,
             tenants: Arc::clone(&store) as _,
             inbox: Arc::clone(&store) as _,
+            upkeep: Arc::clone(&store) as _,
             queue: Arc::new(MemoryQueue::new()),
             limiter: Arc::clone(&limiter) as _,
             duties: Arc::new(MemoryDutyRoster::default()),

@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 
 use messaging_core::gateway::error::GatewayError;
-use messaging_store_sqlite::OpenError;
 
 use crate::auth::IssueError;
 use crate::config::problem::ConfigError;
@@ -22,9 +21,6 @@ pub enum CliError {
     /// The service cannot be put together.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] OpenError),
     /// The service cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),

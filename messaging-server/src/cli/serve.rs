@@ -3,41 +3,33 @@
 use std::io::Write;
 use std::path::Path;
 
-use messaging_store_sqlite::SqliteOptions;
-
 use crate::cli::{CliError, configure};
-use crate::config::kept_secret;
+use crate::config::node_role::NodeRole;
 use crate::shutdown;
-use crate::wiring::{self, BuildError, Service};
+use crate::wiring::storage::{self, Migrated};
+use crate::wiring::{self, Service};
 
 /// Runs the service until a signal asks it to stop.
-pub(super) async fn serve(dir: &Path) -> Result<(), CliError> {
-    let config = configure(dir)?;
+pub(super) async fn serve(dir: &Path, role: Option<NodeRole>) -> Result<(), CliError> {
+    let mut config = configure(dir)?;
+    config.role = role.unwrap_or(config.role);
     // What cannot run should not take an address first.
     config.check_usable()?;
     let stop = shutdown::on_signal()?;
     let listener = wiring::bind(&config).await?;
     let config = config.listening_on(listener.local_addr()?);
-    Ok(Service::build(config)?.run(listener, stop).await?)
+    Ok(Service::build(config).await?.run(listener, stop).await?)
 }
 
 /// Brings the store to the newest schema.
-pub(super) fn migrate<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliError> {
+pub(super) async fn migrate<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliError> {
     let config = configure(dir)?;
     config.check_usable()?;
-    if let Some(what) = config.without_adapter() {
-        return Err(BuildError::NoAdapter(what).into());
-    }
-    kept_secret::create_private_dir(&config.data_dir)
-        .map_err(|source| BuildError::DataDir { path: config.data_dir.clone(), source })?;
-    let file = config.database_file();
-    let migrated = messaging_store_sqlite::migrate(&file, SqliteOptions::default())?;
-    let (from, to) = (migrated.from, migrated.to);
-    let file = file.display();
+    let Migrated { what, from, to } = storage::migrate(&config).await?;
     if from == to {
-        writeln!(out, "{file} is at schema version {to}")?;
+        writeln!(out, "{what} is at version {to}")?;
     } else {
-        writeln!(out, "{file} was brought from schema version {from} to {to}")?;
+        writeln!(out, "{what} was brought from version {from} to {to}")?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::wiring::Service;
 
 /// Makes a tenant and writes its id.
 pub(super) async fn create<W: Write>(dir: &Path, name: &str, out: &mut W) -> Result<(), CliError> {
-    let service = Service::build(configure(dir)?)?;
+    let service = Service::build(configure(dir)?).await?;
     let tenant = service.gateway().create_tenant(name).await.map_err(|error| match error {
         // On the command line there is one field, so a pointer to it says nothing.
         GatewayError::Invalid(mut fields) if fields.len() == 1 => {
@@ -27,7 +27,7 @@ pub(super) async fn create<W: Write>(dir: &Path, name: &str, out: &mut W) -> Res
 
 /// Writes the ids and names of all tenants.
 pub(super) async fn list<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliError> {
-    let service = Service::build(configure(dir)?)?;
+    let service = Service::build(configure(dir)?).await?;
     let tenants = service.tenants().await?;
     service.close().await;
     for tenant in tenants {
@@ -44,7 +44,7 @@ pub(super) async fn token<W: Write>(
     ttl: Option<Duration>,
     out: &mut W,
 ) -> Result<(), CliError> {
-    let service = Service::build(configure(dir)?)?;
+    let service = Service::build(configure(dir)?).await?;
     let tenant = service.gateway().find_tenant(tenant).await?;
     let token = service.issue_token(tenant.id, role, ttl)?;
     service.close().await;

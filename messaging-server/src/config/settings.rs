@@ -130,7 +130,7 @@ settings! {
         RUST_LOG: String = none, kind::LOG_FILTER,
             "Takes the place of LOG_LEVEL.";
     }
-    "PostgreSQL (not in this version: setting any of the first six stops the start)" {
+    "PostgreSQL (in place of the embedded store, where any of the first six is set)" {
         DATABASE_URL: SecretString = none, kind::DATABASE_URL,
             "All of what follows in one URL, which wins.";
         DB_HOST: String = none, kind::HOST,
@@ -148,7 +148,7 @@ settings! {
         DB_CONNECTIONS: u32 = "16", kind::CONNECTIONS,
             "How many connections one node may have.";
     }
-    "Redis (not in this version: setting any of the first four stops the start)" {
+    "Redis (for the queue and the limits, where any of the first four is set)" {
         REDIS_URL: Vec<SecretString> = none, kind::REDIS_URL,
             "All of what follows in one URL, which wins; or nodes of a cluster, with commas.";
         REDIS_HOST: String = none, kind::HOST,

@@ -52,7 +52,7 @@ impl Stage {
         let port_was_taken = port != 0 && config.port != port;
         let base_url = config.public_url.clone().unwrap_or_default();
 
-        let service = Service::build(config)?;
+        let service = Service::build(config).await?;
         let gateway = service.gateway().clone();
         let tenant = gateway.create_tenant("demo").await?.id;
         let token = SecretString::from(service.issue_token(tenant, Role::Owner, None)?);

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use messaging_store_sqlite::OpenError;
+use messaging_store_redis::RedisFault;
 use waha_client::client::ClientConfigError;
 use waha_client::webhooks::SigningKeysError;
 
@@ -14,9 +14,6 @@ use crate::config::problem::ConfigError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// This version has no adapter for what is configured.
-    #[error("{0} is configured, and this version has the embedded store only")]
-    NoAdapter(&'static str),
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -32,9 +29,15 @@ pub enum BuildError {
         #[source]
         source: io::Error,
     },
-    /// The store cannot be opened.
+    /// The embedded store cannot be opened.
     #[error(transparent)]
-    Store(#[from] OpenError),
+    Sqlite(#[from] messaging_store_sqlite::OpenError),
+    /// PostgreSQL cannot be used.
+    #[error(transparent)]
+    Postgres(#[from] messaging_store_postgres::OpenError),
+    /// Redis cannot be used.
+    #[error(transparent)]
+    Redis(#[from] RedisFault),
     /// No client of WAHA can be made.
     #[error("WAHA cannot be called")]
     Waha(#[from] ClientConfigError),

@@ -76,6 +76,7 @@ impl Harness {
             sessions: Arc::clone(&store) as _,
             tenants: Arc::clone(&store) as _,
             inbox: Arc::clone(&store) as _,
+            upkeep: Arc::clone(&store) as _,
             queue: Arc::new(MemoryQueue::new()),
             limiter: Arc::new(MemoryRateLimiter::new()),
             duties: Arc::new(MemoryDutyRoster::default()),

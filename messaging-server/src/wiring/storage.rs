@@ -1,0 +1,159 @@
+//! The store, the queue and the limiter that the configuration asks for.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use messaging_core::memory::duty_roster::MemoryDutyRoster;
+use messaging_core::memory::queue::MemoryQueue;
+use messaging_core::memory::rate_limiter::MemoryRateLimiter;
+use messaging_core::ports::duty_roster::DutyRoster;
+use messaging_core::ports::inbox_store::InboxStore;
+use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::queue::Queue;
+use messaging_core::ports::rate_limiter::RateLimiter;
+use messaging_core::ports::session_store::SessionStore;
+use messaging_core::ports::tenant_store::TenantStore;
+use messaging_core::ports::upkeep::Upkeep;
+use messaging_store_postgres::{PostgresOptions, PostgresStore};
+use messaging_store_redis::{RedisConnection, RedisOptions, RedisQueue, RedisRateLimiter};
+use messaging_store_sqlite::{SqliteOptions, SqliteStore};
+use secrecy::ExposeSecret;
+
+use crate::config::{Config, PostgresConfig, RedisConfig};
+use crate::wiring::BuildError;
+
+/// What a node keeps things in, and what it shares with other nodes.
+pub(crate) struct Storage {
+    pub(crate) messages: Arc<dyn MessageStore>,
+    pub(crate) sessions: Arc<dyn SessionStore>,
+    pub(crate) tenants: Arc<dyn TenantStore>,
+    pub(crate) inbox: Arc<dyn InboxStore>,
+    pub(crate) upkeep: Arc<dyn Upkeep>,
+    pub(crate) duties: Arc<dyn DutyRoster>,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) limiter: Arc<dyn RateLimiter>,
+    store: Store,
+    shares_queue: bool,
+}
+
+enum Store {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+impl Storage {
+    /// Opens what is configured: PostgreSQL or the embedded store, Redis or the memory of this
+    /// process.
+    pub(super) async fn open(config: &Config) -> Result<Self, BuildError> {
+        let (queue, limiter): (Arc<dyn Queue>, Arc<dyn RateLimiter>) = match &config.redis {
+            Some(redis) => {
+                let redis = RedisConnection::connect(&redis_options(redis)).await?;
+                (Arc::new(RedisQueue::new(&redis)), Arc::new(RedisRateLimiter::new(&redis)))
+            }
+            None => (Arc::new(MemoryQueue::new()), Arc::new(MemoryRateLimiter::new())),
+        };
+        let shares_queue = config.redis.is_some();
+        Ok(match &config.postgres {
+            Some(postgres) => {
+                let url = postgres.url.expose_secret();
+                let store = PostgresStore::open(url, &postgres_options(postgres)).await?;
+                let duties = Arc::new(store.clone());
+                let kept = Arc::new(store.clone());
+                Self::of(kept, duties, queue, limiter, Store::Postgres(store), shares_queue)
+            }
+            None => {
+                let store = SqliteStore::open(config.database_file(), SqliteOptions::default())?;
+                let duties = Arc::new(MemoryDutyRoster::default());
+                let kept = Arc::new(store.clone());
+                Self::of(kept, duties, queue, limiter, Store::Sqlite(store), shares_queue)
+            }
+        })
+    }
+
+    fn of<S>(
+        kept: Arc<S>,
+        duties: Arc<dyn DutyRoster>,
+        queue: Arc<dyn Queue>,
+        limiter: Arc<dyn RateLimiter>,
+        store: Store,
+        shares_queue: bool,
+    ) -> Self
+    where
+        S: MessageStore + SessionStore + TenantStore + InboxStore + Upkeep,
+    {
+        Self {
+            messages: Arc::clone(&kept) as _,
+            sessions: Arc::clone(&kept) as _,
+            tenants: Arc::clone(&kept) as _,
+            inbox: Arc::clone(&kept) as _,
+            upkeep: kept,
+            duties,
+            queue,
+            limiter,
+            store,
+            shares_queue,
+        }
+    }
+
+    /// What is kept where, for people.
+    pub(super) fn description(&self) -> &'static str {
+        match (&self.store, self.shares_queue) {
+            (Store::Sqlite(_), false) => "the embedded store",
+            (Store::Sqlite(_), true) => "the embedded store, with a queue in Redis",
+            (Store::Postgres(_), false) => "PostgreSQL, as its only node",
+            (Store::Postgres(_), true) => "PostgreSQL and Redis",
+        }
+    }
+
+    /// Lets go of the store.
+    pub(super) async fn close(&self) {
+        match &self.store {
+            Store::Sqlite(store) => store.close().await,
+            Store::Postgres(store) => store.close().await,
+        }
+    }
+}
+
+fn postgres_options(config: &PostgresConfig) -> PostgresOptions {
+    PostgresOptions {
+        schema: config.schema.clone(),
+        connections: config.connections,
+        ..PostgresOptions::default()
+    }
+}
+
+fn redis_options(config: &RedisConfig) -> RedisOptions {
+    let mut urls = config.urls.iter().map(|url| url.expose_secret().to_owned());
+    let mut options = if config.cluster {
+        RedisOptions::cluster(urls)
+    } else {
+        RedisOptions::single(urls.next().unwrap_or_default())
+    };
+    options.prefix.clone_from(&config.prefix);
+    options.partitions = config.partitions;
+    options
+}
+
+/// What [`migrate`] did: to what, from which version of the schema, to which.
+pub(crate) struct Migrated {
+    pub(crate) what: String,
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+}
+
+/// Brings the store that is configured to the newest schema.
+pub(crate) async fn migrate(config: &Config) -> Result<Migrated, BuildError> {
+    if let Some(postgres) = &config.postgres {
+        let url = postgres.url.expose_secret();
+        let options = postgres_options(postgres);
+        let migrated = messaging_store_postgres::migrate(url, &options).await?;
+        let what = format!("schema {} of PostgreSQL", options.schema);
+        return Ok(Migrated { what, from: migrated.from, to: migrated.to });
+    }
+    crate::config::kept_secret::create_private_dir(&config.data_dir)
+        .map_err(|source| BuildError::DataDir { path: config.data_dir.clone(), source })?;
+    let file: PathBuf = config.database_file();
+    let migrated = messaging_store_sqlite::migrate(&file, SqliteOptions::default())?;
+    let what = file.display().to_string();
+    Ok(Migrated { what, from: migrated.from.into(), to: migrated.to.into() })
+}
