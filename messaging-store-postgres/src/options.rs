@@ -48,6 +48,7 @@ impl PostgresOptions {
             ("idle_in_transaction_session_timeout", "10s".to_owned()),
             ("default_transaction_isolation", "read committed".to_owned()),
             ("jit", "off".to_owned()),
+            ("client_min_messages", "warning".to_owned()),
         ]))
     }
 }

@@ -65,6 +65,15 @@ impl Installation {
         self.data.path()
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Has the same tenant as another, with which it shares a store and its secrets.
+    pub(crate) fn share_token(&mut self, other: &Self) {
+        self.token.clone_from(&other.token);
+    }
+
     /// Runs a command to its end and gives what it prints.
     pub(crate) async fn run(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).output().await.unwrap();
@@ -154,11 +163,15 @@ impl Server {
         self.process.lock().await.kill().await.unwrap();
     }
 
+    pub(crate) async fn signal(&self, name: &str) {
+        let id = self.process.lock().await.id().unwrap().to_string();
+        Command::new("kill").args([&format!("-{name}"), &id]).status().await.unwrap();
+    }
+
     /// SIGTERM, and then waits until the process has left by itself; gives its exit code.
     pub(crate) async fn terminate(&self) -> Option<i32> {
+        self.signal("TERM").await;
         let mut process = self.process.lock().await;
-        let id = process.id().unwrap().to_string();
-        Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
         let left = tokio::time::timeout(Duration::from_secs(30), process.wait()).await;
         left.expect("the server leaves").unwrap().code()
     }
