@@ -3,6 +3,7 @@
 pub mod bulk;
 pub mod cancel;
 pub mod error;
+mod fresh_webhooks;
 pub mod health;
 mod ids;
 pub mod pacing;
@@ -18,8 +19,6 @@ mod validation;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use crate::domain::id::{NodeId, SessionId, TenantId};
 use crate::domain::message::Message;
 use crate::domain::phone::PhoneValidation;
@@ -27,6 +26,7 @@ use crate::domain::quota::{Decision, Quota};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::session::Session;
 use crate::gateway::error::GatewayError;
+use crate::gateway::fresh_webhooks::FreshWebhooks;
 use crate::gateway::ids::IdSource;
 use crate::ports::clock::Clock;
 use crate::ports::duty_roster::DutyRoster;
@@ -169,8 +169,8 @@ pub(crate) struct Inner {
     pub(crate) ids: IdSource,
     /// This process, among all that share the ports.
     pub(crate) node: NodeId,
-    /// Rung when a webhook was kept, for the task that applies them.
-    pub(crate) inbox_bell: Notify,
+    /// Webhooks that were kept here, for the task that applies them.
+    pub(crate) fresh: FreshWebhooks,
 }
 
 impl Gateway {
@@ -179,7 +179,7 @@ impl Gateway {
     pub fn new(ports: Ports, settings: Settings) -> Self {
         let ids = IdSource::new(Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
         let node = NodeId(ids.draw().1);
-        let inner = Inner { ports, settings, ids, node, inbox_bell: Notify::new() };
+        let inner = Inner { ports, settings, ids, node, fresh: FreshWebhooks::default() };
         Self { inner: Arc::new(inner) }
     }
 

@@ -157,12 +157,14 @@ async fn an_event_of_an_unknown_kind_is_kept_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn what_was_kept_before_a_crash_takes_effect_after_it() {
+async fn what_another_node_keeps_is_left_to_it_and_taken_up_when_it_does_nothing() {
     let world = World::new().await;
     world.keep(&format!("k1 {} text 3A01 hi", place())).await.unwrap();
     let world = world.restart();
+    assert_eq!(world.inbox.run_once().await.unwrap(), 0);
     assert_eq!(received(&world).await, []);
-    world.inbox.run_once().await.unwrap();
+    world.clock.advance(Duration::from_secs(5));
+    assert_eq!(world.inbox.run_once().await.unwrap(), 1);
     assert_eq!(received(&world).await.len(), 1);
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::delivery::shift::Shift;
 use crate::delivery::{PAUSE_AFTER_FAULT, rest};
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::{InboxId, MessageId};
@@ -16,6 +17,7 @@ use crate::domain::status::{Status, StatusEvent};
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
 use crate::gateway::send::accepted;
+use crate::ports::duty_roster::Duty;
 use crate::ports::observer::{InboxResult, Observation};
 
 /// How many webhooks are applied together.
@@ -37,10 +39,11 @@ const MATCH_AGAIN: RetryPolicy = RetryPolicy {
 /// How often a webhook is tried that the store refuses, before somebody must look.
 const MAX_TRIES: u32 = 10;
 
-/// The longest time between two looks for webhooks that another process kept.
+/// The longest time between two looks for webhooks that nobody applies: their node is gone, or what
+/// they are about was not known yet.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Gives kept webhooks their effect.
+/// Gives kept webhooks their effect: each node those it keeps, and one of them what is left over.
 pub struct InboxProcessor {
     gateway: Gateway,
 }
@@ -51,16 +54,39 @@ impl InboxProcessor {
         Self { gateway }
     }
 
-    /// Applies one portion of what is due, and tells how many it looked at.
+    /// Applies one portion of what this node has kept or, where there is nothing, of what is left
+    /// over and due; tells how many it looked at.
     ///
     /// # Errors
     /// [`GatewayError::Unavailable`] where the store does not answer; nothing is lost by it.
     pub async fn run_once(&self) -> Result<usize, GatewayError> {
+        match self.apply_fresh().await? {
+            0 => self.apply_left_over().await,
+            applied => Ok(applied),
+        }
+    }
+
+    async fn apply_fresh(&self) -> Result<usize, GatewayError> {
+        let entries = self.gateway.inner.fresh.take(PORTION as usize);
+        self.apply(&entries).await?;
+        Ok(entries.len())
+    }
+
+    async fn apply_left_over(&self) -> Result<usize, GatewayError> {
         let ports = self.gateway.ports();
         let entries = ports.inbox.due(ports.clock.now(), PORTION).await?;
+        self.apply(&entries).await?;
+        Ok(entries.len())
+    }
+
+    async fn apply(&self, entries: &[InboxEntry]) -> Result<(), GatewayError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let ports = self.gateway.ports();
         let mut effects = Vec::with_capacity(entries.len());
         let mut verdicts = Vec::new();
-        for entry in &entries {
+        for entry in entries {
             match ports.decoder.decode(&entry.payload) {
                 Ok(event) => effects.push((entry, self.effect(entry, event))),
                 Err(error) => {
@@ -91,7 +117,7 @@ impl InboxProcessor {
         if !verdicts.is_empty() {
             ports.inbox.defer(&verdicts).await?;
         }
-        Ok(entries.len())
+        Ok(())
     }
 
     async fn apply_alone(
@@ -243,10 +269,11 @@ impl InboxProcessor {
     }
 
     pub(super) async fn run(self, stop: CancellationToken) {
+        let mut shift = Shift::new(self.gateway.clone(), Duty::Inbox, LOOK_EVERY);
         while !stop.is_cancelled() {
-            let wait = match self.run_once().await {
-                Ok(looked_at) if looked_at > 0 => continue,
-                Ok(_) => self.until_due().await,
+            let wait = match self.pass(&mut shift).await {
+                Ok(None) => continue,
+                Ok(Some(wait)) => wait,
                 Err(error) => {
                     tracing::error!(%error, "webhooks wait to be applied");
                     self.gateway.observe(Observation::Fault { what: "store" });
@@ -256,10 +283,25 @@ impl InboxProcessor {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.gateway.inner.inbox_bell.notified() => {}
+                () = self.gateway.inner.fresh.added() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
+        shift.end().await;
+    }
+
+    /// Applies some; where there was nothing, says how long to wait.
+    async fn pass(&self, shift: &mut Shift) -> Result<Option<Duration>, GatewayError> {
+        if self.apply_fresh().await? > 0 {
+            return Ok(None);
+        }
+        if !shift.is_ours().await {
+            return Ok(Some(LOOK_EVERY));
+        }
+        if self.apply_left_over().await? > 0 {
+            return Ok(None);
+        }
+        Ok(Some(self.until_due().await))
     }
 
     async fn until_due(&self) -> Duration {

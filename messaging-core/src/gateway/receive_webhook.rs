@@ -1,5 +1,7 @@
 //! Taking in a webhook: verify, keep, answer. What it means is found out later.
 
+use std::time::Duration;
+
 use crate::domain::id::{InboxId, SessionId};
 use crate::domain::inbox::{InboxEntry, Kept};
 use crate::domain::quota::Decision;
@@ -9,6 +11,10 @@ use crate::gateway::error::GatewayError;
 use crate::ports::observer::{Observation, WebhookResult};
 use crate::ports::rate_limiter::RateKey;
 use crate::ports::webhook_verifier::Headers;
+
+/// How long a webhook is left to the node that kept it. Then whoever looks after the others applies
+/// it: its node may be gone.
+const OURS_FOR: Duration = Duration::from_secs(5);
 
 /// A webhook as it came in.
 #[derive(Clone, Copy)]
@@ -77,13 +83,13 @@ impl Gateway {
             payload: webhook.body.to_vec(),
             received_at,
             attempts: 0,
-            // Not the id's instant, which runs ahead of a clock that was set back.
-            due_at: ports.clock.now(),
+            // For others. Not the id's instant, which runs ahead of a clock that was set back.
+            due_at: ports.clock.now().plus(OURS_FOR),
         };
-        let kept = ports.inbox.keep(&[entry]).await?;
+        let kept = ports.inbox.keep(std::slice::from_ref(&entry)).await?;
         let kept = kept.first().copied().unwrap_or(Kept::New);
         if kept == Kept::New {
-            self.inner.inbox_bell.notify_one();
+            self.inner.fresh.add(entry);
         }
         Ok(kept)
     }

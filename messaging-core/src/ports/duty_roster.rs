@@ -12,6 +12,8 @@ named_enum! {
     pub enum Duty {
         /// Telling the queue of messages it may not know.
         Recovery = "recovery",
+        /// Applying webhooks that were left over.
+        Inbox = "inbox",
         /// Asking the provider how its sessions are.
         SessionWatch = "session-watch",
         /// Doing what the store needs now and then.

@@ -29,10 +29,12 @@ use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::clock::Clock;
+use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::{Observation, Observer};
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
+use messaging_core::ports::upkeep::Upkeep;
 use messaging_core::ports::webhook_decoder::{MalformedWebhook, WebhookDecoder, WebhookHead};
 use messaging_core::ports::webhook_verifier::{Headers, SignatureError, WebhookVerifier};
 
@@ -55,14 +57,11 @@ pub(crate) struct World {
 
 /// What a store must be to carry a world, so that a test can put another in its place.
 pub(crate) trait Store:
-    MessageStore + SessionStore + TenantStore + messaging_core::ports::inbox_store::InboxStore
+    MessageStore + SessionStore + TenantStore + InboxStore + Upkeep
 {
 }
 
-impl<S> Store for S where
-    S: MessageStore + SessionStore + TenantStore + messaging_core::ports::inbox_store::InboxStore
-{
-}
+impl<S> Store for S where S: MessageStore + SessionStore + TenantStore + InboxStore + Upkeep {}
 
 impl World {
     pub(crate) async fn new() -> Self {

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::process::eventually;
 
 /// How long a sender waits between two messages.
-const PACE: Duration = Duration::from_millis(60);
+const PACE: Duration = Duration::from_millis(150);
 
 /// What the senders of all nodes share.
 #[derive(Default)]
