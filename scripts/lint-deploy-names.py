@@ -128,7 +128,8 @@ def main() -> None:
     check_settings(UNIT, re.findall(r"([A-Z][A-Z0-9_]*)=", " ".join(re.findall(r"^Environment=(.*)$", unit, re.M))))
     if seconds(re.search(r"^TimeoutStopSec=(\w+)$", unit, re.M)[1]) <= DRAIN:
         findings.append(f"{UNIT}: TimeoutStopSec is not longer than SHUTDOWN_TIMEOUT")
-    for path in sorted(DEPLOY.rglob("*.env*")):
+    # Not .env itself, which is an operator's own.
+    for path in sorted([*DEPLOY.rglob("?*.env"), *DEPLOY.rglob("*.env.example")]):
         check_settings(path, names_in_lines(path))
     dockerfile = DEPLOY / "Dockerfile"
     final_stage = dockerfile.read_text().rsplit("\nFROM ", 1)[1].replace("\\\n", "")
@@ -142,7 +143,8 @@ def main() -> None:
     # In prose, words of capitals joined by _ are settings.
     prose = set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", GUIDE.read_text()))
     check_settings(GUIDE, sorted(prose))
-    for path in sorted(set(re.findall(r"`(?:GET |POST )?(/(?:health|metrics|messages|dead-letters)[\w/-]*)`", GUIDE.read_text()))):
+    routes = "|".join(sorted({path.split("/")[1] for path in PATHS}))
+    for path in re.findall(rf"`(?:[A-Z]+ )?(/(?:{routes})\b[^` ?]*)[^`]*`", GUIDE.read_text()):
         if path not in PATHS:
             findings.append(f"{GUIDE}: the server has no {path}")
 
