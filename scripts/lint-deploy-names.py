@@ -49,6 +49,10 @@ def check_metrics(where: object, text: str) -> None:
             findings.append(f"{where}: {name} is no metric of the server")
 
 
+def is_secret(name: str) -> bool:
+    return re.search(r"(SECRET|PASSWORD|TOKEN|KEY|DATABASE_URL|REDIS_URL|WAHA_SERVERS)$", name) is not None
+
+
 def names_in_lines(path: pathlib.Path) -> list[str]:
     """The names in a file of lines NAME=value."""
     return re.findall(r"^([A-Za-z_][A-Za-z0-9_]*)=", path.read_text(), re.M)
@@ -58,7 +62,12 @@ def check_compose(path: pathlib.Path) -> None:
     services = yaml.safe_load(path.read_text())["services"]
     ours = [service for service in services.values() if service["image"].split(":")[0] == IMAGE]
     for service in ours:
-        check_settings(path, service.get("environment", {}))
+        environment = service.get("environment", {})
+        check_settings(path, environment)
+        # A secret comes from outside, or nothing starts: not even with one that stands here.
+        for name, value in environment.items():
+            if is_secret(name) and not value.startswith(f"${{{name}:?"):
+                findings.append(f"{path}: {name} has a value that is in the repository")
         if seconds(service["stop_grace_period"]) <= DRAIN:
             findings.append(f"{path}: stop_grace_period is not longer than SHUTDOWN_TIMEOUT")
 
@@ -69,7 +78,13 @@ def check_manifests(path: pathlib.Path) -> None:
         kind, name = document["kind"], document["metadata"]["name"]
         where = f"{kind} {name}"
         if kind in ("ConfigMap", "Secret"):
-            check_settings(where, document.get("data") or document.get("stringData"))
+            values = document.get("data") or document.get("stringData")
+            check_settings(where, values)
+            findings.extend(
+                f"{where}: {name} has a value that is in the repository"
+                for name, value in values.items()
+                if is_secret(name) and value
+            )
         if kind in ("Deployment", "Job"):
             check_pod(where, document["spec"]["template"]["spec"])
         if kind == "ScaledObject":
