@@ -164,7 +164,10 @@ async fn log_lines_for_machines_are_json_and_hold_no_secret() {
     let mut server = place.start(&["serve"]);
     let line = server.logged("serving http://").await;
     let fields: Value = serde_json::from_str(&line).unwrap();
-    assert_eq!((&fields["level"], &fields["storage"]), (&json!("INFO"), &json!("the embedded store")));
+    assert_eq!(
+        (&fields["level"], &fields["storage"]),
+        (&json!("INFO"), &json!("the embedded store"))
+    );
     assert!(!line.contains(secret));
     server.signal("INT").await;
     server.logged("stopped").await;
