@@ -49,7 +49,7 @@ impl RedisConnection {
             return Err(RedisFault::Options("the prefix has a brace"));
         }
         if !(1..=MAX_PARTITIONS).contains(&options.partitions) {
-            return Err(RedisFault::Options("the number of partitions is not from 1 to 1024"));
+            return Err(RedisFault::Options("the number of partitions is not from 1 to 64"));
         }
         // Where the process has chosen already, that stands.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

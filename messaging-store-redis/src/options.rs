@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// How many partitions there may be.
-pub(crate) const MAX_PARTITIONS: u16 = 1024;
+pub(crate) const MAX_PARTITIONS: u16 = 64;
 
 /// Which Redis to use, and how. Whoever works on the same messages needs the same
 /// [`prefix`](Self::prefix) and [`partitions`](Self::partitions).
@@ -17,7 +17,7 @@ pub struct RedisOptions {
     pub prefix: String,
     /// How many parts the keys are split into. A Redis Cluster spreads them over its nodes, so
     /// that there should be a few for each; on a single server they cost and gain little. From 1
-    /// to 1024. When it is changed, all nodes must be stopped before the first is started anew.
+    /// to 64. When it is changed, all nodes must be stopped before the first is started anew.
     pub partitions: u16,
     /// How long an answer may take.
     pub response_timeout: Duration,

@@ -76,14 +76,22 @@ impl<'a> State<'a> {
 
 /// A message.
 pub(super) fn item(item: &QueueItem) -> Vec<u8> {
-    let mut to = Vec::with_capacity(CLAIM);
+    let mut to = Vec::with_capacity(96);
     to.extend_from_slice(item.message.0.as_bytes());
     to.extend_from_slice(item.tenant.0.as_bytes());
     to.extend_from_slice(&hex(item.session));
     to.extend_from_slice(&item.recipient.0.to_be_bytes());
     to.push(priority(item));
     put_instant(&mut to, item.due_at);
+    to.push(if was_due_at_once(item) { b'1' } else { b'0' });
     to
+}
+
+/// Whether it was due when it was accepted, which its id tells. The partition need not know then what
+/// time it is: it knows of the latest claim only, and would have all that came since wait for another.
+fn was_due_at_once(item: &QueueItem) -> bool {
+    let (high, _) = item.message.0.as_u64_pair();
+    item.message.0.get_version_num() == 7 && item.due_at.as_millis() <= (high >> 16) as i64
 }
 
 /// A claim to go on with.

@@ -1,5 +1,6 @@
 -- Adds messages. Each argument after the head is one: id (16), tenant (16), session (32), recipient
--- (8), priority (1), due (8). Answers the partition's state.
+-- (8), priority (1), due (8), and '1' where it was due when it was accepted: then it is, whatever
+-- instant the partition knows of. Answers the partition's state.
 
 local ids, fields, owners = {}, {}, {}
 for i = 2, #ARGV do
@@ -23,9 +24,10 @@ for i, id in ipairs(ids) do
     known[i] = true
     if new_items[id] == nil then
       belong(s, sub(item, 17, 32))
-      local recipient, priority, due = sub(item, 65, 72), sub(item, 73, 73), sub(item, 74)
+      local recipient, priority, due = sub(item, 65, 72), sub(item, 73, 73), sub(item, 74, 81)
+      local at = sub(item, 82) == '1' and 0 or unpack_numbers('>I8', due)
       new_items[id] = due .. recipient .. priority
-      add(s, priority .. id, recipient, (unpack_numbers('>I8', due)))
+      add(s, priority .. id, recipient, at)
     end
   end
 end

@@ -1,5 +1,5 @@
 -- Goes on with claims. ARGV after the head: until when they are the claimer's; then for each its
--- message as `push` takes it (81) and its token (8).
+-- message as `push` takes it (82) and its token (8).
 --
 -- Answers the partition's state, and a text with '1' for each that is still its claimer's, '0' for
 -- others. One that is not known is taken as handed out under its claim.
@@ -19,7 +19,7 @@ load_heads(fields)
 local good, items = {}, {}
 for i, id in ipairs(ids) do
   local claim, s, record = ARGV[i + 2], sessions[owners[i]], known[i]
-  local recipient, token = sub(claim, 65, 72), sub(claim, 82, 89)
+  local recipient, token = sub(claim, 65, 72), sub(claim, 83, 90)
   local priority = record and sub(record, 17, 17) or sub(claim, 73, 73)
   local member = priority .. id .. recipient
   local is_good
