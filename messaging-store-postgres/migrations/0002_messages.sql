@@ -1,8 +1,8 @@
 -- Messages, their history, and bulk requests.
 
 -- Both come with PostgreSQL, and whoever owns a database may add them to it.
-CREATE EXTENSION IF NOT EXISTS pg_trgm;
-CREATE EXTENSION IF NOT EXISTS btree_gin;
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA public;
 
 -- Tables that grow for ever are partitioned by the time in their ids, or by an instant: a month
 -- each, made ahead by upkeep(). What belongs to no month that was made goes to the default one.

@@ -24,6 +24,8 @@ DECLARE
     low bigint;
     high bigint;
 BEGIN
+    -- Of nodes that do so at once, one after the other.
+    PERFORM pg_advisory_xact_lock(hashtext('make_partitions'), hashtext(current_schema()));
     FOR n IN 0..months LOOP
         since := first + make_interval(months => n);
         suffix := to_char(since, '_YYYY_MM');

@@ -39,6 +39,9 @@ impl PostgresOptions {
         if !is_schema(&self.schema) {
             return Err(OpenError::Schema(self.schema.clone()));
         }
+        if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+            return Err(OpenError::Address);
+        }
         let connect = PgConnectOptions::from_str(url).map_err(|_| OpenError::Address)?;
         Ok(connect.application_name("messaging").options([
             // Extensions may have been added to `public` by somebody else.

@@ -1,0 +1,105 @@
+//! Several nodes over one schema, of several versions, in a database that is not theirs alone.
+
+mod support;
+
+use futures::future::join_all;
+use messaging_core::conformance::build::tenant;
+use messaging_core::ports::tenant_store::TenantStore;
+use messaging_store_postgres::{OpenError, PostgresOptions, PostgresStore, migrate};
+use sqlx::Connection;
+use support::{Database, count};
+
+const TABLES_OF_OTHERS: &str = "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('messaging', 'pg_catalog', \
+     'information_schema')";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_start_at_once_make_one_schema() {
+    let database = Database::new().await;
+    let opened = join_all((0..6).map(|_| database.store())).await;
+    for (n, store) in (1..).zip(&opened) {
+        store.insert(&tenant(n)).await.unwrap();
+    }
+    assert_eq!(opened[0].list().await.unwrap().len(), 6);
+    let migrated = migrate(&database.url, &PostgresOptions::default()).await.unwrap();
+    assert_eq!(migrated.from, migrated.to);
+}
+
+#[tokio::test]
+async fn a_database_is_shared_with_whatever_else_is_in_it() {
+    let database = Database::new().await;
+    let mut connection = database.connection().await;
+    let before =
+        "CREATE TABLE public.messages (id int); CREATE TABLE public._sqlx_migrations (n int)";
+    sqlx::raw_sql(before).execute(&mut connection).await.unwrap();
+    let store = database.store().await;
+    store.insert(&tenant(1)).await.unwrap();
+    assert_eq!(count(&mut connection, TABLES_OF_OTHERS).await, 2);
+    assert_eq!(count(&mut connection, "SELECT count(*) FROM public._sqlx_migrations").await, 0);
+}
+
+#[tokio::test]
+async fn deployments_in_schemas_of_their_own_do_not_meet() {
+    let database = Database::new().await;
+    let ours = database.store().await;
+    let options = PostgresOptions { schema: "second".into(), ..PostgresOptions::default() };
+    let second = PostgresStore::open(&database.url, &options).await.unwrap();
+    ours.insert(&tenant(1)).await.unwrap();
+    assert_eq!(second.list().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn extensions_that_somebody_has_put_elsewhere_are_found() {
+    let database = Database::new().await;
+    let mut connection = database.connection().await;
+    let elsewhere = "CREATE SCHEMA extensions; CREATE EXTENSION pg_trgm SCHEMA extensions";
+    sqlx::raw_sql(elsewhere).execute(&mut connection).await.unwrap();
+    database.store().await.insert(&tenant(1)).await.unwrap();
+}
+
+/// While nodes are replaced one by one, those of the version before work on the new schema.
+#[tokio::test]
+async fn a_schema_of_a_newer_version_is_used_as_it_is() {
+    let database = Database::new().await;
+    let newest = migrate(&database.url, &PostgresOptions::default()).await.unwrap().to;
+    let mut connection = database.connection().await;
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, \
+                 execution_time) VALUES (999, 'of the future', true, '', 0); \
+                 ALTER TABLE messages ADD COLUMN of_the_future text";
+    sqlx::raw_sql(newer).execute(&mut connection).await.unwrap();
+    assert!(newest < 999);
+    let store = database.store().await;
+    store.insert(&tenant(1)).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_says_why_and_shows_no_password() {
+    let database = Database::new().await;
+    let open = async |url: &str, schema: &str| {
+        let options = PostgresOptions { schema: schema.into(), ..PostgresOptions::default() };
+        PostgresStore::open(url, &options).await.unwrap_err()
+    };
+    let address = open("mysql://me:secret@localhost/messages", "messaging").await;
+    assert!(matches!(address, OpenError::Address), "{address}");
+    let schema = open(&database.url, "Messages; DROP TABLE").await;
+    assert!(matches!(schema, OpenError::Schema(_)), "{schema}");
+    let missing = open(&format!("{}_not", database.url), "messaging").await;
+    assert!(matches!(missing, OpenError::Refused { .. }), "{missing}");
+    let nobody = open("postgres://me:secret@127.0.0.1:1/messages", "messaging").await;
+    assert!(matches!(nobody, OpenError::Unreachable(_)), "{nobody}");
+    for error in [address, schema, missing, nobody] {
+        let error = anyhow_text(&error);
+        assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+/// An error with all its causes, as a person reads it.
+fn anyhow_text(error: &dyn std::error::Error) -> String {
+    let mut text = format!("{error} {error:?}");
+    let mut cause = error.source();
+    while let Some(each) = cause {
+        text = format!("{text}: {each} {each:?}");
+        cause = each.source();
+    }
+    text
+}
