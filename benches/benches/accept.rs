@@ -22,6 +22,7 @@ use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::NoObserver;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
+use messaging_core::ports::upkeep::Upkeep;
 use messaging_core::ports::webhook_decoder::{MalformedWebhook, WebhookDecoder, WebhookHead};
 use messaging_core::ports::webhook_verifier::{Headers, SignatureError, WebhookVerifier};
 use messaging_store_sqlite::{SqliteOptions, SqliteStore};
@@ -51,7 +52,7 @@ impl WebhookDecoder for NoWebhooks {
 #[expect(clippy::unwrap_used, reason = "a benchmark that cannot begin should say so")]
 async fn gateway<S>(store: Arc<S>) -> Gateway
 where
-    S: MessageStore + SessionStore + TenantStore + InboxStore,
+    S: MessageStore + SessionStore + TenantStore + InboxStore + Upkeep,
 {
     TenantStore::insert(&*store, &tenant(1)).await.unwrap();
     SessionStore::insert(&*store, &session(1)).await.unwrap();
