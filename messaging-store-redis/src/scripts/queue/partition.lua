@@ -2,7 +2,7 @@
 --
 -- A script reads what it needs, decides, and writes: commands that take many arguments take them
 -- together, as the call of a command costs more than what it does. Nothing here grows with what
--- waits, only with what was asked for; and no list of arguments is longer than 2000.
+-- waits, only with what was asked for; and no list of arguments is longer than 4000.
 --
 -- ARGV[1] is the head of every call: who calls (8 bytes) and about which partition (2), how many of
 -- the sessions in turn to list in the answer (2), and the channel that wakes whoever waits.
