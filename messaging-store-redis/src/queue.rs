@@ -3,8 +3,8 @@
 //! # Keys
 //!
 //! All keys of a partition begin with `{prefix:number/count}`, the part in braces being what a Redis
-//! Cluster chooses the node by; a session belongs to one partition, by a hash of its id. Sessions
-//! stand in keys as 32 hexadecimal digits; ids, tenants and recipients are bytes.
+//! Cluster chooses the node by; a session belongs to one partition, by a hash of its id. All ids are
+//! bytes, in keys as well: scripts would have to make other strings of them for each message.
 //!
 //! | key ends with | type | holds |
 //! |---|---|---|
@@ -101,7 +101,7 @@ impl RedisQueue {
         why: usize,
     ) -> Result<(), QueueError> {
         let until = until.as_micros().to_string();
-        let arguments = [wire::hex(session).to_vec(), until.into(), why.to_string().into()];
+        let arguments = [session.0.as_bytes().to_vec(), until.into(), why.to_string().into()];
         let partition = self.shared.partition_of(session);
         self.shared.change(partition, &self.shared.scripts.hold, &arguments).await?;
         Ok(())
@@ -228,7 +228,7 @@ impl Queue for RedisQueue {
         for chunk in messages.chunks(MOST) {
             let ids = chunk.iter().map(|id| id.0.as_bytes().to_vec());
             let arguments: Vec<_> =
-                std::iter::once(wire::hex(session).to_vec()).chain(ids).collect();
+                std::iter::once(session.0.as_bytes().to_vec()).chain(ids).collect();
             self.shared.change(partition, &self.shared.scripts.forget, &arguments).await?;
         }
         Ok(())
@@ -236,7 +236,7 @@ impl Queue for RedisQueue {
 
     async fn position(&self, item: &QueueItem) -> Result<Option<Position>, QueueError> {
         let arguments = [
-            wire::hex(item.session).to_vec(),
+            item.session.0.as_bytes().to_vec(),
             item.message.0.as_bytes().to_vec(),
             MAX_POSITION.to_string().into(),
         ];
@@ -246,7 +246,7 @@ impl Queue for RedisQueue {
     }
 
     async fn session_depth(&self, session: SessionId) -> Result<u64, QueueError> {
-        let arguments = [wire::hex(session)];
+        let arguments = [session.0.as_bytes()];
         let partition = self.shared.partition_of(session);
         let answer = self.shared.run(partition, &self.shared.scripts.depth, &arguments).await?;
         Ok(wire::count(&answer)?)

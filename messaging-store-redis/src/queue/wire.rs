@@ -15,10 +15,10 @@ const NEVER: u64 = 1 << 62;
 
 /// The length of the state of a partition before its list, and of an entry of the list.
 const HEAD: usize = 20;
-const ENTRY: usize = 48;
+const ENTRY: usize = 32;
 
 /// The length of a claim.
-const CLAIM: usize = 89;
+const CLAIM: usize = 73;
 
 /// The state of a partition after a change.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ impl Standing {
     /// As the partition names it.
     pub(super) fn name(&self) -> Vec<u8> {
         let mut name = Vec::with_capacity(ENTRY);
-        name.extend_from_slice(&hex(self.session));
+        name.extend_from_slice(self.session.0.as_bytes());
         name.extend_from_slice(self.tenant.0.as_bytes());
         name
     }
@@ -69,7 +69,10 @@ impl<'a> State<'a> {
     /// The first of those in turn.
     pub(super) fn listed(&self) -> impl Iterator<Item = Standing> + use<'a> {
         self.list.chunks_exact(ENTRY).filter_map(|entry| {
-            Some(Standing { session: session(&entry[..32])?, tenant: TenantId(id(&entry[32..])?) })
+            Some(Standing {
+                session: SessionId(id(&entry[..16])?),
+                tenant: TenantId(id(&entry[16..])?),
+            })
         })
     }
 }
@@ -79,7 +82,7 @@ pub(super) fn item(item: &QueueItem) -> Vec<u8> {
     let mut to = Vec::with_capacity(96);
     to.extend_from_slice(item.message.0.as_bytes());
     to.extend_from_slice(item.tenant.0.as_bytes());
-    to.extend_from_slice(&hex(item.session));
+    to.extend_from_slice(item.session.0.as_bytes());
     to.extend_from_slice(&item.recipient.0.to_be_bytes());
     to.push(priority(item));
     put_instant(&mut to, item.due_at);
@@ -106,7 +109,8 @@ pub(super) fn end(claim: &Claim, retry_at: Option<Timestamp>) -> Vec<u8> {
     let item = &claim.item;
     let mut to = Vec::with_capacity(CLAIM);
     to.push(if retry_at.is_some() { b'R' } else { b'C' });
-    to.extend_from_slice(&hex(item.session));
+    to.extend_from_slice(item.session.0.as_bytes());
+    to.extend_from_slice(&item.recipient.0.to_be_bytes());
     to.push(priority(item));
     to.extend_from_slice(item.message.0.as_bytes());
     to.extend_from_slice(&item.recipient.0.to_be_bytes());
@@ -137,14 +141,14 @@ fn claim(bytes: &[u8], lease_until: Timestamp) -> Option<Claim> {
         return None;
     }
     let item = QueueItem {
-        session: session(&bytes[..32])?,
-        tenant: TenantId(id(&bytes[32..48])?),
-        priority: *Priority::ALL.get(usize::from(bytes[48]))?,
-        message: MessageId(id(&bytes[49..65])?),
-        recipient: RecipientKey(number(&bytes[65..73])),
-        due_at: instant(number(&bytes[73..81])),
+        session: SessionId(id(&bytes[..16])?),
+        tenant: TenantId(id(&bytes[16..32])?),
+        priority: *Priority::ALL.get(usize::from(bytes[32]))?,
+        message: MessageId(id(&bytes[33..49])?),
+        recipient: RecipientKey(number(&bytes[49..57])),
+        due_at: instant(number(&bytes[57..65])),
     };
-    Some(Claim { item, lease_until, token: number(&bytes[81..]) })
+    Some(Claim { item, lease_until, token: number(&bytes[65..]) })
 }
 
 /// The answers by yes or no after the state, of which there must be so many.
@@ -183,13 +187,6 @@ pub(super) fn count(value: &Value) -> Result<u64, RedisFault> {
     count.ok_or(RedisFault::Answer)
 }
 
-/// A session as keys and arguments name it.
-pub(super) fn hex(session: SessionId) -> [u8; 32] {
-    let mut digits = [0; 32];
-    session.0.simple().encode_lower(&mut digits);
-    digits
-}
-
 fn text(value: &Value) -> Result<&[u8], RedisFault> {
     match value {
         Value::BulkString(bytes) => Ok(bytes),
@@ -199,10 +196,6 @@ fn text(value: &Value) -> Result<&[u8], RedisFault> {
 
 fn priority(item: &QueueItem) -> u8 {
     item.priority as u8
-}
-
-fn session(digits: &[u8]) -> Option<SessionId> {
-    Uuid::try_parse_ascii(digits).ok().map(SessionId)
 }
 
 fn id(bytes: &[u8]) -> Option<Uuid> {

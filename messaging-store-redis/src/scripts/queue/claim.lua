@@ -1,15 +1,15 @@
 -- Hands out messages. ARGV after the head: now, until when they are the claimer's, how many at the
--- most, what the tokens of these claims begin with (6), and the sessions with their tenants (48) that
+-- most, what the tokens of these claims begin with (6), and the sessions with their tenants (32) that
 -- the claimer would have served. Where others were faster, whose turn it is in this partition.
 --
--- Answers the partition's state and the claims: session (32), tenant (16), priority (1), id (16),
+-- Answers the partition's state and the claims: session (16), tenant (16), priority (1), id (16),
 -- recipient (8), due (8), token (8).
 
 -- How many sessions whose time has come are looked at in one call, and how many such messages.
 local SESSIONS_AT_ONCE, MESSAGES_AT_ONCE = 128, 2000
 
-local now, lease, most, tokens = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-seen = now
+local now, most, tokens = tonumber(ARGV[2]), tonumber(ARGV[4]), ARGV[5]
+seen, lease, lease_text = now, tonumber(ARGV[3]), ARGV[3]
 
 -- Sessions whose lease, pause or wait is over.
 local due = call('ZRANGEBYSCORE', TIMERS, '-inf', number(now), 'LIMIT', 0, SESSIONS_AT_ONCE)
@@ -20,7 +20,7 @@ if #due > 0 or #ended > 0 then
   for _, id in ipairs(due) do
     local s = sessions[id]
     s.stand = ON_TIMER
-    if s.out ~= '' and s.lease <= now then
+    if s.out ~= '' then
       -- Whoever had it may still be in time, as long as nobody else gets it.
       local place, recipient = sub(s.out, 1, 17), sub(s.out, 18)
       load_heads({ id .. recipient })
@@ -48,7 +48,7 @@ if most > 0 then
     for i, score in ipairs(call('ZMSCORE', TURNS, unpack(ARGV, 6))) do
       if score then
         found[#found + 1] = ARGV[i + 5]
-        next_ids[#next_ids + 1] = sub(ARGV[i + 5], 1, 32)
+        next_ids[#next_ids + 1] = sub(ARGV[i + 5], 1, 16)
         turns_of[#next_ids] = tonumber(score)
       end
     end
@@ -59,7 +59,7 @@ if most > 0 then
   if most > #next_ids then
     local popped = call('ZPOPMIN', TURNS, most - #next_ids)
     for i = 1, #popped, 2 do
-      next_ids[#next_ids + 1] = sub(popped[i], 1, 32)
+      next_ids[#next_ids + 1] = sub(popped[i], 1, 16)
       turns_of[#next_ids] = tonumber(popped[i + 1])
       turn = max(turn, turns_of[#next_ids])
     end
@@ -109,7 +109,7 @@ if most > 0 then
       local score = tonumber(first[2])
       if score and score <= now then
         claimed[#claimed + 1] = s
-        s.out, s.token, s.lease, s.turn = first[1], tokens .. pack('>I2', #claimed), lease, 0
+        s.out, s.token, s.turn = first[1], tokens .. pack('>I2', #claimed), 0
         ids[#ids + 1] = sub(first[1], 2, 17)
       elseif score then
         call('ZADD', line, first[2], first[1])

@@ -1,14 +1,13 @@
 -- Ends claims. Each argument after the head is one: what is to become of it ('C' complete, 'R'
--- retry), session (32), priority (1), id (16), recipient (8), token (8), and for a retry when it is
--- due (8).
+-- retry), session (16), recipient (8), once more what it is in line as, which is priority (1), id
+-- (16) and recipient (8), token (8), and for a retry when it is due (8).
 --
 -- Answers the partition's state, and a text with '1' for each claim that was good, '0' for others.
 
 local owners, fields = {}, {}
 for i = 2, #ARGV do
-  local id = sub(ARGV[i], 2, 33)
-  owners[i - 1] = id
-  fields[i - 1] = id .. sub(ARGV[i], 51, 58)
+  owners[i - 1] = sub(ARGV[i], 2, 17)
+  fields[i - 1] = sub(ARGV[i], 2, 25)
 end
 load(owners)
 load_heads(fields)
@@ -17,8 +16,8 @@ local good, finished = {}, {}
 for i = 2, #ARGV do
   local claim = ARGV[i]
   local s = sessions[owners[i - 1]]
-  local place, recipient, token = sub(claim, 34, 50), sub(claim, 51, 58), sub(claim, 59, 66)
-  local member, id = place .. recipient, sub(place, 2)
+  local place, recipient, token = sub(claim, 26, 42), sub(claim, 43, 50), sub(claim, 51, 58)
+  local member, id = sub(claim, 26, 50), sub(claim, 27, 42)
   local in_time = s.out == member and s.token == token
   local late = false
   if not in_time then
@@ -35,11 +34,11 @@ for i = 2, #ARGV do
         write_lines()
         call('ZREM', LINE .. s.id, member)
       else
-        s.out, s.lease, s.token, s.on_timer = '', 0, NO_TOKEN, false
+        s.out, s.token, s.on_timer = '', NO_TOKEN, false
       end
       unchain(s, recipient, place)
     else
-      local due = sub(claim, 67, 74)
+      local due = sub(claim, 59, 66)
       local at = unpack_numbers('>I8', due)
       call('HSET', ITEMS, id, due .. recipient .. sub(place, 1, 1))
       if late then

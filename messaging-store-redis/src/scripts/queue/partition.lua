@@ -2,7 +2,7 @@
 --
 -- A script reads what it needs, decides, and writes: commands that take many arguments take them
 -- together, as the call of a command costs more than what it does. Nothing here grows with what
--- waits, only with what was asked for; and no list of arguments is longer than 2000.
+-- waits, only with what was asked for; and no list of arguments is longer than 4000.
 --
 -- ARGV[1] is the head of every call: who calls (8 bytes) and about which partition (2), how many of
 -- the sessions in turn to list in the answer (2), and the channel that wakes whoever waits.
@@ -11,7 +11,7 @@
 -- error: recovery pushes again what it knows, and `push` puts right what it finds wrong.
 
 local call, sub, max, min = redis.call, string.sub, math.max, math.min
-local pack, unpack_numbers = struct.pack, struct.unpack
+local pack, unpack_numbers, byte, char = struct.pack, struct.unpack, string.byte, string.char
 
 local part = KEYS[1]
 local CALLER, CHANNEL = sub(ARGV[1], 1, 10), sub(ARGV[1], 13)
@@ -50,9 +50,14 @@ local sessions = {}
 local touched = {}
 local added = {}
 
--- tenant, stand, why paused, lease until, paused until, turn not served yet, earliest due, token
-local STATE = '>c16BBI8I8I8I8c8'
-local STATE_SIZE = 58
+-- Until when what is handed out in this call is the claimer's. What is found out without its timer
+-- comes back at once.
+local lease, lease_text = seen, nil
+
+-- A session is kept as its tenant, a byte that says where it stands, with HELD added where there
+-- follow the reason of its pause, until when that is, and when the earliest that is to come is due;
+-- and where something is out, its token and member.
+local HELD, HELD_AT = 4, '>BI8I8'
 
 -- Reads sessions that were not read yet.
 local function load(ids)
@@ -69,19 +74,33 @@ local function load(ids)
   end
   local states = call('HMGET', SESSIONS, unpack(missing))
   for i = 1, count do
-    local s, state = { id = missing[i] }, states[i]
-    if state and #state >= STATE_SIZE then
-      s.tenant, s.stand, s.why, s.lease, s.pause, s.turn, s.due, s.token =
-        unpack_numbers(STATE, state)
-      s.out = sub(state, STATE_SIZE + 1)
-      s.on_timer = s.out ~= ''
-    else
-      s.tenant, s.stand, s.why, s.lease, s.pause, s.turn, s.due, s.token =
-        NO_TENANT, NOWHERE, 0, 0, 0, 0, 0, NO_TOKEN
-      s.out = ''
-      s.is_new = true
+    local id, state = missing[i], states[i]
+    local tenant, stands, why, pause, due, at = NO_TENANT, NOWHERE, 0, 0, 0, 18
+    if state and #state > 16 then
+      tenant, stands = sub(state, 1, 16), byte(state, 17)
+      if stands >= HELD then
+        why, pause, due, at = unpack_numbers(HELD_AT, state, at)
+        stands = stands - HELD
+      end
     end
-    sessions[s.id] = s
+    local is_out = state and #state > at
+    -- All fields at once: a table that grows is made anew with each few.
+    sessions[id] = {
+      id = id,
+      tenant = tenant,
+      stand = stands,
+      why = why,
+      pause = pause,
+      due = due,
+      token = is_out and sub(state, at, at + 7) or NO_TOKEN,
+      out = is_out and sub(state, at + 8) or '',
+      on_timer = is_out,
+      is_new = not state,
+      is_touched = false,
+      is_moved = false,
+      turn = 0,
+      adds = false,
+    }
   end
 end
 
@@ -103,13 +122,15 @@ end
 -- is to come, and infinity where it waits behind another to the same recipient. A session in turns
 -- stays there, as long as nothing that might have left is put behind.
 local function stand(s, score, member)
-  local adds = added[s.id]
+  local text = score == 0 and '0' or number(score)
+  local adds = s.adds
   if not adds then
-    adds = {}
-    added[s.id] = adds
+    s.adds = { text, member }
+    added[#added + 1] = s
+  else
+    adds[#adds + 1] = text
+    adds[#adds + 1] = member
   end
-  adds[#adds + 1] = score == INFINITY and 'inf' or score
-  adds[#adds + 1] = member
   if score > 0 and score < INFINITY and (s.due == 0 or score < s.due) then
     s.due = score
     keep(s)
@@ -128,10 +149,12 @@ local function score_of(due)
 end
 
 local function write_lines()
-  for id, adds in pairs(added) do
+  for _, s in ipairs(added) do
+    local adds = s.adds
     for first = 1, #adds, 2000 do
-      call('ZADD', LINE .. id, unpack(adds, first, min(first + 1999, #adds)))
+      call('ZADD', LINE .. s.id, unpack(adds, first, min(first + 1999, #adds)))
     end
+    s.adds = false
   end
   added = {}
 end
@@ -151,7 +174,7 @@ local function settle()
     if not s.is_moved then
       stands = s.stand
     elseif s.out ~= '' then
-      stands, at = ON_TIMER, s.lease
+      stands, at = ON_TIMER, lease
     else
       local first = tonumber(call('ZRANGE', LINE .. s.id, 0, 0, 'WITHSCORES')[2])
       if not first or s.tenant == NO_TENANT then
@@ -177,7 +200,7 @@ local function settle()
       enter[#enter + 1] = s
       earliest = 0
     elseif stands == ON_TIMER and s.is_moved and not (s.on_timer and s.out ~= '') then
-      timers[#timers + 1] = number(at)
+      timers[#timers + 1] = at == lease and lease_text or number(at)
       timers[#timers + 1] = s.id
       earliest = min(earliest, at)
     elseif stands == IS_IDLE and s.is_moved then
@@ -190,7 +213,7 @@ local function settle()
 
   if #enter > 0 then
     -- Each tenant's sessions stand one after the other, so that tenants alternate however many
-    -- sessions they have. Whoever left before it was served gets its turn again.
+    -- sessions they have. Whoever was to be served in this call and could not keeps its turn.
     local tenants, last = {}, {}
     for _, s in ipairs(enter) do
       if not last[s.tenant] then
@@ -229,8 +252,13 @@ local function settle()
       drop[#drop + 1] = s.id
     else
       kept[#kept + 1] = s.id
-      kept[#kept + 1] = pack(STATE, s.tenant, s.stand, s.why, s.lease, s.pause, s.turn, s.due,
-        s.token) .. s.out
+      local held = ''
+      if s.pause > 0 or s.due > 0 then
+        held = pack(HELD_AT, s.why, s.pause, s.due)
+      end
+      local stands = char(held == '' and s.stand or s.stand + HELD)
+      kept[#kept + 1] = s.out == '' and s.tenant .. stands .. held
+        or s.tenant .. stands .. held .. s.token .. s.out
     end
   end
   touched = {}
@@ -369,7 +397,7 @@ local function put_back(s, due)
   local member = s.out
   local place, recipient = sub(member, 1, 17), sub(member, 18)
   local field = s.id .. recipient
-  s.out, s.lease, s.token, s.on_timer = '', 0, NO_TOKEN, false
+  s.out, s.token, s.on_timer = '', NO_TOKEN, false
   if not heads[field] then
     set_head(field, place)
   end

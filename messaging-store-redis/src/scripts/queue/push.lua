@@ -1,4 +1,4 @@
--- Adds messages. Each argument after the head is one: id (16), tenant (16), session (32), recipient
+-- Adds messages. Each argument after the head is one: id (16), tenant (16), session (16), recipient
 -- (8), priority (1), due (8), and '1' where it was due when it was accepted: then it is, whatever
 -- instant the partition knows of. Answers the partition's state.
 
@@ -6,8 +6,8 @@ local ids, fields, owners = {}, {}, {}
 for i = 2, #ARGV do
   local item = ARGV[i]
   ids[i - 1] = sub(item, 1, 16)
-  owners[i - 1] = sub(item, 33, 64)
-  fields[i - 1] = sub(item, 33, 72)
+  owners[i - 1] = sub(item, 33, 48)
+  fields[i - 1] = sub(item, 33, 56)
 end
 
 local known = call('HMGET', ITEMS, unpack(ids))
@@ -24,8 +24,8 @@ for i, id in ipairs(ids) do
     known[i] = true
     if new_items[id] == nil then
       belong(s, sub(item, 17, 32))
-      local recipient, priority, due = sub(item, 65, 72), sub(item, 73, 73), sub(item, 74, 81)
-      local at = sub(item, 82) == '1' and 0 or unpack_numbers('>I8', due)
+      local recipient, priority, due = sub(item, 49, 56), sub(item, 57, 57), sub(item, 58, 65)
+      local at = sub(item, 66) == '1' and 0 or unpack_numbers('>I8', due)
       new_items[id] = due .. recipient .. priority
       add(s, priority .. id, recipient, at)
     end

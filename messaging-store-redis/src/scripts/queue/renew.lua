@@ -1,16 +1,16 @@
 -- Goes on with claims. ARGV after the head: until when they are the claimer's; then for each its
--- message as `push` takes it (82) and its token (8).
+-- message as `push` takes it (66) and its token (8).
 --
 -- Answers the partition's state, and a text with '1' for each that is still its claimer's, '0' for
 -- others. One that is not known is taken as handed out under its claim.
 
-local lease = tonumber(ARGV[2])
+lease, lease_text = tonumber(ARGV[2]), ARGV[2]
 local ids, fields, owners = {}, {}, {}
 for i = 3, #ARGV do
   local claim = ARGV[i]
   ids[i - 2] = sub(claim, 1, 16)
-  owners[i - 2] = sub(claim, 33, 64)
-  fields[i - 2] = sub(claim, 33, 72)
+  owners[i - 2] = sub(claim, 33, 48)
+  fields[i - 2] = sub(claim, 33, 56)
 end
 local known = call('HMGET', ITEMS, unpack(ids))
 load(owners)
@@ -19,8 +19,8 @@ load_heads(fields)
 local good, items = {}, {}
 for i, id in ipairs(ids) do
   local claim, s, record = ARGV[i + 2], sessions[owners[i]], known[i]
-  local recipient, token = sub(claim, 65, 72), sub(claim, 83, 90)
-  local priority = record and sub(record, 17, 17) or sub(claim, 73, 73)
+  local recipient, token = sub(claim, 49, 56), sub(claim, 67, 74)
+  local priority = record and sub(record, 17, 17) or sub(claim, 57, 57)
   local member = priority .. id .. recipient
   local is_good
   if s.out ~= '' then
@@ -39,13 +39,13 @@ for i, id in ipairs(ids) do
       else
         belong(s, sub(claim, 17, 32))
         items[#items + 1] = id
-        items[#items + 1] = sub(claim, 74, 81) .. recipient .. priority
+        items[#items + 1] = sub(claim, 58, 65) .. recipient .. priority
         add(s, priority .. id, recipient, 0)
       end
     end
   end
   if is_good then
-    s.lease, s.on_timer = lease, false
+    s.on_timer = false
     touch(s)
   end
   good[i] = is_good and '1' or '0'
