@@ -73,8 +73,8 @@ pub(crate) const CONNECTIONS: Kind<u32> = Kind::open("a whole number from 4 to 1
     text.parse().ok().filter(|count| (4..=1000).contains(count))
 });
 
-pub(crate) const PARTITIONS: Kind<u16> = Kind::open("a whole number from 1 to 1024", |text| {
-    text.parse().ok().filter(|count| (1..=1024).contains(count))
+pub(crate) const PARTITIONS: Kind<u16> = Kind::open("a whole number from 1 to 64", |text| {
+    text.parse().ok().filter(|count| (1..=64).contains(count))
 });
 
 pub(crate) const HTTP_URL: Kind<String> =

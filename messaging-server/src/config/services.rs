@@ -31,8 +31,8 @@ pub struct RedisConfig {
     pub cluster: bool,
     /// What all its keys begin with.
     pub prefix: String,
-    /// Over how many keys the queue is spread.
-    pub partitions: u16,
+    /// Over how many keys the queue is spread, where it is said.
+    pub partitions: Option<u16>,
 }
 
 /// Any one of the variables asks for it: falling back to the embedded store because another is
@@ -80,7 +80,7 @@ pub(super) fn redis(reader: &mut Reader<'_>) -> Result<Option<RedisConfig>, Repo
     let password = reader.optional(&settings::REDIS_PASSWORD);
     let cluster = reader.required(&settings::REDIS_CLUSTER);
     let prefix = reader.required(&settings::REDIS_PREFIX);
-    let partitions = reader.required(&settings::QUEUE_PARTITIONS);
+    let partitions = reader.optional(&settings::QUEUE_PARTITIONS);
     let (urls, host, port, password) = (urls?, host?, port?, password?);
     let (cluster, prefix, partitions) = (cluster?, prefix?, partitions?);
     let urls = match urls {

@@ -161,7 +161,7 @@ settings! {
             "Whether it is a Redis Cluster; several URLs say so, too.";
         REDIS_PREFIX: String = "messaging", kind::KEY_PREFIX,
             "What all keys begin with.";
-        QUEUE_PARTITIONS: u16 = "16", kind::PARTITIONS,
-            "Over how many keys the queue is spread; the same on every node.";
+        QUEUE_PARTITIONS: u16 = none, kind::PARTITIONS,
+            "Over how many keys the queue is spread; the same on every node. 1, and 16 in a cluster.";
     }
 }

@@ -130,7 +130,7 @@ fn redis_options(config: &RedisConfig) -> RedisOptions {
         RedisOptions::single(urls.next().unwrap_or_default())
     };
     options.prefix.clone_from(&config.prefix);
-    options.partitions = config.partitions;
+    options.partitions = config.partitions.unwrap_or(options.partitions);
     options
 }
 
