@@ -5,6 +5,7 @@ pub(crate) mod change;
 mod history;
 mod hours;
 mod list;
+mod reading;
 pub(crate) mod row;
 mod statistics;
 mod waiting;
@@ -21,12 +22,12 @@ use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::store_error::StoreError;
 use sqlx::PgPool;
-use uuid::Uuid;
 
+pub(crate) use self::reading::{Loads, Orders};
 use crate::error::store_error;
 use crate::message_store::change::Opened;
-use crate::message_store::row::{MessageRow, NewMessages, query_messages};
-use crate::named::{Stored, decode_all};
+use crate::message_store::row::{NewMessages, query_messages};
+use crate::named::Stored;
 use crate::store::PostgresStore;
 use crate::together::{Fault, Work};
 
@@ -111,16 +112,7 @@ impl MessageStore for PostgresStore {
     }
 
     async fn load(&self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
-        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-        let rows: Vec<MessageRow> = query_messages!(
-            "FROM messages m JOIN message_contents c ON c.message = m.id \
-             WHERE m.id = ANY($1::uuid[]) AND c.message = ANY($1)",
-            &ids
-        )
-        .fetch_all(self.pool())
-        .await
-        .map_err(store_error)?;
-        decode_all(rows)
+        self.loads().ask(ids.to_vec()).await
     }
 
     async fn list(
@@ -187,7 +179,7 @@ impl MessageStore for PostgresStore {
     }
 
     async fn behind(&self, ids: &[MessageId]) -> Result<Vec<(MessageId, QueueItem)>, StoreError> {
-        waiting::behind(self.pool(), ids).await
+        self.orders().ask(ids.to_vec()).await
     }
 
     async fn attempts_since(

@@ -21,7 +21,7 @@ pub struct Migrated {
 /// Makes the schema where there is none, and brings it to the newest version.
 ///
 /// # Errors
-/// As [`PostgresStore::open`].
+/// As [`PostgresStore::open`](crate::PostgresStore::open).
 pub async fn migrate(url: &str, options: &PostgresOptions) -> Result<Migrated, OpenError> {
     let connect = options.connect(url)?;
     let mut connection = PgConnection::connect_with(&connect).await.map_err(OpenError::of)?;

@@ -1,5 +1,8 @@
 //! Sessions on PostgreSQL.
 
+mod finding;
+mod row;
+
 use async_trait::async_trait;
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
@@ -10,73 +13,14 @@ use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use sqlx::PgExecutor;
-use uuid::Uuid;
 
+pub(crate) use self::finding::{Finds, OwnFinds};
 use crate::error::store_error;
-use crate::named::{Stored, count, decode_all, instant, named};
+use crate::named::{Stored, count, decode_all, named};
+use crate::session_store::finding::Called;
+use crate::session_store::row::{SessionRow, place, query_sessions};
 use crate::store::PostgresStore;
 use crate::text;
-
-struct SessionRow {
-    id: Uuid,
-    tenant: Uuid,
-    name: String,
-    server: String,
-    server_name: String,
-    adopted: bool,
-    status: String,
-    status_at: i64,
-    own_address: Option<String>,
-    on_rate_limit: String,
-    created_at: i64,
-    updated_at: i64,
-}
-
-impl Stored for SessionRow {
-    type Value = Session;
-    const ENTITY: &'static str = "session";
-
-    fn id(&self) -> Uuid {
-        self.id
-    }
-
-    fn read(self) -> Result<Session, BoxError> {
-        Ok(Session {
-            id: SessionId(self.id),
-            tenant: TenantId(self.tenant),
-            name: text::given(self.name),
-            place: place(self.server, self.server_name),
-            adopted: self.adopted,
-            status: named(&self.status)?,
-            status_at: instant(self.status_at)?,
-            own_address: self.own_address.map(|kept| Address::from_stored(&text::given(kept))),
-            on_rate_limit: named(&self.on_rate_limit)?,
-            created_at: instant(self.created_at)?,
-            updated_at: instant(self.updated_at)?,
-        })
-    }
-}
-
-fn place(server: String, name: String) -> ProviderSession {
-    ProviderSession { server: text::given(server), name: text::given(name) }
-}
-
-/// `sqlx::query_as!` of whole sessions: the columns are named once. Between `$head` and `$tail`
-/// they are selected or returned.
-macro_rules! query_sessions {
-    ($head:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
-        sqlx::query_as!(
-            SessionRow,
-            $head + " s.id, s.tenant, s.name, s.server, s.server_name, s.adopted, s.status, \
-             s.status_at, s.own_address, s.on_rate_limit, s.created_at, s.updated_at " + $tail
-            $(, $argument)*
-        )
-    };
-}
-
-fn one(row: Result<Option<SessionRow>, sqlx::Error>) -> Result<Option<Session>, StoreError> {
-    row.map_err(store_error)?.map(Stored::decode).transpose()
-}
 
 /// Records a session's state unless a later one is known. Gives the status before, where it was
 /// recorded.
@@ -130,14 +74,7 @@ impl SessionStore for PostgresStore {
     }
 
     async fn find(&self, tenant: TenantId, id: SessionId) -> Result<Option<Session>, StoreError> {
-        one(query_sessions!(
-            "SELECT",
-            "FROM sessions s WHERE s.id = $1 AND s.tenant = $2",
-            id.0,
-            tenant.0
-        )
-        .fetch_optional(&mut *self.of_tenant(tenant).await?)
-        .await)
+        self.own_finds().ask((tenant, Called::Id(id))).await
     }
 
     async fn find_named(
@@ -145,14 +82,7 @@ impl SessionStore for PostgresStore {
         tenant: TenantId,
         name: &str,
     ) -> Result<Option<Session>, StoreError> {
-        one(query_sessions!(
-            "SELECT",
-            "FROM sessions s WHERE s.tenant = $1 AND s.name = $2",
-            tenant.0,
-            &*text::kept(name)
-        )
-        .fetch_optional(&mut *self.of_tenant(tenant).await?)
-        .await)
+        self.own_finds().ask((tenant, Called::Name(name.to_owned()))).await
     }
 
     async fn list(&self, tenant: TenantId) -> Result<Vec<Session>, StoreError> {
@@ -174,7 +104,7 @@ impl SessionStore for PostgresStore {
         patch: &SessionPatch,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
-        one(query_sessions!(
+        let row = query_sessions!(
             "UPDATE sessions s SET name = coalesce($3, s.name), \
              on_rate_limit = coalesce($4, s.on_rate_limit), updated_at = $5 \
              WHERE s.id = $1 AND s.tenant = $2 RETURNING",
@@ -186,7 +116,9 @@ impl SessionStore for PostgresStore {
             now.as_micros(),
         )
         .fetch_optional(&mut *self.of_tenant(tenant).await?)
-        .await)
+        .await
+        .map_err(store_error)?;
+        row.map(Stored::decode).transpose()
     }
 
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError> {
@@ -199,9 +131,7 @@ impl SessionStore for PostgresStore {
     }
 
     async fn find_any(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        one(query_sessions!("SELECT", "FROM sessions s WHERE s.id = $1", id.0)
-            .fetch_optional(self.pool())
-            .await)
+        self.finds().ask(id).await
     }
 
     async fn find_placed(&self, name: &str) -> Result<Vec<Session>, StoreError> {

@@ -10,10 +10,11 @@ use sqlx::postgres::{PgPoolOptions, Postgres};
 
 use crate::error::store_error;
 use crate::inbox_store::{Applies, Keeps};
-use crate::message_store::{Changes, Inserts};
+use crate::message_store::{Changes, Inserts, Loads, Orders};
 use crate::migrate::migrate;
 use crate::open_error::OpenError;
 use crate::options::PostgresOptions;
+use crate::session_store::{Finds, OwnFinds};
 use crate::tenant_role;
 use crate::together::{Together, WriteStatistics};
 
@@ -35,6 +36,10 @@ struct Parts {
     changes: Together<Changes>,
     keeps: Together<Keeps>,
     applies: Together<Applies>,
+    loads: Together<Loads>,
+    orders: Together<Orders>,
+    finds: Together<Finds>,
+    own_finds: Together<OwnFinds>,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -67,6 +72,10 @@ impl PostgresStore {
             changes: Together::new(Changes(pool.clone())),
             keeps: Together::new(Keeps(pool.clone())),
             applies: Together::new(Applies(pool.clone())),
+            loads: Together::new(Loads(pool.clone())),
+            orders: Together::new(Orders(pool.clone())),
+            finds: Together::new(Finds(pool.clone())),
+            own_finds: Together::new(OwnFinds(of_tenants.clone())),
             pool,
             of_tenants,
         })))
@@ -116,6 +125,22 @@ impl PostgresStore {
 
     pub(crate) fn applies(&self) -> &Together<Applies> {
         &self.0.applies
+    }
+
+    pub(crate) fn loads(&self) -> &Together<Loads> {
+        &self.0.loads
+    }
+
+    pub(crate) fn orders(&self) -> &Together<Orders> {
+        &self.0.orders
+    }
+
+    pub(crate) fn finds(&self) -> &Together<Finds> {
+        &self.0.finds
+    }
+
+    pub(crate) fn own_finds(&self) -> &Together<OwnFinds> {
+        &self.0.own_finds
     }
 }
 

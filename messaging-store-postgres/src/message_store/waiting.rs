@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::error::store_error;
 use crate::named::{Stored, decode_all, instant, named};
+use crate::together::Fault;
 
 /// What [`QueueItem`] is read from.
 pub(super) struct Waiting {
@@ -69,9 +70,8 @@ pub(super) async fn pending(
 /// Looks once for each urgency: their names do not sort as they rank.
 pub(super) async fn behind(
     pool: &PgPool,
-    ids: &[MessageId],
-) -> Result<Vec<(MessageId, QueueItem)>, StoreError> {
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    ids: &[Uuid],
+) -> Result<Vec<(MessageId, QueueItem)>, Fault> {
     let rows = sqlx::query!(
         r#"
         SELECT own.id AS "own!", first.id AS "id!", first.tenant AS "tenant!",
@@ -97,11 +97,10 @@ pub(super) async fn behind(
         ) AS first
         ORDER BY asked.place
         "#,
-        &ids,
+        ids,
     )
     .fetch_all(pool)
-    .await
-    .map_err(store_error)?;
+    .await?;
     rows.into_iter()
         .map(|row| {
             let waiting = Waiting {

@@ -1,0 +1,70 @@
+//! A session as a row, and back.
+
+use messaging_core::domain::address::Address;
+use messaging_core::domain::id::{SessionId, TenantId};
+use messaging_core::domain::session::{ProviderSession, Session};
+use messaging_core::ports::store_error::BoxError;
+use uuid::Uuid;
+
+use crate::named::{Stored, instant, named};
+use crate::text;
+
+/// A session's row, as every query that gives sessions selects it.
+pub(super) struct SessionRow {
+    pub(super) id: Uuid,
+    pub(super) tenant: Uuid,
+    pub(super) name: String,
+    pub(super) server: String,
+    pub(super) server_name: String,
+    pub(super) adopted: bool,
+    pub(super) status: String,
+    pub(super) status_at: i64,
+    pub(super) own_address: Option<String>,
+    pub(super) on_rate_limit: String,
+    pub(super) created_at: i64,
+    pub(super) updated_at: i64,
+}
+
+impl Stored for SessionRow {
+    type Value = Session;
+    const ENTITY: &'static str = "session";
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn read(self) -> Result<Session, BoxError> {
+        Ok(Session {
+            id: SessionId(self.id),
+            tenant: TenantId(self.tenant),
+            name: text::given(self.name),
+            place: place(self.server, self.server_name),
+            adopted: self.adopted,
+            status: named(&self.status)?,
+            status_at: instant(self.status_at)?,
+            own_address: self.own_address.map(|kept| Address::from_stored(&text::given(kept))),
+            on_rate_limit: named(&self.on_rate_limit)?,
+            created_at: instant(self.created_at)?,
+            updated_at: instant(self.updated_at)?,
+        })
+    }
+}
+
+/// Where it lives at the provider.
+pub(super) fn place(server: String, name: String) -> ProviderSession {
+    ProviderSession { server: text::given(server), name: text::given(name) }
+}
+
+/// `sqlx::query_as!` of whole sessions: the columns are named once. Between `$head` and `$tail`
+/// they are selected or returned.
+macro_rules! query_sessions {
+    ($head:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            crate::session_store::row::SessionRow,
+            $head + " s.id, s.tenant, s.name, s.server, s.server_name, s.adopted, s.status, \
+             s.status_at, s.own_address, s.on_rate_limit, s.created_at, s.updated_at " + $tail
+            $(, $argument)*
+        )
+    };
+}
+pub(super) use query_sessions;
