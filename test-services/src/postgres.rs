@@ -60,6 +60,8 @@ impl Postgres {
         server.arg("-D").arg(self.data());
         server.args(["-h", "127.0.0.1", "-k", "", "-p", &self.port.to_string()]);
         server.args(["-c", "max_connections=200"]);
+        // For tests that count statements.
+        server.args(["-c", "shared_preload_libraries=pg_stat_statements"]);
         let process = server.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn();
         self.process = Some(process.unwrap());
         let ready = PathBuf::from(variable("TEST_POSTGRES_BIN")).join("pg_isready");
