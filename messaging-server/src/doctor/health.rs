@@ -5,7 +5,7 @@ use reqwest::{Client, redirect};
 use serde::Deserialize;
 
 use crate::doctor::PATIENCE;
-use crate::doctor::report::in_full;
+use crate::doctor::report::at_bottom;
 
 /// What answers somewhere.
 pub(super) enum Health {
@@ -43,5 +43,5 @@ pub(super) async fn ask(base_url: &str) -> Health {
         })
     };
     let asked: Result<Health, reqwest::Error> = asked.await;
-    asked.unwrap_or_else(|error| Health::Nothing(in_full(&error.without_url())))
+    asked.unwrap_or_else(|error| Health::Nothing(at_bottom(&error.without_url())))
 }

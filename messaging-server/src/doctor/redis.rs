@@ -11,7 +11,7 @@ use crate::doctor::report::Findings;
 use crate::wiring::storage::redis_options;
 
 /// From here on every message waits noticeably.
-const SLOW_MS: u128 = 20;
+const SLOW_MS: u128 = 50;
 
 /// Looks at Redis, where it is configured.
 pub(super) async fn check(config: &Config) -> Findings {
@@ -160,7 +160,7 @@ mod tests {
         );
         check(said(false, |it| it.memory_policy = "allkeys-lru".into()), "warning r:6379 has max");
         let at = |millis| Timestamp::from_millis(100_000 + millis);
-        let slow = ClockOffset::measured(at(0), at(25), at(50));
+        let slow = ClockOffset::measured(at(0), at(30), at(60));
         check(
             said(false, |it| it.clock = slow),
             "warning r:6379 answers (Redis 7.0.15), but in 50",

@@ -132,6 +132,15 @@ pub(super) fn in_full(error: &dyn Error) -> String {
     text
 }
 
+/// What is at the bottom of an error, which says most of calls over a network.
+pub(super) fn at_bottom(error: &dyn Error) -> String {
+    let mut bottom = error;
+    while let Some(cause) = bottom.source() {
+        bottom = cause;
+    }
+    bottom.to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use messaging_core::domain::timestamp::Timestamp;

@@ -12,7 +12,7 @@ use waha_client::client::{ClientConfig, ClientConfigError, Timeouts};
 use waha_client::{MINIMUM_VERSION, WahaClient, WahaError};
 
 use crate::config::{Config, WahaServerConfig};
-use crate::doctor::report::{Findings, in_full};
+use crate::doctor::report::{Findings, at_bottom, in_full};
 use crate::doctor::{PATIENCE, Places};
 
 /// HTTP tells the time in whole seconds, and nothing depends on less.
@@ -110,7 +110,7 @@ fn unreachable(url: &str, error: &WahaError) -> String {
         WahaError::SafeRetry { .. } => format!(
             "nothing answers at {url}: start it, or correct WAHA_BASE_URL or WAHA_SERVERS; messages \
              are accepted and wait ({})",
-            in_full(error)
+            at_bottom(error)
         ),
         _ if matches!(error.reason(), "timeout" | "connection-lost") => {
             format!("{url} does not answer in time: see its log; messages are accepted and wait")
