@@ -102,7 +102,9 @@ fn room(findings: &mut Findings, dir: &Path, has_store: bool) {
     match room {
         _ if !has_store => findings.ok(says),
         ..NO_ROOM => findings.problem(format!("{says}: nothing more can be kept; make room")),
-        ..LITTLE_ROOM => findings.warning(format!("{says}: nothing is kept when it is used up")),
+        NO_ROOM..LITTLE_ROOM => {
+            findings.warning(format!("{says}: nothing is kept when it is used up"))
+        }
         _ => findings.ok(says),
     }
 }

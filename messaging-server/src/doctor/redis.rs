@@ -126,7 +126,7 @@ mod tests {
     use crate::doctor::Report;
 
     fn said(is_cluster: bool, change: impl FnOnce(&mut Node)) -> String {
-        let at = |millis| Timestamp::from_millis(100_000 + millis);
+        let at = |millis: i64| Timestamp::from_millis(100_000 + millis);
         let mut node = Node {
             version: Version { is_valkey: false, number: "7.0.15".into() },
             is_primary: true,
@@ -159,11 +159,11 @@ mod tests {
             "problem r:6379 is Redis 6.0.1",
         );
         check(said(false, |it| it.memory_policy = "allkeys-lru".into()), "warning r:6379 has max");
-        let at = |millis| Timestamp::from_millis(100_000 + millis);
+        let at = |millis: i64| Timestamp::from_millis(100_000 + millis);
         let slow = ClockOffset::measured(at(0), at(30), at(60));
         check(
             said(false, |it| it.clock = slow),
-            "warning r:6379 answers (Redis 7.0.15), but in 50",
+            "warning r:6379 answers (Redis 7.0.15), but in 60",
         );
         let late = ClockOffset::measured(at(0), at(-6000), at(2));
         check(said(false, |it| it.clock = late), "problem the clock of r:6379 is 6.0 s behind");
