@@ -1,5 +1,4 @@
 //! A database is looked at without being changed.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/mod.rs"]
 mod support;

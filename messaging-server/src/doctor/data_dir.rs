@@ -103,7 +103,7 @@ fn room(findings: &mut Findings, dir: &Path, has_store: bool) {
         _ if !has_store => findings.ok(says),
         ..NO_ROOM => findings.problem(format!("{says}: nothing more can be kept; make room")),
         NO_ROOM..LITTLE_ROOM => {
-            findings.warning(format!("{says}: nothing is kept when it is used up"))
+            findings.warning(format!("{says}: nothing is kept when it is used up"));
         }
         _ => findings.ok(says),
     }
