@@ -53,6 +53,7 @@
 mod duty_roster;
 mod error;
 mod inbox_store;
+mod inspect;
 mod message_store;
 mod migrate;
 mod named;
@@ -66,6 +67,7 @@ mod text;
 mod together;
 mod upkeep;
 
+pub use inspect::{Inspection, MINIMUM_VERSION, Presence, inspect};
 pub use migrate::{Migrated, migrate};
 pub use open_error::OpenError;
 pub use options::PostgresOptions;

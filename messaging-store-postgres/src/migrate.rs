@@ -1,5 +1,6 @@
 //! Brings a schema to the newest version.
 
+use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::open_error::OpenError;
@@ -56,7 +57,7 @@ async fn bring_up_to_date(
     }
     find_extensions(connection, schema).await?;
     let from = version(connection, schema).await?;
-    let mut migrator = sqlx::migrate!("./migrations");
+    let mut migrator = migrator();
     // The lock above is ours alone; the migrator's own is the whole database's.
     migrator.set_locking(false).set_ignore_missing(true);
     migrator.run(&mut *connection).await?;
@@ -90,7 +91,17 @@ async fn find_extensions(connection: &mut PgConnection, schema: &str) -> Result<
     Ok(())
 }
 
-async fn version(connection: &mut PgConnection, schema: &str) -> Result<i64, OpenError> {
+fn migrator() -> Migrator {
+    sqlx::migrate!("./migrations")
+}
+
+/// The newest version of the schema that this program knows.
+pub(crate) fn newest_version() -> i64 {
+    migrator().iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// The version of a schema; 0 where there is none.
+pub(crate) async fn version(connection: &mut PgConnection, schema: &str) -> Result<i64, OpenError> {
     let table: Option<String> = sqlx::query_scalar("SELECT to_regclass($1)::text")
         .bind(format!("{schema}._sqlx_migrations"))
         .fetch_one(&mut *connection)

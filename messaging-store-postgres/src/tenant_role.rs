@@ -15,7 +15,7 @@ const GRANTS: &str = "
     GRANT SELECT, UPDATE, DELETE ON {schema}.sessions TO {role};
 ";
 
-fn name(schema: &str) -> String {
+pub(crate) fn name(schema: &str) -> String {
     format!("{schema}_tenant")
 }
 

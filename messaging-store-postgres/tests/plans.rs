@@ -72,7 +72,7 @@ const FILL: &str = "
 struct Plans {
     postgres: Postgres,
     store: PostgresStore,
-    different: Vec<&'static str>,
+    different: Vec<String>,
 }
 
 impl Plans {
@@ -112,8 +112,7 @@ impl Plans {
             std::fs::write(&file, &plans).unwrap();
         }
         if std::fs::read_to_string(&file).ok().as_deref() != Some(&plans) {
-            self.different.push(name);
-            println!("{name} is now\n{plans}");
+            self.different.push(format!("{name} is now\n{plans}"));
         }
     }
 }
@@ -239,5 +238,6 @@ async fn every_call_is_served_by_the_index_it_was_made_for() {
     let effects = [(inbox_entry(1).id, effect)];
     plans.check("apply_receive", store.apply(&effects)).await;
 
-    assert!(plans.different.is_empty(), "other plans than in plans/: {:?}", plans.different);
+    let different = plans.different.join("\n");
+    assert!(different.is_empty(), "other plans than in plans/ (UPDATE_PLANS=1):\n{different}");
 }

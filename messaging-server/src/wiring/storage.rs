@@ -114,7 +114,7 @@ impl Storage {
     }
 }
 
-fn postgres_options(config: &PostgresConfig) -> PostgresOptions {
+pub(crate) fn postgres_options(config: &PostgresConfig) -> PostgresOptions {
     PostgresOptions {
         schema: config.schema.clone(),
         connections: config.connections,
@@ -122,7 +122,7 @@ fn postgres_options(config: &PostgresConfig) -> PostgresOptions {
     }
 }
 
-fn redis_options(config: &RedisConfig) -> RedisOptions {
+pub(crate) fn redis_options(config: &RedisConfig) -> RedisOptions {
     let mut urls = config.urls.iter().map(|url| url.expose_secret().to_owned());
     let mut options = if config.cluster {
         RedisOptions::cluster(urls)
