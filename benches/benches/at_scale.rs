@@ -198,7 +198,7 @@ fn nth(n: u64, messages: u64) -> Message {
     let h = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
     let at = Timestamp::parse(FIRST).unwrap();
     let at = at.plus(Duration::from_micros(n * (DAYS * 86_400_000_000 / messages)));
-    let is_inbound = h / 16 % 5 == 0;
+    let is_inbound = (h / 16).is_multiple_of(5);
     let status = match h / 64 % 100 {
         _ if is_inbound => Status::Received,
         0..50 => Status::Read,
@@ -214,14 +214,16 @@ fn nth(n: u64, messages: u64) -> Message {
         id: MessageId(uuid_v7(at, n)),
         tenant: TenantId(id(n % 200)),
         session: SessionId(id(n % 200 * 5 + h % 5)),
-        batch: (h / 8 % 10 == 0).then(|| BatchId(id(n / 2000))),
+        batch: (h / 8).is_multiple_of(10).then(|| BatchId(id(n / 2000))),
         direction: if is_inbound { Direction::Inbound } else { Direction::Outbound },
         from: None,
         to: Some(Address::from_stored(&format!("+551199{}", 1_000_000 + h % 8_000_000))),
         content: Content::text(format!(
             "Your order {n} of {a} kilograms of item{b} is on its way to {c} Example Street"
         )),
-        metadata: (h / 128 % 10 == 0).then(|| json!({"campaignId": format!("campaign-{d}")})),
+        metadata: (h / 128)
+            .is_multiple_of(10)
+            .then(|| json!({"campaignId": format!("campaign-{d}")})),
         status,
         attempts: 1,
         generation: 1,

@@ -21,6 +21,9 @@ pub struct PostgresOptions {
     pub acquire_timeout: Duration,
     /// How long a statement may take before the server ends it.
     pub statement_timeout: Duration,
+    /// How long an answer is waited for, where many callers share a transaction: a server that went
+    /// away without a word says nothing for ever. What was asked for may have been done.
+    pub answer_timeout: Duration,
 }
 
 impl Default for PostgresOptions {
@@ -30,6 +33,7 @@ impl Default for PostgresOptions {
             connections: 16,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(10),
         }
     }
 }
