@@ -93,6 +93,29 @@ async fn what_cannot_be_opened_says_why_and_shows_no_password() {
     }
 }
 
+/// Who may not make roles is told what somebody else must run.
+#[tokio::test]
+async fn a_role_that_cannot_be_made_is_named_with_what_makes_it() {
+    let database = Database::new().await;
+    let mut connection = database.connection().await;
+    let name = database.url.rsplit_once('/').unwrap().1;
+    let owner = format!("{name}_owner");
+    let make = format!("CREATE ROLE {owner} LOGIN; ALTER DATABASE {name} OWNER TO {owner}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(make)).execute(&mut connection).await.unwrap();
+    let url = database.url.replace("postgres://postgres@", &format!("postgres://{owner}@"));
+    let schema = format!("{name}_s");
+    let options = PostgresOptions { schema: schema.clone(), ..PostgresOptions::default() };
+    let refused = migrate(&url, &options).await.unwrap_err();
+    let OpenError::Role { role, statements } = refused else { panic!("{refused}") };
+    assert_eq!(role, format!("{schema}_tenant"));
+    assert!(statements.contains(&format!("GRANT {role} TO {owner}")), "{statements}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
+    let store = PostgresStore::open(&url, &options).await.unwrap();
+    store.insert(&tenant(1)).await.unwrap();
+    let drop = format!("ALTER DATABASE {name} OWNER TO postgres");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(drop)).execute(&mut connection).await.unwrap();
+}
+
 /// An error with all its causes, as a person reads it.
 fn anyhow_text(error: &dyn std::error::Error) -> String {
     let mut text = format!("{error} {error:?}");
