@@ -57,6 +57,7 @@ mod inspect;
 mod message_store;
 mod migrate;
 mod named;
+mod only_node;
 mod open_error;
 mod options;
 mod session_store;
@@ -69,6 +70,7 @@ mod upkeep;
 
 pub use inspect::{Inspection, MINIMUM_VERSION, Presence, inspect};
 pub use migrate::{Migrated, migrate};
+pub use only_node::OnlyNode;
 pub use open_error::OpenError;
 pub use options::PostgresOptions;
 pub use store::PostgresStore;

@@ -56,6 +56,19 @@ async fn extensions_that_somebody_has_put_elsewhere_are_found() {
     database.store().await.insert(&tenant(1)).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_schema_has_one_only_node_at_a_time() {
+    let database = Database::new().await;
+    let (one, two) = (database.store().await, database.store().await);
+    let only = one.become_only_node().await.unwrap();
+    assert!(only.is_some());
+    assert!(two.become_only_node().await.unwrap().is_none());
+    drop(only);
+    // The server learns of it a moment later.
+    let until_free = async { while two.become_only_node().await.unwrap().is_none() {} };
+    tokio::time::timeout(std::time::Duration::from_secs(30), until_free).await.unwrap();
+}
+
 /// While nodes are replaced one by one, those of the version before work on the new schema.
 #[tokio::test]
 async fn a_schema_of_a_newer_version_is_used_as_it_is() {
