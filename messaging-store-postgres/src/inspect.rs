@@ -14,9 +14,6 @@ use crate::tenant_role;
 /// The oldest PostgreSQL that works, as `server_version_num` has it.
 pub const MINIMUM_VERSION: u32 = 150_000;
 
-/// What the migrations make use of.
-const EXTENSIONS: [&str; 2] = ["btree_gin", "pg_trgm"];
-
 /// How often the server's clock is read: of several answers the fastest tells most.
 const CLOCK_READINGS: usize = 3;
 
@@ -37,8 +34,6 @@ pub struct Inspection {
     pub schema: Presence,
     /// The role that tenants are served under.
     pub role: (String, Presence),
-    /// The extensions that are made use of.
-    pub extensions: Vec<(String, Presence)>,
     /// Settings that are off, and without which what was answered may be lost.
     pub not_durable: Vec<&'static str>,
     /// How many connections the server has for users of no privilege.
@@ -58,8 +53,6 @@ pub enum Presence {
     ToBeMade,
     /// It is not (or is somebody else's), and the user may not make it.
     Forbidden,
-    /// The server does not have what it is made of.
-    NotInstalled,
 }
 
 impl Presence {
@@ -103,7 +96,6 @@ async fn look(
     let places =
         if version > 0 { places(connection).await.map_err(OpenError::of)? } else { vec![] };
     let role = role(connection, schema, &server).await.map_err(OpenError::of)?;
-    let extensions = extensions(connection, &server).await.map_err(OpenError::of)?;
     Ok(Inspection {
         schema: match may_use {
             Some(may_use) => Presence::of(may_use, false),
@@ -115,7 +107,6 @@ async fn look(
         version,
         known: newest_version(),
         role,
-        extensions,
         not_durable: server.not_durable,
         connections: server.connections,
         clock: offset,
@@ -246,36 +237,4 @@ async fn role(
         None => Presence::of(false, server.makes_roles),
     };
     Ok((name, presence))
-}
-
-async fn extensions(
-    connection: &mut PgConnection,
-    server: &Server,
-) -> Result<Vec<(String, Presence)>, sqlx::Error> {
-    let names = EXTENSIONS.map(str::to_owned);
-    let rows = sqlx::query!(
-        r#"SELECT wanted.name AS "name!",
-                  EXISTS (SELECT FROM pg_extension AS made WHERE made.extname = wanted.name)
-                      AS "is_there!",
-                  available.name IS NOT NULL AS "is_installed!",
-                  coalesce(available.is_trusted, false) AS "is_trusted!"
-           FROM unnest($1::text[]) AS wanted (name)
-           LEFT JOIN (
-               SELECT name, bool_or(trusted) AS is_trusted
-               FROM pg_available_extension_versions
-               GROUP BY name
-           ) AS available ON available.name = wanted.name
-           ORDER BY wanted.name"#,
-        &names[..],
-    )
-    .fetch_all(connection)
-    .await?;
-    let presence = |is_there: bool, is_installed: bool, is_trusted: bool| {
-        if !is_there && !is_installed {
-            return Presence::NotInstalled;
-        }
-        Presence::of(is_there, server.is_superuser || (is_trusted && server.may_create))
-    };
-    let found = rows.into_iter();
-    Ok(found.map(|it| (it.name, presence(it.is_there, it.is_installed, it.is_trusted))).collect())
 }

@@ -28,8 +28,8 @@
 //! # How it works
 //!
 //! - **A schema of its own.** Everything is in [`PostgresOptions::schema`], the table of migrations
-//!   too, so a database may be shared with the program that embeds this. Two things are outside:
-//!   the extensions `pg_trgm` and `btree_gin`, and the role `<schema>_tenant`.
+//!   too, so a database may be shared with the program that embeds this. One thing is outside:
+//!   the role `<schema>_tenant`.
 //! - **Many callers share a transaction.** What is asked for while one is under way goes into the
 //!   next together, in statements of many rows, so their number depends on the transactions and not
 //!   on the messages. Rows are locked in order of id. A call that the database refuses is done

@@ -55,7 +55,6 @@ async fn bring_up_to_date(
             .await
             .map_err(OpenError::of)?;
     }
-    find_extensions(connection, schema).await?;
     let from = version(connection, schema).await?;
     let mut migrator = migrator();
     // The lock above is ours alone; the migrator's own is the whole database's.
@@ -74,21 +73,6 @@ async fn bring_up_to_date(
         tracing::info!(from, to, "the schema was brought from version {from} to {to}");
     }
     Ok(Migrated { from, to })
-}
-
-/// Looks for names where somebody else has put the extensions, too.
-async fn find_extensions(connection: &mut PgConnection, schema: &str) -> Result<(), OpenError> {
-    sqlx::query(
-        "SELECT set_config('search_path', concat_ws(',', $1, 'public', string_agg(DISTINCT
-             quote_ident(nspname), ',')), false)
-         FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
-         WHERE extname IN ('pg_trgm', 'btree_gin')",
-    )
-    .bind(schema)
-    .execute(connection)
-    .await
-    .map_err(OpenError::of)?;
-    Ok(())
 }
 
 fn migrator() -> Migrator {

@@ -22,8 +22,6 @@ async fn an_empty_database_is_seen_as_one_and_left_so() {
     assert!(found.server_number >= MINIMUM_VERSION);
     assert!(found.server.starts_with(&(found.server_number / 10_000).to_string()));
     assert_eq!((found.version, found.schema), (0, Presence::ToBeMade));
-    let to_be_made = |name: &str| (name.to_owned(), Presence::ToBeMade);
-    assert_eq!(found.extensions, [to_be_made("btree_gin"), to_be_made("pg_trgm")]);
     assert!(found.places.is_empty());
     let mut connection = database.connection().await;
     let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname = 'messaging'";
@@ -39,7 +37,6 @@ async fn a_database_in_use_has_all_it_needs() {
     let found = found(&database.url).await.unwrap();
     assert_eq!((found.version, found.schema), (found.known, Presence::There));
     assert_eq!(found.role, ("messaging_tenant".to_owned(), Presence::There));
-    assert!(found.extensions.iter().all(|(_, presence)| *presence == Presence::There));
     assert_eq!(found.places, [session.place]);
     assert!(!found.is_standby);
     assert!(found.connections > 0);
@@ -68,7 +65,6 @@ async fn a_user_without_privileges_is_told_what_is_missing() {
     let found = inspect(&url, &options, &SystemClock).await.unwrap();
     assert_eq!(found.schema, Presence::Forbidden);
     assert_eq!(found.role, ("not_there_tenant".to_owned(), Presence::Forbidden));
-    assert!(found.extensions.iter().all(|(_, presence)| *presence == Presence::Forbidden));
 }
 
 #[tokio::test]

@@ -48,15 +48,6 @@ async fn deployments_in_schemas_of_their_own_do_not_meet() {
 }
 
 #[tokio::test]
-async fn extensions_that_somebody_has_put_elsewhere_are_found() {
-    let database = Database::new().await;
-    let mut connection = database.connection().await;
-    let elsewhere = "CREATE SCHEMA extensions; CREATE EXTENSION pg_trgm SCHEMA extensions";
-    sqlx::raw_sql(elsewhere).execute(&mut connection).await.unwrap();
-    database.store().await.insert(&tenant(1)).await.unwrap();
-}
-
-#[tokio::test]
 async fn a_schema_has_one_only_node_at_a_time() {
     let database = Database::new().await;
     let (one, two) = (database.store().await, database.store().await);

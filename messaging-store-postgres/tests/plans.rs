@@ -27,7 +27,7 @@ use uuid::Uuid;
 const FIRST: &str = "2031-05-01T00:00:00Z";
 
 const FILL: &str = "
-    SET search_path = messaging, public;
+    SET search_path = messaging;
     CALL make_partitions(1935360000000000, 0);
     INSERT INTO messages (
         id, tenant, session, batch, direction, recipient_key, priority, kind, campaign, status,

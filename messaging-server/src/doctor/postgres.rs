@@ -97,7 +97,7 @@ fn judge_server(findings: &mut Findings, place: &str, found: &Inspection) {
 fn judge_schema(findings: &mut Findings, schema: &str, found: &Inspection) {
     let Inspection { version, known, .. } = *found;
     match (found.schema, version.cmp(&known)) {
-        (Presence::Forbidden | Presence::NotInstalled, _) => findings.problem(format!(
+        (Presence::Forbidden, _) => findings.problem(format!(
             "the user may not make tables in schema {schema}, or not make the schema: run `CREATE \
              SCHEMA {schema} AUTHORIZATION` for it, or make it the schema's owner"
         )),
@@ -124,22 +124,10 @@ fn judge_schema(findings: &mut Findings, schema: &str, found: &Inspection) {
     match presence {
         Presence::There => findings.ok(format!("the role {role} is there")),
         Presence::ToBeMade => findings.ok(format!("the role {role} can be made")),
-        Presence::Forbidden | Presence::NotInstalled => findings.problem(format!(
+        Presence::Forbidden => findings.problem(format!(
             "the role {role} is missing, or not granted to the user, who may not change that: have \
              a superuser run `CREATE ROLE {role} NOLOGIN` and `GRANT {role} TO` the user"
         )),
-    }
-    for (name, presence) in &found.extensions {
-        match presence {
-            Presence::There => findings.ok(format!("the extension {name} is there")),
-            Presence::ToBeMade => findings.ok(format!("the extension {name} can be made")),
-            Presence::Forbidden => findings.problem(format!(
-                "the extension {name} is missing: have a superuser run `CREATE EXTENSION {name}`"
-            )),
-            Presence::NotInstalled => findings.problem(format!(
-                "the server does not have the extension {name}: install postgresql-contrib there"
-            )),
-        }
     }
 }
 
@@ -173,7 +161,6 @@ mod tests {
             known: 5,
             schema: Presence::There,
             role: ("messaging_tenant".into(), Presence::There),
-            extensions: vec![("pg_trgm".into(), Presence::There)],
             not_durable: Vec::new(),
             connections: 97,
             clock: ClockOffset::measured(at, at, at),
@@ -210,8 +197,6 @@ mod tests {
         check(|it| it.schema = Presence::Forbidden, "problem the user may not make tables");
         check(|it| it.role.1 = Presence::ToBeMade, "ok ");
         check(|it| it.role.1 = Presence::Forbidden, "problem the role messaging_tenant is missing");
-        check(|it| it.extensions[0].1 = Presence::Forbidden, "problem the extension pg_trgm is");
-        check(|it| it.extensions[0].1 = Presence::NotInstalled, "problem the server does not have");
         check(|it| it.connections = 31, "warning 31 connections");
         check(|it| it.connections = 15, "problem 15 connections");
     }

@@ -43,6 +43,13 @@ impl Asked {
         }
     }
 
+    /// Whether nothing is asked for besides a text.
+    fn is_only_searched(&self) -> bool {
+        let Self { session, batch, direction, status, from, to, campaign, search: _ } = self;
+        let is_named = session.is_some() || batch.is_some() || campaign.is_some();
+        !is_named && direction.is_none() && status.is_none() && from.is_none() && to.is_none()
+    }
+
     /// Whether the counts that are kept tell how many there are.
     fn is_counted(&self) -> bool {
         self.batch.is_none() && self.campaign.is_none() && self.search.is_none()
@@ -75,7 +82,11 @@ pub(super) async fn list(
     let total = if asked.is_counted() {
         statistics::total(connection, tenant, filter).await?
     } else if let Some(search) = &asked.search {
-        count_found(connection, tenant, &asked, search).await?
+        if asked.is_only_searched() {
+            count_texts(connection, tenant, search).await?
+        } else {
+            count_found(connection, tenant, &asked, search).await?
+        }
     } else {
         count(connection, tenant, &asked).await?
     };
@@ -147,7 +158,14 @@ async fn page_found(
 ) -> Result<Vec<MessageRow>, sqlx::Error> {
     query_messages!(
         "FROM (
-             SELECT m.* FROM messages_like($12) AS found (id)
+             SELECT m.* FROM (
+                 SELECT message AS id FROM message_contents
+                 WHERE tenant = $1 AND beginning LIKE $12
+                 UNION ALL
+                 SELECT message FROM message_contents
+                 WHERE tenant = $1 AND is_long AND NOT beginning LIKE $12
+                     AND searchable(sender, recipient, body) LIKE $12
+             ) AS found
              JOIN messages m ON m.id = found.id
              WHERE m.tenant = $1 AND ($2::uuid IS NULL OR m.session = $2)
                  AND ($3::uuid IS NULL OR m.batch = $3) AND ($4::text IS NULL OR m.direction = $4)
@@ -205,6 +223,30 @@ async fn count(
     Ok(u64::try_from(total).unwrap_or_default())
 }
 
+async fn count_texts(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    search: &str,
+) -> Result<u64, StoreError> {
+    let total = sqlx::query_scalar!(
+        r#"
+        SELECT (
+            SELECT count(*) FROM message_contents WHERE tenant = $1 AND beginning LIKE $2
+        ) + (
+            SELECT count(*) FROM message_contents
+            WHERE tenant = $1 AND is_long AND NOT beginning LIKE $2
+                AND searchable(sender, recipient, body) LIKE $2
+        ) AS "total!"
+        "#,
+        tenant.0,
+        search,
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(store_error)?;
+    Ok(u64::try_from(total).unwrap_or_default())
+}
+
 async fn count_found(
     connection: &mut PgConnection,
     tenant: TenantId,
@@ -213,7 +255,14 @@ async fn count_found(
 ) -> Result<u64, StoreError> {
     let total = sqlx::query_scalar!(
         r#"
-        SELECT count(*) AS "total!" FROM messages_like($9) AS found (id)
+        SELECT count(*) AS "total!" FROM (
+            SELECT message AS id FROM message_contents
+            WHERE tenant = $1 AND beginning LIKE $9
+            UNION ALL
+            SELECT message FROM message_contents
+            WHERE tenant = $1 AND is_long AND NOT beginning LIKE $9
+                AND searchable(sender, recipient, body) LIKE $9
+        ) AS found
         JOIN messages m ON m.id = found.id
         WHERE m.tenant = $1 AND ($2::uuid IS NULL OR m.session = $2)
             AND ($3::uuid IS NULL OR m.batch = $3) AND ($4::text IS NULL OR m.direction = $4)
