@@ -1,13 +1,16 @@
 //! The connection that everything of a process shares, to one server or to a cluster.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
-use redis::{Client, Cmd, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, Value};
+use redis::{
+    Client, Cmd, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError, Value,
+};
 
+use crate::away::{Away, is_about_redis};
 use crate::fault::RedisFault;
 use crate::options::{RedisOptions, Servers};
 use crate::partition::Partitions;
@@ -31,12 +34,55 @@ struct Inner {
     partitions: Partitions,
     /// The servers that were named, for connections of another kind.
     servers: Vec<Client>,
+    /// Whether what is asked of each [lane](RedisConnection::lanes) can be answered.
+    away: Vec<Away>,
 }
 
 #[derive(Clone)]
 enum Link {
-    Single(ConnectionManager),
+    Single(Arc<Single>),
     Cluster(ClusterConnection),
+}
+
+/// A connection to one server.
+struct Single {
+    client: Client,
+    config: ConnectionManagerConfig,
+    /// With the number of times it was replaced.
+    current: RwLock<(u64, ConnectionManager)>,
+}
+
+impl Single {
+    async fn connect(client: Client, config: ConnectionManagerConfig) -> Result<Self, RedisError> {
+        let first = ConnectionManager::new_with_config(client.clone(), config.clone()).await?;
+        Ok(Self { client, config, current: RwLock::new((0, first)) })
+    }
+
+    async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
+        let (number, mut manager) =
+            self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        // A refusal arrives as a value.
+        let answer = manager.send_packed_command(command).await.and_then(Value::extract_error);
+        if let Err(error) = &answer
+            && is_about_redis(error)
+        {
+            self.replace(number);
+        }
+        answer
+    }
+
+    /// Has the next command connect anew. The manager alone would do so after errors of input and
+    /// output only: it would keep what a server without the password, or one that is none of
+    /// Redis, answered to its greeting, and a connection that nothing comes out of.
+    fn replace(&self, number: u64) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.0 == number
+            && let Ok(next) =
+                ConnectionManager::new_lazy_with_config(self.client.clone(), self.config.clone())
+        {
+            *current = (number + 1, next);
+        }
+    }
 }
 
 impl RedisConnection {
@@ -60,8 +106,7 @@ impl RedisConnection {
                     .set_response_timeout(Some(options.response_timeout))
                     .set_connection_timeout(Some(options.connection_timeout))
                     .set_pipeline_buffer_size(PIPELINE);
-                let manager = ConnectionManager::new_with_config(client.clone(), config).await?;
-                Link::Single(manager)
+                Link::Single(Arc::new(Single::connect(client.clone(), config).await?))
             }
             (_, None) => return Err(RedisFault::Options("no server is named")),
             (Servers::Cluster(_), _) => {
@@ -71,8 +116,8 @@ impl RedisConnection {
             }
         };
         let partitions = Partitions::new(&options.prefix, options.partitions);
-        let inner = Inner { partitions, servers };
-        Ok(Self { link, inner: Arc::new(inner) })
+        let away = (0..lanes(&link, &partitions)).map(|_| Away::default()).collect();
+        Ok(Self { link, inner: Arc::new(Inner { partitions, servers, away }) })
     }
 
     /// Whether Redis answers.
@@ -80,7 +125,7 @@ impl RedisConnection {
     /// # Errors
     /// Where it does not.
     pub async fn ping(&self) -> Result<(), RedisFault> {
-        self.send(&redis::cmd("PING")).await?;
+        self.send(0, &redis::cmd("PING")).await?;
         Ok(())
     }
 
@@ -94,19 +139,36 @@ impl RedisConnection {
         &self.inner.partitions
     }
 
-    /// Whether keys of several partitions may be used by one script.
-    pub(crate) fn is_single(&self) -> bool {
-        matches!(self.link, Link::Single(_))
+    /// How many partitions, by their number modulo this, are asked apart: where all lie on one
+    /// server, none.
+    pub(crate) fn lanes(&self) -> usize {
+        self.inner.away.len()
     }
 
-    /// Sends a command to where its keys are.
-    pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, redis::RedisError> {
+    /// Sends a command about a partition to where its keys are. While that is away, all but one in
+    /// a while fail at once.
+    pub(crate) async fn send(&self, partition: usize, command: &Cmd) -> Result<Value, RedisError> {
+        let away = self.inner.away.get(partition % self.lanes());
+        away.map_or(Ok(()), Away::check)?;
         let answer = match self.link.clone() {
-            Link::Single(mut manager) => manager.send_packed_command(command).await?,
-            Link::Cluster(mut connection) => connection.req_packed_command(command).await?,
+            Link::Single(single) => single.send(command).await,
+            Link::Cluster(mut connection) => {
+                connection.req_packed_command(command).await.and_then(Value::extract_error)
+            }
         };
-        // A refusal arrives as a value.
-        answer.extract_error()
+        match (away, &answer) {
+            (Some(away), Err(error)) if is_about_redis(error) => away.leave(error.clone()),
+            (Some(away), _) => away.come_back(),
+            (None, _) => {}
+        }
+        answer
+    }
+}
+
+fn lanes(link: &Link, partitions: &Partitions) -> usize {
+    match link {
+        Link::Single(_) => 1,
+        Link::Cluster(_) => partitions.count(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The queue and the rate limiter of `messaging-core` on Redis, Valkey or Redis Cluster.
 
+mod away;
 mod connection;
 mod fault;
 mod inspect;

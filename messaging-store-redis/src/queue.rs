@@ -69,7 +69,7 @@ const ROUNDS: usize = 16;
 /// at the same time shares one.
 pub struct RedisQueue {
     shared: Arc<Shared>,
-    /// One of each, or where keys lie on several nodes, one for each partition.
+    /// One of each for each lane of the connection.
     pushes: Vec<Lane<Change<Pushes>>>,
     ends: Vec<Lane<Change<Ends>>>,
 }
@@ -80,7 +80,7 @@ impl RedisQueue {
     pub fn new(connection: &RedisConnection) -> Self {
         let shared = Arc::new(Shared::new(connection));
         listener::start(&shared);
-        let lanes = if connection.is_single() { 1 } else { connection.partitions().count() };
+        let lanes = connection.lanes();
         Self {
             pushes: (0..lanes).map(|_| Lane::new(Change::new(&shared))).collect(),
             ends: (0..lanes).map(|_| Lane::new(Change::new(&shared))).collect(),
@@ -257,7 +257,7 @@ impl Queue for RedisQueue {
         let depths = (0..partitions.count()).map(|partition| async move {
             let mut command = Cmd::new();
             command.arg("HLEN").arg(format!("{}:items", partitions.tag(partition)));
-            let answer: Value = self.shared.connection.send(&command).await?;
+            let answer: Value = self.shared.connection.send(partition, &command).await?;
             wire::count(&answer)
         });
         Ok(try_join_all(depths).await?.into_iter().sum())

@@ -26,7 +26,7 @@ use crate::script::Script;
 /// Each call is one round trip; calls made at the same time share one.
 pub struct RedisRateLimiter {
     connection: RedisConnection,
-    /// One, or where keys lie on several nodes, one for each partition.
+    /// One for each lane of the connection.
     lanes: Vec<Lane<Counting>>,
     /// Names for the lives of windows.
     lives: Lives,
@@ -34,6 +34,7 @@ pub struct RedisRateLimiter {
 
 struct Counting {
     connection: RedisConnection,
+    lane: usize,
     script: Arc<Script>,
 }
 
@@ -54,12 +55,13 @@ impl RedisRateLimiter {
     /// A limiter on this connection.
     pub fn new(connection: &RedisConnection) -> Self {
         let script = Arc::new(Script::new(include_str!("scripts/limiter.lua")));
-        let lanes = if connection.is_single() { 1 } else { connection.partitions().count() };
-        let lane =
-            |_| Lane::new(Counting { connection: connection.clone(), script: Arc::clone(&script) });
+        let lane = |lane| {
+            let (connection, script) = (connection.clone(), Arc::clone(&script));
+            Lane::new(Counting { connection, lane, script })
+        };
         Self {
             connection: connection.clone(),
-            lanes: (0..lanes).map(lane).collect(),
+            lanes: (0..connection.lanes()).map(lane).collect(),
             lives: Lives::default(),
         }
     }
@@ -95,7 +97,8 @@ impl Work for Counting {
     async fn run(&self, requests: &[Request]) -> Result<Vec<Option<Answer>>, RedisFault> {
         let keys: Vec<&[u8]> = requests.iter().map(|request| request.key.as_bytes()).collect();
         let bodies: Vec<&[u8]> = requests.iter().map(|request| &*request.body).collect();
-        let Value::Array(answers) = self.script.run(&self.connection, &keys, &bodies).await? else {
+        let answer = self.script.run(&self.connection, self.lane, &keys, &bodies).await?;
+        let Value::Array(answers) = answer else {
             return Err(RedisFault::Answer);
         };
         Ok(answers.iter().map(Answer::read).collect())

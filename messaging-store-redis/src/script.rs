@@ -19,11 +19,12 @@ impl Script {
         Self { source, hash }
     }
 
-    /// Runs it. A server that does not know it (new, emptied, or the other half of a failover) is
+    /// Runs it about a partition. A server that does not know it (new, emptied, or the other half of a failover) is
     /// sent the whole of it once.
     pub(crate) async fn run(
         &self,
         connection: &RedisConnection,
+        partition: usize,
         keys: &[impl AsRef<[u8]>],
         arguments: &[impl AsRef<[u8]>],
     ) -> Result<Value, RedisFault> {
@@ -38,9 +39,9 @@ impl Script {
             }
             command
         };
-        match connection.send(&command("EVALSHA", &self.hash)).await {
+        match connection.send(partition, &command("EVALSHA", &self.hash)).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                Ok(connection.send(&command("EVAL", &self.source)).await?)
+                Ok(connection.send(partition, &command("EVAL", &self.source)).await?)
             }
             result => Ok(result?),
         }

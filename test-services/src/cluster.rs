@@ -35,7 +35,7 @@ impl RedisCluster {
         let cluster = Self { nodes };
         let mut create = tokio::process::Command::new("redis-cli");
         create.args(["--cluster", "create"]);
-        create.args(cluster.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)));
+        create.args(cluster.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())));
         create.args(["--cluster-replicas", "1", "--cluster-yes"]);
         output(create).await;
         for node in &cluster.nodes {
@@ -49,6 +49,11 @@ impl RedisCluster {
     /// The URLs of its nodes.
     pub fn urls(&self) -> Vec<String> {
         self.nodes.iter().map(Redis::url).collect()
+    }
+
+    /// Its nodes.
+    pub fn nodes(&self) -> &[Redis] {
+        &self.nodes
     }
 
     /// Kills one of the nodes that are primaries at present.

@@ -12,11 +12,13 @@
 )]
 
 mod cluster;
+mod gate;
 mod postgres;
 mod process;
 mod redis;
 
 pub use cluster::RedisCluster;
+pub use gate::{Gate, Passage};
 pub use postgres::Postgres;
 pub use redis::Redis;
 

@@ -10,7 +10,7 @@ use crate::process::{answers, free_port, output};
 /// A Redis that a test owns. It keeps nothing: killed and started again, it is empty.
 pub struct Redis {
     home: TempDir,
-    pub(crate) port: u16,
+    port: u16,
     options: Vec<String>,
     process: Option<Child>,
 }
@@ -35,6 +35,11 @@ impl Redis {
     /// Its URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The port it listens at.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// SIGKILL.

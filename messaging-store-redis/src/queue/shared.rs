@@ -88,7 +88,7 @@ impl Shared {
             head.extend_from_slice(partitions.channel().as_bytes());
             head
         };
-        let known = Known::new(partitions.count(), !connection.is_single());
+        let known = Known::new(partitions.count(), connection.lanes() > 1);
         Self {
             connection: connection.clone(),
             scripts: Scripts::new(),
@@ -133,7 +133,8 @@ impl Shared {
         let head: &[u8] = &self.heads[partition];
         let all: Vec<&[u8]> =
             std::iter::once(head).chain(arguments.iter().map(AsRef::as_ref)).collect();
-        script.run(&self.connection, &[self.connection.partitions().tag(partition)], &all).await
+        let key = self.connection.partitions().tag(partition);
+        script.run(&self.connection, partition, &[key], &all).await
     }
 
     /// Runs a script that may change a partition, and takes note of the state that it answers.
