@@ -11,7 +11,7 @@ use tokio::sync::watch;
 pub enum Passage {
     /// They reach the server.
     Open,
-    /// Whatever they say, this is the answer, again and again.
+    /// Whatever they ask a Redis to do, this is the answer to each command.
     Answers(&'static str),
     /// They are let in, and hear nothing. Those who are through hear nothing more either, also
     /// when the gate opens again.
@@ -82,8 +82,10 @@ async fn pass(
         Passage::Answers(answer) => {
             let mut said = [0; 4096];
             let answering = async {
-                while let Ok(1..) = client.read(&mut said).await {
-                    if client.write_all(answer.as_bytes()).await.is_err() {
+                while let Ok(length @ 1..) = client.read(&mut said).await {
+                    // Each command begins with one; none that is sent to greet has another.
+                    let commands = said[..length].iter().filter(|byte| **byte == b'*').count();
+                    if client.write_all(answer.repeat(commands).as_bytes()).await.is_err() {
                         break;
                     }
                 }
