@@ -28,7 +28,7 @@ impl Default for PostgresOptions {
         Self {
             schema: "messaging".into(),
             connections: 16,
-            acquire_timeout: Duration::from_secs(5),
+            acquire_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(30),
         }
     }
