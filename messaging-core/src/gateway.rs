@@ -17,6 +17,7 @@ pub mod tenants;
 mod validation;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::domain::id::{NodeId, SessionId, TenantId};
@@ -171,6 +172,8 @@ pub(crate) struct Inner {
     pub(crate) node: NodeId,
     /// Webhooks that were kept here, for the task that applies them.
     pub(crate) fresh: FreshWebhooks,
+    /// Whether the queue could not be told of something since recovery looked.
+    pub(crate) was_told_in_vain: AtomicBool,
 }
 
 impl Gateway {
@@ -179,7 +182,14 @@ impl Gateway {
     pub fn new(ports: Ports, settings: Settings) -> Self {
         let ids = IdSource::new(Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
         let node = NodeId(ids.draw().1);
-        let inner = Inner { ports, settings, ids, node, fresh: FreshWebhooks::default() };
+        let inner = Inner {
+            ports,
+            settings,
+            ids,
+            node,
+            fresh: FreshWebhooks::default(),
+            was_told_in_vain: AtomicBool::new(false),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -227,6 +237,7 @@ impl Gateway {
         if let Err(error) = self.ports().queue.push(&items).await {
             tracing::warn!(%error, count = items.len(), "messages wait for recovery to queue them");
             self.observe(Observation::Fault { what: "queue" });
+            self.inner.was_told_in_vain.store(true, Ordering::Relaxed);
         }
     }
 

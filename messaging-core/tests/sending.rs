@@ -4,7 +4,7 @@ mod world;
 
 use std::time::Duration;
 
-use messaging_core::conformance::build::{address, session, session_id, tenant_id};
+use messaging_core::conformance::build::{address, message, session, session_id, tenant_id};
 use messaging_core::conformance::provider::Script;
 use messaging_core::domain::content::{Attachment, Content, Media, MediaKind, MediaSource};
 use messaging_core::domain::failure::{Failure, FailureCode};
@@ -14,6 +14,7 @@ use messaging_core::domain::status::Status;
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::send::SendRequest;
 use messaging_core::ports::clock::Clock;
+use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::queue::HeldBy;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::transport::{Later, LaterReason, SendOutcome};
@@ -288,6 +289,20 @@ async fn what_was_accepted_before_a_crash_is_sent_after_it() {
     world.recovery.run_once().await.unwrap();
     world.work_for(MINUTE).await;
     assert_eq!(world.provider.arrivals().len(), 1);
+}
+
+/// After the first time, a large backlog is gone through a part at a time.
+#[tokio::test]
+async fn a_large_backlog_is_told_at_once_and_looked_through_at_leisure() {
+    let mut world = World::new().await;
+    let backlog: Vec<_> = (1..=25_000).map(message).collect();
+    MessageStore::insert(&*world.store, &backlog).await.unwrap();
+    let first = world.recovery.run_once().await.unwrap();
+    assert_eq!((first.told, first.complete, world.recovery.is_urgent()), (20_000, false, true));
+    let second = world.recovery.run_once().await.unwrap();
+    assert_eq!((second.told, second.complete, world.recovery.is_urgent()), (5_000, true, false));
+    let third = world.recovery.run_once().await.unwrap();
+    assert_eq!((third.told, third.complete, world.recovery.is_urgent()), (20_000, false, false));
 }
 
 #[tokio::test]

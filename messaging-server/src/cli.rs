@@ -1,6 +1,7 @@
 //! The commands of the binary. Each writes its result, and nothing else, to the output it is given.
 
 mod config;
+mod doctor;
 mod error;
 mod serve;
 mod simulator;
@@ -46,6 +47,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Bring the store to the newest schema, which `serve` does too.
     Migrate,
+    /// Check everything the service depends on; changes nothing.
+    Doctor,
     /// Make and list tenants.
     #[command(subcommand)]
     Tenant(TenantCommand),
@@ -105,6 +108,7 @@ impl Cli {
             Command::Serve { role } => serve::serve(dir, role).await,
             Command::Demo(args) => Ok(demo::run(&args, out, shutdown::on_signal()?).await?),
             Command::Migrate => serve::migrate(dir, out).await,
+            Command::Doctor => doctor::run(dir, out).await,
             Command::Tenant(TenantCommand::Create { name }) => {
                 tenants::create(dir, &name, out).await
             }

@@ -161,8 +161,10 @@ impl Service {
     /// allows. What is not finished by then is taken up again at the next start.
     ///
     /// # Errors
-    /// Where the listener cannot be used.
+    /// Where the listener cannot be used, or another node runs on a PostgreSQL that is used without
+    /// Redis.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+        let _only_node = self.storage.stand_alone().await.map_err(io::Error::other)?;
         let address = listener.local_addr()?;
         let acceptor = TcpAcceptor::from_tokio(listener)?;
         let limit = self.config.shutdown_timeout;

@@ -1,9 +1,5 @@
 -- Messages, their history, and bulk requests.
 
--- Both come with PostgreSQL, and whoever owns a database may add them to it.
-CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
-CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA public;
-
 -- Tables that grow for ever are partitioned by the time in their ids, or by an instant: a month
 -- each, made ahead by upkeep(). What belongs to no month that was made goes to the default one.
 --
@@ -46,6 +42,13 @@ CREATE TABLE messages (
 )
 PARTITION BY RANGE (id);
 
+-- What of a message a search looks at. The letters of ASCII are alike in both cases, others are
+-- not, whatever the database's language.
+CREATE FUNCTION searchable(sender text, recipient text, body text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce(lower(sender COLLATE "C"), '') || chr(1)
+    || coalesce(lower(recipient COLLATE "C"), '') || chr(1) || lower(body COLLATE "C");
+
 -- What never changes about a message, apart, so that a change of status writes little and leaves
 -- the index of texts alone.
 CREATE TABLE message_contents (
@@ -57,20 +60,21 @@ CREATE TABLE message_contents (
     body       text NOT NULL,
     -- JSON as it was given.
     metadata   text,
-    attachment text
+    attachment text,
+    -- As much of what a search looks at as an index takes (its rows hold 2704 bytes).
+    beginning  text NOT NULL
+        GENERATED ALWAYS AS (left(searchable(sender, recipient, body), 600)) STORED,
+    is_long    boolean NOT NULL
+        GENERATED ALWAYS AS (length(searchable(sender, recipient, body)) > 600) STORED
 )
 PARTITION BY RANGE (message);
 
--- What of a message a search looks at. The letters of ASCII are alike in both cases, others are
--- not, whatever the database's language.
-CREATE FUNCTION searchable(body text, sender text, recipient text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN lower(body COLLATE "C") || chr(1) || coalesce(lower(sender COLLATE "C"), '') || chr(1)
-    || coalesce(lower(recipient COLLATE "C"), '');
+-- A search goes through a tenant's texts as they stand here one behind the other, newest first, and
+-- need not look at the table.
+CREATE INDEX message_texts ON message_contents (tenant, message) INCLUDE (beginning);
 
--- Any part of a text or a number, tenant by tenant.
-CREATE INDEX message_texts ON message_contents
-USING gin (tenant, searchable(body, sender, recipient) gin_trgm_ops);
+-- And through the few that do not fit.
+CREATE INDEX long_message_texts ON message_contents (tenant, message) WHERE is_long;
 
 -- A tenant's list, newest first.
 CREATE INDEX messages_of_tenant ON messages (tenant, id);

@@ -23,17 +23,3 @@ CREATE POLICY own ON message_counts USING (tenant = (SELECT this_tenant()));
 CREATE POLICY own ON message_count_changes USING (tenant = (SELECT this_tenant()));
 CREATE POLICY own ON batches USING (tenant = (SELECT this_tenant()));
 CREATE POLICY own ON sessions USING (tenant = (SELECT this_tenant()));
-
--- The messages of this tenant that mention a text, as a pattern of LIKE. LIKE may tell its errors
--- of rows, so under a policy no index would serve it; this function is allowed to, and looks at
--- no other tenant's.
-CREATE FUNCTION messages_like(pattern text) RETURNS SETOF uuid
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 100
-SET search_path FROM CURRENT AS $$
-BEGIN
-    RETURN QUERY
-        SELECT c.message FROM message_contents c
-        WHERE c.tenant = this_tenant()
-            AND searchable(c.body, c.sender, c.recipient) LIKE pattern;
-END
-$$;

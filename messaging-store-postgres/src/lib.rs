@@ -28,8 +28,8 @@
 //! # How it works
 //!
 //! - **A schema of its own.** Everything is in [`PostgresOptions::schema`], the table of migrations
-//!   too, so a database may be shared with the program that embeds this. Two things are outside:
-//!   the extensions `pg_trgm` and `btree_gin`, and the role `<schema>_tenant`.
+//!   too, so a database may be shared with the program that embeds this. One thing is outside:
+//!   the role `<schema>_tenant`.
 //! - **Many callers share a transaction.** What is asked for while one is under way goes into the
 //!   next together, in statements of many rows, so their number depends on the transactions and not
 //!   on the messages. Rows are locked in order of id. A call that the database refuses is done
@@ -53,9 +53,11 @@
 mod duty_roster;
 mod error;
 mod inbox_store;
+mod inspect;
 mod message_store;
 mod migrate;
 mod named;
+mod only_node;
 mod open_error;
 mod options;
 mod session_store;
@@ -66,7 +68,9 @@ mod text;
 mod together;
 mod upkeep;
 
+pub use inspect::{Inspection, MINIMUM_VERSION, Presence, inspect};
 pub use migrate::{Migrated, migrate};
+pub use only_node::OnlyNode;
 pub use open_error::OpenError;
 pub use options::PostgresOptions;
 pub use store::PostgresStore;

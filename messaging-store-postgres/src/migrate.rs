@@ -1,5 +1,6 @@
 //! Brings a schema to the newest version.
 
+use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::open_error::OpenError;
@@ -54,9 +55,8 @@ async fn bring_up_to_date(
             .await
             .map_err(OpenError::of)?;
     }
-    find_extensions(connection, schema).await?;
     let from = version(connection, schema).await?;
-    let mut migrator = sqlx::migrate!("./migrations");
+    let mut migrator = migrator();
     // The lock above is ours alone; the migrator's own is the whole database's.
     migrator.set_locking(false).set_ignore_missing(true);
     migrator.run(&mut *connection).await?;
@@ -75,22 +75,17 @@ async fn bring_up_to_date(
     Ok(Migrated { from, to })
 }
 
-/// Looks for names where somebody else has put the extensions, too.
-async fn find_extensions(connection: &mut PgConnection, schema: &str) -> Result<(), OpenError> {
-    sqlx::query(
-        "SELECT set_config('search_path', concat_ws(',', $1, 'public', string_agg(DISTINCT
-             quote_ident(nspname), ',')), false)
-         FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
-         WHERE extname IN ('pg_trgm', 'btree_gin')",
-    )
-    .bind(schema)
-    .execute(connection)
-    .await
-    .map_err(OpenError::of)?;
-    Ok(())
+fn migrator() -> Migrator {
+    sqlx::migrate!("./migrations")
 }
 
-async fn version(connection: &mut PgConnection, schema: &str) -> Result<i64, OpenError> {
+/// The newest version of the schema that this program knows.
+pub(crate) fn newest_version() -> i64 {
+    migrator().iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// The version of a schema; 0 where there is none.
+pub(crate) async fn version(connection: &mut PgConnection, schema: &str) -> Result<i64, OpenError> {
     let table: Option<String> = sqlx::query_scalar("SELECT to_regclass($1)::text")
         .bind(format!("{schema}._sqlx_migrations"))
         .fetch_one(&mut *connection)

@@ -24,6 +24,16 @@ pub enum OpenError {
         /// The code of the refusal.
         code: String,
     },
+    /// What answers is a pooler, such as PgBouncer, that does not keep what belongs to a connection:
+    /// prepared statements and settings.
+    #[error(
+        "a connection pooler is in the way (SQLSTATE {code}): connect to PostgreSQL itself, or pool \
+         sessions and not transactions"
+    )]
+    Pooler {
+        /// The code of the refusal.
+        code: String,
+    },
     /// The role that tenants are served under is missing, and the user may not make it.
     #[error("the role {role} is missing; somebody who may must run: {statements}")]
     Role {
@@ -52,6 +62,9 @@ impl OpenError {
             "42501" => "the user lacks a privilege",
             "53300" => "there are too many connections",
             "57P03" => "it is starting or stopping",
+            // A prepared statement that is not there, or is there already; a setting at the start
+            // of a connection that the pooler does not know.
+            "26000" | "42P05" | "08P01" => return Self::Pooler { code },
             _ => return Self::Unreachable(Box::new(error)),
         };
         Self::Refused { reason, code }

@@ -12,8 +12,7 @@ use crate::open_error::OpenError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresOptions {
     /// The schema that everything is kept in, of lower-case letters, digits and `_`. Nothing
-    /// outside it is touched, but for the extensions `pg_trgm` and `btree_gin`, where the database
-    /// lacks them, and the role `<schema>_tenant`.
+    /// outside it is touched, but for the role `<schema>_tenant`.
     pub schema: String,
     /// How many connections there may be; four at the least.
     pub connections: u32,
@@ -21,6 +20,9 @@ pub struct PostgresOptions {
     pub acquire_timeout: Duration,
     /// How long a statement may take before the server ends it.
     pub statement_timeout: Duration,
+    /// How long an answer is waited for, where many callers share a transaction: a server that went
+    /// away without a word says nothing for ever. What was asked for may have been done.
+    pub answer_timeout: Duration,
 }
 
 impl Default for PostgresOptions {
@@ -30,6 +32,7 @@ impl Default for PostgresOptions {
             connections: 16,
             acquire_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -44,8 +47,7 @@ impl PostgresOptions {
         }
         let connect = PgConnectOptions::from_str(url).map_err(|_| OpenError::Address)?;
         Ok(connect.application_name("messaging").options([
-            // Extensions may have been added to `public` by somebody else.
-            ("search_path", format!("{},public", self.schema)),
+            ("search_path", self.schema.clone()),
             ("statement_timeout", self.statement_timeout.as_millis().to_string()),
             // A node that was stopped in the middle of a transaction must not hold its locks for ever.
             ("idle_in_transaction_session_timeout", "10s".to_owned()),

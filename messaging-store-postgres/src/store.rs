@@ -67,15 +67,16 @@ impl PostgresStore {
         };
         let pool = pools().connect_with(connect.clone()).await.map_err(OpenError::of)?;
         let of_tenants = tenant_role::pool(pools(), connect, &options.schema);
+        let limit = options.answer_timeout;
         Ok(Self(Arc::new(Parts {
-            inserts: Together::new(Inserts(pool.clone())),
-            changes: Together::new(Changes(pool.clone())),
-            keeps: Together::new(Keeps(pool.clone())),
-            applies: Together::new(Applies(pool.clone())),
-            loads: Together::new(Loads(pool.clone())),
-            orders: Together::new(Orders(pool.clone())),
-            finds: Together::new(Finds(pool.clone())),
-            own_finds: Together::new(OwnFinds(of_tenants.clone())),
+            inserts: Together::new(Inserts(pool.clone()), limit),
+            changes: Together::new(Changes(pool.clone()), limit),
+            keeps: Together::new(Keeps(pool.clone()), limit),
+            applies: Together::new(Applies(pool.clone()), limit),
+            loads: Together::new(Loads(pool.clone()), limit),
+            orders: Together::new(Orders(pool.clone()), limit),
+            finds: Together::new(Finds(pool.clone()), limit),
+            own_finds: Together::new(OwnFinds(of_tenants.clone()), limit),
             pool,
             of_tenants,
         })))

@@ -15,7 +15,7 @@ const GRANTS: &str = "
     GRANT SELECT, UPDATE, DELETE ON {schema}.sessions TO {role};
 ";
 
-fn name(schema: &str) -> String {
+pub(crate) fn name(schema: &str) -> String {
     format!("{schema}_tenant")
 }
 
@@ -31,13 +31,17 @@ pub(crate) async fn make(connection: &mut PgConnection, schema: &str) -> Result<
     .fetch_optional(&mut *connection)
     .await
     .map_err(OpenError::of)?;
+    let us: String = sqlx::query_scalar("SELECT quote_ident(current_user)")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(OpenError::of)?;
     let statements = match can_act {
         Some(true) => None,
-        Some(false) => Some(format!("GRANT {role} TO CURRENT_USER")),
-        None => Some(format!("CREATE ROLE {role} NOLOGIN; GRANT {role} TO CURRENT_USER")),
+        Some(false) => Some(format!("GRANT {role} TO {us}")),
+        None => Some(format!("CREATE ROLE {role} NOLOGIN; GRANT {role} TO {us}")),
     };
     if let Some(statements) = statements {
-        // Of a name that was checked to be plain.
+        // Of names that were checked to be plain, or quoted by the server.
         let made = sqlx::raw_sql(AssertSqlSafe(statements.clone())).execute(&mut *connection).await;
         match made {
             Err(error) if is_there(&error) => {}

@@ -7,10 +7,12 @@
 use std::ops::Add;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use messaging_core::ports::store_error::StoreError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::error::{is_passing, shared, store_error};
 use crate::store::closed;
@@ -89,6 +91,11 @@ pub(crate) trait Work: Send + Sync + 'static {
     async fn run(&self, requests: &[Self::Request]) -> Result<(Vec<Self::Answer>, u64), Fault>;
 }
 
+/// The server said nothing in time.
+#[derive(Debug, thiserror::Error)]
+#[error("PostgreSQL does not answer")]
+struct NoAnswer;
+
 struct Call<W: Work> {
     request: W::Request,
     reply: oneshot::Sender<Result<W::Answer, StoreError>>,
@@ -108,13 +115,19 @@ pub(crate) struct Together<W: Work> {
 }
 
 impl<W: Work> Together<W> {
-    /// Starts the tasks that work, on the current runtime. They end when this is dropped.
-    pub(crate) fn new(work: W) -> Self {
+    /// Starts the tasks that work, on the current runtime. They end when this is dropped. An answer
+    /// of the server is waited for as long as `limit`.
+    pub(crate) fn new(work: W, limit: Duration) -> Self {
         let (calls, waiting) = mpsc::channel(4 * MOST);
         let (work, waiting) = (Arc::new(work), Arc::new(tokio::sync::Mutex::new(waiting)));
         let counters = Arc::new(Counters::default());
         for _ in 0..AT_ONCE {
-            tokio::spawn(work_on(Arc::clone(&work), Arc::clone(&waiting), Arc::clone(&counters)));
+            tokio::spawn(work_on(
+                Arc::clone(&work),
+                Arc::clone(&waiting),
+                Arc::clone(&counters),
+                limit,
+            ));
         }
         Self { calls, counters }
     }
@@ -140,6 +153,7 @@ async fn work_on<W: Work>(
     work: Arc<W>,
     waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Call<W>>>>,
     counters: Arc<Counters>,
+    limit: Duration,
 ) {
     loop {
         let mut calls = Vec::new();
@@ -149,7 +163,7 @@ async fn work_on<W: Work>(
         counters.calls.fetch_add(calls.len() as u64, Ordering::Relaxed);
         let (requests, replies): (Vec<_>, Vec<_>) =
             calls.into_iter().map(|call| (call.request, call.reply)).unzip();
-        match run(&*work, &requests, &counters).await {
+        match run(&*work, &requests, &counters, limit).await {
             Ok(answers) => {
                 for (reply, answer) in replies.into_iter().zip(answers) {
                     // Who is gone needs no answer.
@@ -159,7 +173,7 @@ async fn work_on<W: Work>(
             // One of them may be what the database refuses; the others must not suffer for it.
             Err(error) if !matches!(error, StoreError::Unavailable(_)) && requests.len() > 1 => {
                 for (request, reply) in requests.into_iter().zip(replies) {
-                    let answer = run(&*work, &[request], &counters).await;
+                    let answer = run(&*work, &[request], &counters, limit).await;
                     let _ = reply.send(answer.and_then(|mut all| all.pop().ok_or_else(closed)));
                 }
             }
@@ -177,10 +191,12 @@ async fn run<W: Work>(
     work: &W,
     requests: &[W::Request],
     counters: &Counters,
+    limit: Duration,
 ) -> Result<Vec<W::Answer>, StoreError> {
     let mut tries = 1;
     loop {
-        match work.run(requests).await {
+        let answered = timeout(limit, work.run(requests)).await;
+        match answered.map_err(|_| StoreError::unavailable(NoAnswer))? {
             Ok((answers, statements)) => {
                 counters.transactions.fetch_add(1, Ordering::Relaxed);
                 counters.statements.fetch_add(statements, Ordering::Relaxed);

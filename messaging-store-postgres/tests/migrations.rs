@@ -48,12 +48,16 @@ async fn deployments_in_schemas_of_their_own_do_not_meet() {
 }
 
 #[tokio::test]
-async fn extensions_that_somebody_has_put_elsewhere_are_found() {
+async fn a_schema_has_one_only_node_at_a_time() {
     let database = Database::new().await;
-    let mut connection = database.connection().await;
-    let elsewhere = "CREATE SCHEMA extensions; CREATE EXTENSION pg_trgm SCHEMA extensions";
-    sqlx::raw_sql(elsewhere).execute(&mut connection).await.unwrap();
-    database.store().await.insert(&tenant(1)).await.unwrap();
+    let (one, two) = (database.store().await, database.store().await);
+    let only = one.become_only_node().await.unwrap();
+    assert!(only.is_some());
+    assert!(two.become_only_node().await.unwrap().is_none());
+    drop(only);
+    // The server learns of it a moment later.
+    let until_free = async { while two.become_only_node().await.unwrap().is_none() {} };
+    tokio::time::timeout(std::time::Duration::from_secs(30), until_free).await.unwrap();
 }
 
 /// While nodes are replaced one by one, those of the version before work on the new schema.
@@ -91,6 +95,29 @@ async fn what_cannot_be_opened_says_why_and_shows_no_password() {
         let error = anyhow_text(&error);
         assert!(!error.contains("secret"), "{error}");
     }
+}
+
+/// Who may not make roles is told what somebody else must run.
+#[tokio::test]
+async fn a_role_that_cannot_be_made_is_named_with_what_makes_it() {
+    let database = Database::new().await;
+    let mut connection = database.connection().await;
+    let name = database.url.rsplit_once('/').unwrap().1;
+    let owner = format!("{name}_owner");
+    let make = format!("CREATE ROLE {owner} LOGIN; ALTER DATABASE {name} OWNER TO {owner}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(make)).execute(&mut connection).await.unwrap();
+    let url = database.url.replace("postgres://postgres@", &format!("postgres://{owner}@"));
+    let schema = format!("{name}_s");
+    let options = PostgresOptions { schema: schema.clone(), ..PostgresOptions::default() };
+    let refused = migrate(&url, &options).await.unwrap_err();
+    let OpenError::Role { role, statements } = refused else { panic!("{refused}") };
+    assert_eq!(role, format!("{schema}_tenant"));
+    assert!(statements.contains(&format!("GRANT {role} TO {owner}")), "{statements}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
+    let store = PostgresStore::open(&url, &options).await.unwrap();
+    store.insert(&tenant(1)).await.unwrap();
+    let drop = format!("ALTER DATABASE {name} OWNER TO postgres");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(drop)).execute(&mut connection).await.unwrap();
 }
 
 /// An error with all its causes, as a person reads it.

@@ -72,8 +72,6 @@ async fn without_any_condition_a_tenant_sees_its_own_rows_alone() {
         for (table, all) in TABLES.iter().zip(&all) {
             assert_eq!(count(&mut connection, table).await, all / 2, "{table}");
         }
-        let found = "SELECT count(*) FROM messages_like('%')";
-        assert_eq!(count(&mut connection, found).await, 1, "{found}");
     }
 }
 

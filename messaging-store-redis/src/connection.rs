@@ -9,7 +9,7 @@ use redis::cluster_async::ClusterConnection;
 use redis::{Client, Cmd, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, Value};
 
 use crate::fault::RedisFault;
-use crate::options::{MAX_PARTITIONS, RedisOptions, Servers};
+use crate::options::{RedisOptions, Servers};
 use crate::partition::Partitions;
 
 /// How many requests may wait to be written before their callers wait.
@@ -45,20 +45,11 @@ impl RedisConnection {
     /// # Errors
     /// Where the options cannot be right, or nothing answers as it should.
     pub async fn connect(options: &RedisOptions) -> Result<Self, RedisFault> {
-        if options.prefix.contains(['{', '}']) {
-            return Err(RedisFault::Options("the prefix has a brace"));
-        }
-        if !(1..=MAX_PARTITIONS).contains(&options.partitions) {
-            return Err(RedisFault::Options("the number of partitions is not from 1 to 64"));
-        }
+        options.check()?;
         // Where the process has chosen already, that stands.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let urls = match &options.servers {
-            Servers::Single(url) => std::slice::from_ref(url),
-            Servers::Cluster(urls) => urls,
-        };
         let nodes: Vec<ConnectionInfo> =
-            urls.iter().map(|url| connection_info(url)).collect::<Result<_, _>>()?;
+            options.urls().iter().map(|url| connection_info(url)).collect::<Result<_, _>>()?;
         let servers: Vec<Client> =
             nodes.iter().cloned().map(Client::open).collect::<Result<_, _>>()?;
         let link = match (&options.servers, servers.first()) {
@@ -119,7 +110,7 @@ impl RedisConnection {
     }
 }
 
-fn connection_info(url: &str) -> Result<ConnectionInfo, RedisFault> {
+pub(crate) fn connection_info(url: &str) -> Result<ConnectionInfo, RedisFault> {
     let info = url.into_connection_info()?;
     let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
     Ok(info.set_redis_settings(settings))

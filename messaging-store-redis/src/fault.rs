@@ -1,5 +1,8 @@
 //! The one place where an error of Redis becomes one of ours.
 
+use std::error::Error;
+use std::sync::Arc;
+
 use messaging_core::ports::queue::QueueError;
 use messaging_core::ports::rate_limiter::RateLimiterError;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
@@ -31,9 +34,7 @@ impl From<&RedisError> for RedisFault {
         match error.kind() {
             _ if error.is_timeout() => Self::TimedOut,
             ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => {
-                let source = std::error::Error::source(error);
-                let io = source.and_then(|source| source.downcast_ref::<std::io::Error>());
-                Self::Unreachable(io.map_or(std::io::ErrorKind::Other, std::io::Error::kind))
+                Self::Unreachable(io_kind(error).unwrap_or(std::io::ErrorKind::Other))
             }
             ErrorKind::AuthenticationFailed => Self::Refused("WRONGPASS".into()),
             ErrorKind::InvalidClientConfig => Self::Options("not an address of Redis"),
@@ -41,6 +42,12 @@ impl From<&RedisError> for RedisFault {
             _ => error.code().map_or(Self::Answer, |code| Self::Refused(code.to_owned())),
         }
     }
+}
+
+/// What the system said, which the client keeps behind a shared pointer.
+fn io_kind(error: &RedisError) -> Option<std::io::ErrorKind> {
+    let shared: &Arc<dyn Error + Send + Sync> = error.source()?.downcast_ref()?;
+    shared.downcast_ref().map(std::io::Error::kind)
 }
 
 impl From<RedisError> for RedisFault {
@@ -83,6 +90,13 @@ mod tests {
     fn a_refusal_is_known_by_its_first_word() {
         let error = make_extension_error("OOM".into(), Some("command not allowed".into()));
         assert_eq!(RedisFault::from(error), RedisFault::Refused("OOM".into()));
+    }
+
+    #[test]
+    fn what_the_system_said_is_kept() {
+        let error = RedisError::from(std::io::Error::from(std::io::ErrorKind::HostUnreachable));
+        let expected = RedisFault::Unreachable(std::io::ErrorKind::HostUnreachable);
+        assert_eq!(RedisFault::from(error), expected);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod connection;
 mod fault;
+mod inspect;
 mod lane;
 mod options;
 mod partition;
@@ -11,6 +12,7 @@ mod script;
 
 pub use connection::RedisConnection;
 pub use fault::RedisFault;
+pub use inspect::{Cluster, Inspection, Node, Version, inspect};
 pub use options::RedisOptions;
 pub use queue::RedisQueue;
 pub use rate_limiter::RedisRateLimiter;

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::fault::RedisFault;
+
 /// How many partitions there may be.
-pub(crate) const MAX_PARTITIONS: u16 = 64;
+const MAX_PARTITIONS: u16 = 64;
 
 /// Which Redis to use, and how. Whoever works on the same messages needs the same
 /// [`prefix`](Self::prefix) and [`partitions`](Self::partitions).
@@ -42,6 +44,25 @@ impl RedisOptions {
     /// A Redis Cluster, by some of its nodes; the others are learnt from them.
     pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::of(Servers::Cluster(urls.into_iter().map(Into::into).collect()), 16)
+    }
+
+    /// Whether they can be right.
+    pub(crate) fn check(&self) -> Result<(), RedisFault> {
+        if self.prefix.contains(['{', '}']) {
+            return Err(RedisFault::Options("the prefix has a brace"));
+        }
+        if !(1..=MAX_PARTITIONS).contains(&self.partitions) {
+            return Err(RedisFault::Options("the number of partitions is not from 1 to 64"));
+        }
+        Ok(())
+    }
+
+    /// The servers that are named.
+    pub(crate) fn urls(&self) -> &[String] {
+        match &self.servers {
+            Servers::Single(url) => std::slice::from_ref(url),
+            Servers::Cluster(urls) => urls,
+        }
     }
 
     fn of(servers: Servers, partitions: u16) -> Self {

@@ -51,6 +51,7 @@ mod column;
 mod connection;
 mod error;
 mod inbox_store;
+mod inspect;
 mod message_store;
 mod migrate;
 mod open_error;
@@ -62,6 +63,7 @@ mod tenant_store;
 mod upkeep;
 mod writer;
 
+pub use inspect::{Inspection, Integrity, inspect};
 pub use migrate::{Migrated, SCHEMA_VERSION, migrate};
 pub use open_error::OpenError;
 pub use options::SqliteOptions;

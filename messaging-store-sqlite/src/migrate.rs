@@ -85,7 +85,7 @@ fn take(connection: &mut Connection, path: &Path, from: u32, step: &str) -> Resu
 }
 
 /// The version of a file of ours, 0 for an empty one; refuses all others.
-fn version(connection: &Connection, path: &Path) -> Result<u32, OpenError> {
+pub(crate) fn version(connection: &Connection, path: &Path) -> Result<u32, OpenError> {
     let number = |sql| {
         connection
             .query_row(sql, [], |row| row.get::<_, i32>(0))

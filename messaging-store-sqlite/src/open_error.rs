@@ -62,6 +62,13 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether the file itself may be well, and another process keeps it locked.
+    pub fn is_locked(&self) -> bool {
+        let Self::CannotOpen { source, .. } = self else { return false };
+        let code = source.downcast_ref().and_then(rusqlite::Error::sqlite_error_code);
+        matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
+
     pub(crate) fn cannot_open(path: &Path, source: impl Into<BoxError>) -> Self {
         Self::CannotOpen { path: path.to_owned(), source: source.into() }
     }

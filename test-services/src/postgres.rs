@@ -60,7 +60,10 @@ impl Postgres {
         server.arg("-D").arg(self.data());
         server.args(["-h", "127.0.0.1", "-k", "", "-p", &self.port.to_string()]);
         server.args(["-c", "max_connections=200"]);
-        let process = server.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn();
+        // For tests that count statements.
+        server.args(["-c", "shared_preload_libraries=pg_stat_statements"]);
+        let log = std::fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
+        let process = server.stdout(Stdio::null()).stderr(log).kill_on_drop(true).spawn();
         self.process = Some(process.unwrap());
         let ready = PathBuf::from(variable("TEST_POSTGRES_BIN")).join("pg_isready");
         let port = self.port.to_string();
@@ -70,13 +73,34 @@ impl Postgres {
         .await;
     }
 
+    /// What it has logged so far.
+    ///
+    /// # Panics
+    /// Where that cannot be read.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.home.path().join("server.log")
+    }
+
     /// Runs a statement and gives its only column, a row a line.
     ///
     /// # Panics
     /// Where it fails.
     pub async fn sql(&self, statement: &str) -> String {
+        self.sql_in("postgres", statement).await
+    }
+
+    /// The same in another database.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub async fn sql_in(&self, database: &str, statement: &str) -> String {
         let psql = PathBuf::from(variable("TEST_POSTGRES_BIN")).join("psql");
-        let url = self.url();
+        let url = format!("postgres://postgres@127.0.0.1:{}/{database}", self.port);
         let arguments = ["-qtAX", "-v", "ON_ERROR_STOP=1", "-c", statement, &url];
         output(command(&psql, arguments.map(AsRef::as_ref))).await
     }

@@ -11,9 +11,11 @@ mod sessions;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Method, Response, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -185,6 +187,11 @@ impl WahaClient {
 
     /// Makes a call and reads the whole answer, which is empty where WAHA means null.
     async fn call(&self, call: Call) -> Result<Vec<u8>, WahaError> {
+        Ok(self.exchange(call).await?.1)
+    }
+
+    /// The same, with the time by which the server answered, where it told.
+    async fn exchange(&self, call: Call) -> Result<(Option<SystemTime>, Vec<u8>), WahaError> {
         let purpose = call.purpose;
         let mut url = self.inner.base.clone();
         url.set_path(&format!("{}{}", self.inner.base.path().trim_end_matches('/'), call.path));
@@ -203,13 +210,14 @@ impl WahaClient {
         let response = request.send().await.map_err(|error| lost(purpose, error))?;
         let status = response.status();
         let retry_after = retry_after(response.headers());
+        let date = date(response.headers());
         let body = self.body_of(response).await;
         if status.is_success() {
             return match body {
                 // The message is sent whatever becomes of the answer, so this is no unknown
                 // outcome: only its id is not known yet.
-                Err(_) if purpose == Purpose::Send => Ok(Vec::new()),
-                body => body,
+                Err(_) if purpose == Purpose::Send => Ok((date, Vec::new())),
+                body => Ok((date, body?)),
             };
         }
         // The status says enough where the body cannot be read.
@@ -275,6 +283,11 @@ fn lost(purpose: Purpose, error: reqwest::Error) -> WahaError {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+/// When the answer was written, by the server's clock.
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
 /// Writes a request's body.

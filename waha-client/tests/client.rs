@@ -230,3 +230,20 @@ fn debug_hides_key_and_password() {
     let shown = format!("{client:?}");
     assert!(shown.contains("waha") && !shown.contains("hunter"), "{shown}");
 }
+
+#[tokio::test]
+async fn the_servers_time_is_read_from_its_answer() {
+    let reply =
+        |headers| Reply::Answer { status: 200, headers, body: r#"{"message":"pong"}"#.into() };
+    let server = Canned::new(reply("date: Sun, 06 Nov 1994 08:49:37 GMT\r\n")).await;
+    let time = server.client().server_time().await.unwrap().unwrap();
+    assert_eq!(time, std::time::UNIX_EPOCH + std::time::Duration::from_secs(784_111_777));
+    assert!(asked(&server).0.starts_with("GET /ping"));
+    for headers in ["", "date: yesterday\r\n"] {
+        let server = Canned::new(reply(headers)).await;
+        assert_eq!(server.client().server_time().await.unwrap(), None);
+    }
+    let server = Canned::new(Reply::json(200, r#"{"hello":"world"}"#)).await;
+    let error = server.client().server_time().await.unwrap_err();
+    assert_eq!(error.reason(), "answer-unreadable", "something else answers there");
+}

@@ -1,5 +1,6 @@
 //! Telling the queue of messages that it may not know.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -18,12 +19,23 @@ const PAGE: u32 = 1000;
 /// How many pages one pass looks at, so that a large backlog does not keep a store busy.
 const PAGES_A_PASS: usize = 20;
 
+/// Below this a queue's depth says nothing: it is soon gone through again in any case.
+const SMALL: u64 = 1000;
+
 /// Pushes what is to be sent to the queue, again and again: after a crash, after a queue has
 /// forgotten, after a push that failed. What the queue knows already it leaves as it is.
+///
+/// Where something seems lost it goes through everything at once, and else at its leisure, part by
+/// part, so that a large backlog costs no more than a small one.
 pub struct Recovery {
     gateway: Gateway,
     message: Option<MessageId>,
     batch: Option<BatchId>,
+    is_urgent: bool,
+    /// How many messages the queue was told of since the beginning was passed.
+    told: u64,
+    /// How many it was told of from the beginning to the end, the last time.
+    known: u64,
 }
 
 /// What one pass did.
@@ -40,7 +52,33 @@ pub struct Recovered {
 impl Recovery {
     /// A recovery for this gateway's queue.
     pub fn new(gateway: Gateway) -> Self {
-        Self { gateway, message: None, batch: None }
+        Self { gateway, message: None, batch: None, is_urgent: true, told: 0, known: 0 }
+    }
+
+    /// Whether the next part should follow at once: something seems lost, or nothing is known yet.
+    pub fn is_urgent(&self) -> bool {
+        self.is_urgent
+    }
+
+    fn begin_anew(&mut self) {
+        (self.message, self.batch) = (None, None);
+        (self.is_urgent, self.told) = (true, 0);
+    }
+
+    /// Begins anew where the queue could not be told of something, or knows much less than it was
+    /// told of.
+    async fn look_for_loss(&mut self) {
+        // What is lost meanwhile is found on the way: it is newer than what was looked at.
+        if self.is_urgent {
+            return;
+        }
+        let in_vain = self.gateway.inner.was_told_in_vain.swap(false, Ordering::Relaxed);
+        let depth = self.gateway.ports().queue.depth().await;
+        let has_forgotten = self.known > SMALL
+            && depth.is_ok_and(|depth| depth.saturating_mul(4) < self.known.saturating_mul(3));
+        if in_vain || has_forgotten {
+            self.begin_anew();
+        }
     }
 
     /// Goes through the next part of what is to be sent.
@@ -49,10 +87,15 @@ impl Recovery {
     /// [`GatewayError::Unavailable`] where the store or the queue does not answer; the next pass
     /// goes on where this one stood.
     pub async fn run_once(&mut self) -> Result<Recovered, GatewayError> {
+        self.look_for_loss().await;
         let mut recovered = Recovered::default();
         let messages_end = self.tell_of_messages(&mut recovered).await?;
         let batches_end = self.refill_batches(&mut recovered).await?;
         recovered.complete = messages_end && batches_end;
+        self.told += recovered.told as u64;
+        if recovered.complete {
+            (self.known, self.told, self.is_urgent) = (self.told, 0, false);
+        }
         Ok(recovered)
     }
 
@@ -92,15 +135,14 @@ impl Recovery {
         loop {
             if !shift.is_ours().await {
                 // Whoever takes the duty up begins at the beginning.
-                (self.message, self.batch) = (None, None);
+                self.begin_anew();
                 if !rest(every, &stop).await {
                     return;
                 }
                 continue;
             }
             match self.run_once().await {
-                // What is left of the first round is what a restart waits for.
-                Ok(Recovered { complete: false, .. }) if !stop.is_cancelled() => continue,
+                Ok(_) if self.is_urgent && !stop.is_cancelled() => continue,
                 Ok(_) => {}
                 Err(error) => {
                     tracing::error!(%error, "recovery will try again");

@@ -45,6 +45,9 @@ pub enum CliError {
     /// The demo did not come to its end.
     #[error(transparent)]
     Demo(#[from] DemoError),
+    /// Something that the service depends on is not as it must be; the report says what.
+    #[error("{0} of these must be corrected")]
+    Unwell(usize),
     /// Logs cannot be written.
     #[error(transparent)]
     Log(#[from] LogError),

@@ -68,6 +68,14 @@ pub fn load_or_draw(
     load(&path)?.ok_or_else(|| KeptSecretError::Unusable { path: path.clone() })
 }
 
+/// Whether a secret is kept as `name` in `dir`; draws none.
+///
+/// # Errors
+/// [`KeptSecretError`] where the file cannot be used as it is.
+pub(crate) fn is_kept(dir: &Path, name: &str) -> Result<bool, KeptSecretError> {
+    Ok(load(&dir.join(name))?.is_some())
+}
+
 fn load(path: &Path) -> Result<Option<SecretString>, KeptSecretError> {
     let failed = |source| KeptSecretError::File { path: path.to_owned(), source };
     let mut file = match File::open(path) {

@@ -60,6 +60,11 @@ pub struct BindError {
 }
 
 impl BindError {
+    /// What the system said.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
     /// Whether somebody else listens there.
     pub fn is_taken(&self) -> bool {
         self.source.kind() == io::ErrorKind::AddrInUse

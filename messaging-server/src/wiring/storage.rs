@@ -12,9 +12,10 @@ use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::queue::Queue;
 use messaging_core::ports::rate_limiter::RateLimiter;
 use messaging_core::ports::session_store::SessionStore;
+use messaging_core::ports::store_error::StoreError;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::upkeep::Upkeep;
-use messaging_store_postgres::{PostgresOptions, PostgresStore};
+use messaging_store_postgres::{OnlyNode, PostgresOptions, PostgresStore};
 use messaging_store_redis::{RedisConnection, RedisOptions, RedisQueue, RedisRateLimiter};
 use messaging_store_sqlite::{SqliteOptions, SqliteStore};
 use secrecy::ExposeSecret;
@@ -105,6 +106,18 @@ impl Storage {
         }
     }
 
+    /// Makes sure that no other node runs beside one that keeps its queue and its limits to itself:
+    /// both would send, each by its own count.
+    pub(super) async fn stand_alone(&self) -> Result<Option<OnlyNode>, NotAlone> {
+        match &self.store {
+            Store::Postgres(store) if !self.shares_queue => {
+                let only = store.become_only_node().await.map_err(NotAlone::Unknown)?;
+                only.map(Some).ok_or(NotAlone::Another)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Lets go of the store.
     pub(super) async fn close(&self) {
         match &self.store {
@@ -114,7 +127,7 @@ impl Storage {
     }
 }
 
-fn postgres_options(config: &PostgresConfig) -> PostgresOptions {
+pub(crate) fn postgres_options(config: &PostgresConfig) -> PostgresOptions {
     PostgresOptions {
         schema: config.schema.clone(),
         connections: config.connections,
@@ -122,7 +135,7 @@ fn postgres_options(config: &PostgresConfig) -> PostgresOptions {
     }
 }
 
-fn redis_options(config: &RedisConfig) -> RedisOptions {
+pub(crate) fn redis_options(config: &RedisConfig) -> RedisOptions {
     let mut urls = config.urls.iter().map(|url| url.expose_secret().to_owned());
     let mut options = if config.cluster {
         RedisOptions::cluster(urls)
@@ -132,6 +145,15 @@ fn redis_options(config: &RedisConfig) -> RedisOptions {
     options.prefix.clone_from(&config.prefix);
     options.partitions = config.partitions.unwrap_or(options.partitions);
     options
+}
+
+/// Why a node cannot be the only one.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotAlone {
+    #[error("another node runs on this schema of PostgreSQL; several need Redis (REDIS_URL)")]
+    Another,
+    #[error("it cannot be told whether another node runs on this schema of PostgreSQL")]
+    Unknown(#[source] StoreError),
 }
 
 /// What [`migrate`] did: to what, from which version of the schema, to which.

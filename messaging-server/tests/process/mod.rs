@@ -124,6 +124,11 @@ impl Server {
         request.send().await.unwrap().json().await.unwrap()
     }
 
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let request = self.client.get(format!("{}{path}", self.base));
+        request.send().await.unwrap().text().await.unwrap()
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         let request = self.client.post(format!("{}{path}", self.base)).bearer_auth(&self.token);
         request.json(body).send().await.unwrap().json().await.unwrap()

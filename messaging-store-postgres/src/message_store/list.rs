@@ -25,14 +25,8 @@ struct Asked {
     from: Option<i64>,
     to: Option<i64>,
     campaign: Option<String>,
-    /// What a text must be like, and what it must contain, in lower case: the index knows the
-    /// former, and the latter has the last word.
-    search: Option<Search>,
-}
-
-struct Search {
-    pattern: String,
-    text: String,
+    /// What a text must be like, in lower case, as a pattern of LIKE.
+    search: Option<String>,
 }
 
 impl Asked {
@@ -45,8 +39,15 @@ impl Asked {
             from: filter.from.map(|from| from.as_micros()),
             to: filter.to.map(|to| to.as_micros()),
             campaign: filter.campaign.as_deref().map(|name| text::kept(name).into_owned()),
-            search: filter.search.as_deref().map(Search::of),
+            search: filter.search.as_deref().map(pattern),
         }
+    }
+
+    /// Whether nothing is asked for besides a text.
+    fn is_only_searched(&self) -> bool {
+        let Self { session, batch, direction, status, from, to, campaign, search: _ } = self;
+        let is_named = session.is_some() || batch.is_some() || campaign.is_some();
+        !is_named && direction.is_none() && status.is_none() && from.is_none() && to.is_none()
     }
 
     /// Whether the counts that are kept tell how many there are.
@@ -55,20 +56,19 @@ impl Asked {
     }
 }
 
-impl Search {
-    fn of(search: &str) -> Self {
-        let text = text::kept(&search.to_ascii_lowercase()).into_owned();
-        let mut pattern = String::with_capacity(text.len() + 2);
-        pattern.push('%');
-        for character in text.chars() {
-            if matches!(character, '%' | '_' | '\\') {
-                pattern.push('\\');
-            }
-            pattern.push(character);
+/// The pattern of texts that contain this one, whose characters all stand for themselves.
+fn pattern(search: &str) -> String {
+    let text = search.to_ascii_lowercase();
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for character in text::kept(&text).chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
         }
-        pattern.push('%');
-        Self { pattern, text }
+        pattern.push(character);
     }
+    pattern.push('%');
+    pattern
 }
 
 /// One portion of a tenant's messages, newest first, and how many there are in all.
@@ -82,7 +82,11 @@ pub(super) async fn list(
     let total = if asked.is_counted() {
         statistics::total(connection, tenant, filter).await?
     } else if let Some(search) = &asked.search {
-        count_found(connection, tenant, &asked, search).await?
+        if asked.is_only_searched() {
+            count_texts(connection, tenant, search).await?
+        } else {
+            count_found(connection, tenant, &asked, search).await?
+        }
     } else {
         count(connection, tenant, &asked).await?
     };
@@ -149,21 +153,26 @@ async fn page_found(
     connection: &mut PgConnection,
     tenant: TenantId,
     asked: &Asked,
-    search: &Search,
+    search: &str,
     window: Window,
 ) -> Result<Vec<MessageRow>, sqlx::Error> {
     query_messages!(
         "FROM (
-             SELECT m.* FROM messages_like($12) AS found (id)
+             SELECT m.* FROM (
+                 SELECT message AS id FROM message_contents
+                 WHERE tenant = $1 AND beginning LIKE $12
+                 UNION ALL
+                 SELECT message FROM message_contents
+                 WHERE tenant = $1 AND is_long AND NOT beginning LIKE $12
+                     AND searchable(sender, recipient, body) LIKE $12
+             ) AS found
              JOIN messages m ON m.id = found.id
-             JOIN message_contents c ON c.message = m.id
              WHERE m.tenant = $1 AND ($2::uuid IS NULL OR m.session = $2)
                  AND ($3::uuid IS NULL OR m.batch = $3) AND ($4::text IS NULL OR m.direction = $4)
                  AND ($5::text IS NULL OR m.status = $5)
                  AND ($6::bigint IS NULL OR m.created_at >= $6)
                  AND ($7::bigint IS NULL OR m.created_at <= $7)
                  AND ($8::text IS NULL OR m.campaign = $8) AND ($9::uuid IS NULL OR m.id < $9)
-                 AND strpos(searchable(c.body, c.sender, c.recipient), $13) > 0
              ORDER BY m.id DESC LIMIT $10 OFFSET $11
          ) AS m
          JOIN message_contents c ON c.message = m.id
@@ -179,8 +188,7 @@ async fn page_found(
         window.older_than,
         window.limit,
         window.offset,
-        search.pattern,
-        search.text,
+        search,
     )
     .fetch_all(connection)
     .await
@@ -215,15 +223,46 @@ async fn count(
     Ok(u64::try_from(total).unwrap_or_default())
 }
 
+async fn count_texts(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    search: &str,
+) -> Result<u64, StoreError> {
+    let total = sqlx::query_scalar!(
+        r#"
+        SELECT (
+            SELECT count(*) FROM message_contents WHERE tenant = $1 AND beginning LIKE $2
+        ) + (
+            SELECT count(*) FROM message_contents
+            WHERE tenant = $1 AND is_long AND NOT beginning LIKE $2
+                AND searchable(sender, recipient, body) LIKE $2
+        ) AS "total!"
+        "#,
+        tenant.0,
+        search,
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(store_error)?;
+    Ok(u64::try_from(total).unwrap_or_default())
+}
+
 async fn count_found(
     connection: &mut PgConnection,
     tenant: TenantId,
     asked: &Asked,
-    search: &Search,
+    search: &str,
 ) -> Result<u64, StoreError> {
     let total = sqlx::query_scalar!(
         r#"
-        SELECT count(*) AS "total!" FROM messages_like($9) AS found (id)
+        SELECT count(*) AS "total!" FROM (
+            SELECT message AS id FROM message_contents
+            WHERE tenant = $1 AND beginning LIKE $9
+            UNION ALL
+            SELECT message FROM message_contents
+            WHERE tenant = $1 AND is_long AND NOT beginning LIKE $9
+                AND searchable(sender, recipient, body) LIKE $9
+        ) AS found
         JOIN messages m ON m.id = found.id
         WHERE m.tenant = $1 AND ($2::uuid IS NULL OR m.session = $2)
             AND ($3::uuid IS NULL OR m.batch = $3) AND ($4::text IS NULL OR m.direction = $4)
@@ -240,7 +279,7 @@ async fn count_found(
         asked.from,
         asked.to,
         asked.campaign.as_deref(),
-        search.pattern,
+        search,
     )
     .fetch_one(connection)
     .await

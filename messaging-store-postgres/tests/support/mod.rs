@@ -35,10 +35,7 @@ impl Database {
     /// A connection beside the store's, which sees what it has kept.
     pub async fn connection(&self) -> PgConnection {
         let mut connection = PgConnection::connect(&self.url).await.unwrap();
-        sqlx::raw_sql("SET search_path = messaging, public")
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        sqlx::raw_sql("SET search_path = messaging").execute(&mut connection).await.unwrap();
         connection
     }
 }

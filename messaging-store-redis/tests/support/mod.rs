@@ -26,7 +26,8 @@ async fn connect(mut options: RedisOptions, test: &str, partitions: u16) -> Redi
     RedisConnection::connect(&options).await.unwrap()
 }
 
-fn variable(name: &str) -> String {
+/// The value of a variable that `scripts/with-services` sets.
+pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run this by `scripts/with-services cargo test …`")
     })

@@ -1,10 +1,13 @@
 //! What the server says about itself.
 
+use std::time::SystemTime;
+
+use reqwest::Method;
 use serde::de::IgnoredAny;
 
-use super::{WahaClient, required};
-use crate::error::WahaError;
-use crate::wire::{Environment, Health, ServerStatus};
+use super::{Call, WahaClient, parse, path, required};
+use crate::error::{Purpose, WahaError};
+use crate::wire::{Environment, Health, Pong, ServerStatus};
 
 impl WahaClient {
     /// Whether the process answers at all: `GET /ping`, which needs no key.
@@ -13,6 +16,25 @@ impl WahaClient {
     /// As any read.
     pub async fn ping(&self) -> Result<(), WahaError> {
         self.read::<IgnoredAny>(&["ping"], Vec::new()).await.map(drop)
+    }
+
+    /// What time it is by the server's clock, in whole seconds, where its answer to `GET /ping`
+    /// tells; that call needs no key.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn server_time(&self) -> Result<Option<SystemTime>, WahaError> {
+        let call = Call {
+            purpose: Purpose::Repeatable,
+            timeout: self.timeouts().read,
+            method: Method::GET,
+            path: path::path(&["ping"])?,
+            query: Vec::new(),
+            body: None,
+        };
+        let (date, body) = self.exchange(call).await?;
+        // Something else may answer there, whose clock is of no interest.
+        required(parse::<Pong>(&body)?).map(|_| date)
     }
 
     /// Whether WAHA's disk and database are well: `GET /health`, which needs an admin key. It
