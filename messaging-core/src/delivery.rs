@@ -5,6 +5,7 @@
 
 pub mod inbox;
 pub mod recovery;
+pub mod retelling;
 pub mod session_watch;
 mod shift;
 mod upkeep;
@@ -19,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::delivery::inbox::InboxProcessor;
 use crate::delivery::recovery::Recovery;
+use crate::delivery::retelling::Retelling;
 use crate::delivery::session_watch::SessionWatch;
 use crate::delivery::worker::Worker;
 use crate::gateway::Gateway;
@@ -30,7 +32,7 @@ const PAUSE_AFTER_FAULT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct DeliverySettings {
     /// Whether this node sends, and takes its turn in what one node does for all. One that does
-    /// not still applies the webhooks it keeps.
+    /// not still applies the webhooks it keeps, and tells the queue what it could not be told.
     pub sends: bool,
     /// How many messages may be under way at a time, each of another session.
     pub concurrency: usize,
@@ -69,6 +71,8 @@ impl Delivery {
 
         let inbox = InboxProcessor::new(gateway.clone());
         delivery.spawn(|stop| inbox.run(stop));
+        let retelling = Retelling::new(gateway.clone());
+        delivery.spawn(|stop| retelling.run(stop));
         if !sends {
             return delivery;
         }

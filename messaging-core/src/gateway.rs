@@ -14,14 +14,14 @@ pub mod replay;
 pub mod send;
 pub mod sessions;
 pub mod tenants;
+mod untold;
 mod validation;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::domain::id::{NodeId, SessionId, TenantId};
-use crate::domain::message::Message;
+use crate::domain::message::{Message, QueueItem};
 use crate::domain::phone::PhoneValidation;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::retry::RetryPolicy;
@@ -29,14 +29,15 @@ use crate::domain::session::Session;
 use crate::gateway::error::GatewayError;
 use crate::gateway::fresh_webhooks::FreshWebhooks;
 use crate::gateway::ids::IdSource;
+use crate::gateway::untold::Untold;
 use crate::ports::clock::Clock;
 use crate::ports::duty_roster::DutyRoster;
 use crate::ports::entropy::Entropy;
 use crate::ports::inbox_store::InboxStore;
 use crate::ports::message_store::MessageStore;
 use crate::ports::observer::{Observation, Observer};
-use crate::ports::queue::Queue;
-use crate::ports::rate_limiter::{RateKey, RateLimiter};
+use crate::ports::queue::{Queue, QueueError};
+use crate::ports::rate_limiter::{RateKey, RateLimiter, RateLimiterError};
 use crate::ports::session_control::SessionControl;
 use crate::ports::session_store::SessionStore;
 use crate::ports::tenant_store::TenantStore;
@@ -172,8 +173,8 @@ pub(crate) struct Inner {
     pub(crate) node: NodeId,
     /// Webhooks that were kept here, for the task that applies them.
     pub(crate) fresh: FreshWebhooks,
-    /// Whether the queue could not be told of something since recovery looked.
-    pub(crate) was_told_in_vain: AtomicBool,
+    /// What the queue could not be told.
+    pub(crate) untold: Untold,
 }
 
 impl Gateway {
@@ -188,7 +189,7 @@ impl Gateway {
             ids,
             node,
             fresh: FreshWebhooks::default(),
-            was_told_in_vain: AtomicBool::new(false),
+            untold: Untold::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -218,8 +219,7 @@ impl Gateway {
     /// Counts one request of the tenant's.
     async fn admit_tenant(&self, tenant: TenantId) -> Result<(), GatewayError> {
         let quota = self.settings().tenant_quota;
-        let now = self.ports().clock.now();
-        match self.ports().limiter.admit(RateKey::Tenant(tenant), quota, now).await? {
+        match self.admit(RateKey::Tenant(tenant), quota).await {
             Decision::Allowed { .. } => Ok(()),
             Decision::Limited { retry_after } => {
                 Err(GatewayError::TenantRateLimited { quota, retry_after })
@@ -227,17 +227,46 @@ impl Gateway {
         }
     }
 
+    /// Counts one of something. A limiter that cannot count keeps nobody out.
+    async fn admit(&self, key: RateKey, quota: Quota) -> Decision {
+        let now = self.ports().clock.now();
+        let decision = self.ports().limiter.admit(key, quota, now).await;
+        self.counted(decision).unwrap_or(Decision::Allowed { remaining: quota.limit })
+    }
+
+    /// What a limiter answered; `None`, and a fault to be counted, where it could not be asked.
+    pub(crate) fn counted<T>(&self, answer: Result<T, RateLimiterError>) -> Option<T> {
+        answer
+            .inspect_err(|error| {
+                tracing::debug!(error = error as &dyn std::error::Error, "nothing is counted");
+                self.observe(Observation::Fault { what: "limiter" });
+            })
+            .ok()
+    }
+
+    /// What a queue answered; `None`, and a fault to be counted, where it could not be asked.
+    pub(crate) fn queued<T>(&self, answer: Result<T, QueueError>) -> Option<T> {
+        answer
+            .inspect_err(|error| {
+                tracing::debug!(error = error as &dyn std::error::Error, "the queue is not told");
+                self.observe(Observation::Fault { what: "queue" });
+            })
+            .ok()
+    }
+
     /// Tells the queue of messages that the store has. A queue that cannot be told is no fault
-    /// of the caller's request: recovery will tell it later.
+    /// of the caller's request: it is told later.
     async fn enqueue(&self, messages: impl Iterator<Item = &Message>) {
         let items: Vec<_> = messages
             .filter(|message| !message.held_by_batch)
             .filter_map(Message::queue_item)
             .collect();
-        if let Err(error) = self.ports().queue.push(&items).await {
-            tracing::warn!(%error, count = items.len(), "messages wait for recovery to queue them");
-            self.observe(Observation::Fault { what: "queue" });
-            self.inner.was_told_in_vain.store(true, Ordering::Relaxed);
+        self.tell_queue(&items).await;
+    }
+
+    pub(crate) async fn tell_queue(&self, items: &[QueueItem]) {
+        if self.queued(self.ports().queue.push(items).await).is_none() {
+            self.inner.untold.add(items.iter().map(|item| item.message));
         }
     }
 

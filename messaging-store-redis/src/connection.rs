@@ -6,9 +6,7 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
-use redis::{
-    Client, Cmd, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError, Value,
-};
+use redis::{Client, Cmd, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError, Value};
 
 use crate::away::{Away, is_about_redis};
 use crate::fault::RedisFault;

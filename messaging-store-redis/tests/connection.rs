@@ -52,7 +52,9 @@ async fn after_a_greeting_that_was_refused() {
 async fn after_a_password_that_was_refused() {
     let redis = Redis::start().await;
     let (gate, connection) = behind_a_gate(&redis).await;
-    gate.set(Passage::Answers("-WRONGPASS invalid username-password pair or user is disabled.\r\n"));
+    gate.set(Passage::Answers(
+        "-WRONGPASS invalid username-password pair or user is disabled.\r\n",
+    ));
     fails_with(&connection, RedisFault::Refused("WRONGPASS".into())).await;
     gate.set(Passage::Open);
     works_again(&connection).await;

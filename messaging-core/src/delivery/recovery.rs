@@ -1,6 +1,5 @@
 //! Telling the queue of messages that it may not know.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -14,7 +13,7 @@ use crate::ports::duty_roster::Duty;
 use crate::ports::observer::Observation;
 
 /// How many messages, or bulk requests, are looked at together.
-const PAGE: u32 = 1000;
+pub(super) const PAGE: u32 = 1000;
 
 /// How many pages one pass looks at, so that a large backlog does not keep a store busy.
 const PAGES_A_PASS: usize = 20;
@@ -65,18 +64,16 @@ impl Recovery {
         (self.is_urgent, self.told) = (true, 0);
     }
 
-    /// Begins anew where the queue could not be told of something, or knows much less than it was
-    /// told of.
+    /// Begins anew where the queue knows much less than it was told of.
     async fn look_for_loss(&mut self) {
         // What is lost meanwhile is found on the way: it is newer than what was looked at.
         if self.is_urgent {
             return;
         }
-        let in_vain = self.gateway.inner.was_told_in_vain.swap(false, Ordering::Relaxed);
         let depth = self.gateway.ports().queue.depth().await;
         let has_forgotten = self.known > SMALL
             && depth.is_ok_and(|depth| depth.saturating_mul(4) < self.known.saturating_mul(3));
-        if in_vain || has_forgotten {
+        if has_forgotten {
             self.begin_anew();
         }
     }

@@ -181,13 +181,15 @@ impl Worker {
     }
 
     /// Tells a limiter that has forgotten a session, or never knew it, of the sends in the store.
+    /// Where it cannot be told, it cannot be asked again either.
     async fn prime(&self, session: SessionId) -> Result<(), GatewayError> {
         let ports = self.gateway.ports();
         let now = ports.clock.now();
         let settings = self.gateway.settings();
         let since = now.minus(settings.session_quota.window + settings.clock_skew);
         let done = ports.messages.attempts_since(session, since, now).await?;
-        Ok(ports.limiter.prime(RateKey::Sending(session), &done).await?)
+        self.gateway.counted(ports.limiter.prime(RateKey::Sending(session), &done).await);
+        Ok(())
     }
 }
 

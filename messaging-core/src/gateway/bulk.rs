@@ -201,18 +201,14 @@ impl Gateway {
         let cancelled = cancelled.ok_or(GatewayError::BatchNotFound)?;
         let progress = self.find_bulk(tenant, id).await?;
         // The worker would find each cancelled too; this only spares it the look.
-        if self.ports().queue.forget(progress.batch.session, &cancelled).await.is_err() {
-            self.observe(Observation::Fault { what: "queue" });
-        }
+        self.queued(self.ports().queue.forget(progress.batch.session, &cancelled).await);
         Ok(progress)
     }
 
     /// Lets in as many of a bulk request's messages as it has room for.
     pub(crate) async fn refill_bulk(&self, batch: BatchId) -> Result<usize, GatewayError> {
         let released = self.ports().messages.release_from_batch(batch).await?;
-        if self.ports().queue.push(&released).await.is_err() {
-            self.observe(Observation::Fault { what: "queue" });
-        }
+        self.tell_queue(&released).await;
         Ok(released.len())
     }
 }

@@ -15,9 +15,7 @@ impl Gateway {
     /// - [`GatewayError::WrongStatus`] where it does not wait any more.
     pub async fn cancel(&self, tenant: TenantId, id: MessageId) -> Result<Message, GatewayError> {
         let message = self.change_owned(tenant, id, StatusEvent::Cancel, "cancelled").await?;
-        if self.ports().queue.forget(message.session, &[id]).await.is_err() {
-            self.observe(Observation::Fault { what: "queue" });
-        }
+        self.queued(self.ports().queue.forget(message.session, &[id]).await);
         if let Some(batch) = message.batch {
             self.refill_bulk(batch).await?;
         }

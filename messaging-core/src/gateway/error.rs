@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::domain::quota::Quota;
 use crate::domain::session::SessionStatus;
 use crate::domain::status::Status;
-use crate::ports::rate_limiter::RateLimiterError;
 use crate::ports::session_control::ProviderError;
 use crate::ports::store_error::StoreError;
 use crate::ports::webhook_decoder::MalformedWebhook;
@@ -111,8 +110,8 @@ pub enum GatewayError {
         /// A stable code.
         reason: &'static str,
     },
-    /// The store or the limiter cannot be used at present: nothing of the request was kept, and
-    /// the same request may work later.
+    /// The store cannot be used at present. The same request may work later; of this one nothing
+    /// was kept, unless the store went away in the very moment in which it kept it.
     #[error("the service cannot keep anything at present")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Something stored cannot be read: somebody must look.
@@ -172,12 +171,6 @@ impl From<StoreError> for GatewayError {
             StoreError::Unavailable(source) => Self::Unavailable(source),
             corrupt @ StoreError::Corrupt { .. } => Self::Corrupt(Box::new(corrupt)),
         }
-    }
-}
-
-impl From<RateLimiterError> for GatewayError {
-    fn from(error: RateLimiterError) -> Self {
-        Self::Unavailable(Box::new(error))
     }
 }
 

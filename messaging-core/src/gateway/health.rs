@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
+use crate::domain::id::TenantId;
 use crate::gateway::Gateway;
 use crate::ports::inbox_store::InboxDepth;
+use crate::ports::rate_limiter::RateKey;
 use crate::ports::session_control::ProviderServer;
 
 /// How one dependency is doing.
@@ -24,6 +28,8 @@ pub struct Health {
     pub servers: Vec<(String, Check)>,
     /// How many messages wait in the queue; `None` when it does not answer.
     pub queue_depth: Option<u64>,
+    /// The limiter counts.
+    pub limiter: Check,
 }
 
 impl Gateway {
@@ -46,7 +52,14 @@ impl Gateway {
             },
         );
         let servers = futures::future::join_all(servers).await;
-        Health { store, servers, queue_depth: ports.queue.depth().await.ok() }
+        let queue_depth = self.queued(ports.queue.depth().await);
+        let began = ports.clock.now();
+        // A tenant that nobody is: what counts its requests is written as for any other.
+        let nobody = RateKey::Tenant(TenantId(Uuid::nil()));
+        let counted = ports.limiter.admit(nobody, self.settings().tenant_quota, began).await;
+        let healthy = self.counted(counted).is_some();
+        let limiter = Check { healthy, took: ports.clock.now().since(began) };
+        Health { store, servers, queue_depth, limiter }
     }
 
     /// How many webhooks wait to be applied, and how many could not be.

@@ -65,9 +65,7 @@ impl Gateway {
         let ports = self.ports();
         let quota = self.settings().webhook_quota;
         let key = RateKey::WebhookSource(webhook.source);
-        if let Decision::Limited { retry_after } =
-            ports.limiter.admit(key, quota, ports.clock.now()).await?
-        {
+        if let Decision::Limited { retry_after } = self.admit(key, quota).await {
             return Err(GatewayError::WebhookRateLimited { quota, retry_after });
         }
         ports.verifier.verify(webhook.headers, webhook.body).map_err(GatewayError::Signature)?;

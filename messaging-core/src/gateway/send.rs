@@ -64,8 +64,8 @@ pub struct Accepted {
     pub message: Message,
     /// When it is likely to leave.
     pub estimated_send_at: Timestamp,
-    /// What is left of the session's quota.
-    pub quota: QuotaState,
+    /// What is left of the session's quota; `None` while the limiter cannot count.
+    pub quota: Option<QuotaState>,
 }
 
 /// What is left of a quota.
@@ -112,18 +112,16 @@ impl Gateway {
         let session = self.working_session(tenant, &request.session).await?;
         let waiting = self.check_backlog(&session).await?;
 
-        let quota = self.settings().session_quota;
         let now = self.ports().clock.now();
         let on_rate_limit = request.on_rate_limit.unwrap_or(session.on_rate_limit);
-        let limiter = &self.ports().limiter;
-        let (permit, state) = match self.reserve_admission(&session, now).await? {
-            Ok((permit, remaining)) => {
-                (Some(permit), QuotaState { quota, remaining, reset_after: quota.window })
+        let (permit, quota) = match self.reserve_admission(&session, now).await? {
+            Some((None, QuotaState { quota, reset_after: retry_after, .. }))
+                if on_rate_limit == OnRateLimit::Reject =>
+            {
+                return Err(GatewayError::RateLimited { quota, retry_after });
             }
-            Err(retry_after) if on_rate_limit == OnRateLimit::Queue => {
-                (None, QuotaState { quota, remaining: 0, reset_after: retry_after })
-            }
-            Err(retry_after) => return Err(GatewayError::RateLimited { quota, retry_after }),
+            Some((permit, state)) => (permit, Some(state)),
+            None => (None, None),
         };
 
         let draft = Draft {
@@ -137,38 +135,49 @@ impl Gateway {
         let message = self.draft(draft);
         if let Err(error) = self.ports().messages.insert(std::slice::from_ref(&message)).await {
             if let Some(permit) = permit {
-                limiter.release(permit).await?;
+                self.counted(self.ports().limiter.release(permit).await);
             }
             self.observe(Observation::Fault { what: "store" });
             return Err(error.into());
         }
         self.enqueue(std::iter::once(&message)).await;
         if let Some(permit) = permit {
-            limiter.settle(permit, now).await?;
+            // The message is kept, whatever the limiter says.
+            self.counted(self.ports().limiter.settle(permit, now).await);
         }
         self.observe(accepted(&message));
         let estimated_send_at = self.estimate(waiting, now);
-        Ok(Accepted { message, estimated_send_at, quota: state })
+        Ok(Accepted { message, estimated_send_at, quota })
     }
 
-    /// The right to have one more accepted for the session and how many are left, or how long
-    /// until there is one.
+    /// The right to have one more accepted for the session, or none, and what is left of its quota;
+    /// `None` where the limiter cannot count: then the message waits for it, accepted.
     async fn reserve_admission(
         &self,
         session: &Session,
         now: Timestamp,
-    ) -> Result<Result<(Permit, u32), Duration>, GatewayError> {
+    ) -> Result<Option<(Option<Permit>, QuotaState)>, GatewayError> {
         let quota = self.settings().session_quota;
         let key = RateKey::Admission(session.id);
-        let limiter = &self.ports().limiter;
         for _ in 0..PRIMINGS {
-            match limiter.reserve(key, quota, now.plus(quota.window), now).await? {
-                Reservation::Granted { permit, remaining } => return Ok(Ok((permit, remaining))),
-                Reservation::Limited { retry_after } => return Ok(Err(retry_after)),
-                Reservation::Unprimed => self.prime_admission(session, now).await?,
+            let answer =
+                self.ports().limiter.reserve(key, quota, now.plus(quota.window), now).await;
+            match self.counted(answer) {
+                Some(Reservation::Granted { permit, remaining }) => {
+                    let state = QuotaState { quota, remaining, reset_after: quota.window };
+                    return Ok(Some((Some(permit), state)));
+                }
+                Some(Reservation::Limited { retry_after }) => {
+                    let state = QuotaState { quota, remaining: 0, reset_after: retry_after };
+                    return Ok(Some((None, state)));
+                }
+                Some(Reservation::Unprimed) => self.prime_admission(session, now).await?,
+                None => return Ok(None),
             }
         }
-        Err(GatewayError::Unavailable("the rate limiter forgets what it is told".into()))
+        // It forgets faster than it is told.
+        self.observe(Observation::Fault { what: "limiter" });
+        Ok(None)
     }
 
     /// Tells a limiter that has forgotten a session, or never knew it, of the messages that were
@@ -198,7 +207,9 @@ impl Gateway {
         // The first of them had the permits; what came over the quota was asked to queue.
         let permits = usize::try_from(quota.limit).unwrap_or(usize::MAX);
         let counted: Vec<Timestamp> = accepted.into_iter().rev().take(permits).collect();
-        Ok(self.ports().limiter.prime(RateKey::Admission(session.id), &counted).await?)
+        // Where it cannot be told, it cannot be asked again either.
+        self.counted(self.ports().limiter.prime(RateKey::Admission(session.id), &counted).await);
+        Ok(())
     }
 
     /// Everything about a message that can be judged without asking anybody.
@@ -226,10 +237,11 @@ impl Gateway {
         Err(GatewayError::SessionNotWorking { status: session.status })
     }
 
-    /// How many messages of the session wait, unless they are too many.
+    /// How many messages of the session wait, as far as the queue can tell, unless they are too
+    /// many.
     pub(super) async fn check_backlog(&self, session: &Session) -> Result<u64, GatewayError> {
-        let depth = self.ports().queue.session_depth(session.id).await;
-        let waiting = depth.map_err(|error| GatewayError::Unavailable(Box::new(error)))?;
+        let depth = self.queued(self.ports().queue.session_depth(session.id).await);
+        let waiting = depth.unwrap_or_default();
         if waiting >= self.settings().max_waiting {
             return Err(GatewayError::QueueFull);
         }

@@ -188,9 +188,7 @@ impl Gateway {
         }
         self.ports().sessions.delete(tenant, session.id).await?;
         // What waits is taken up, found to have no session, and failed.
-        if self.ports().queue.resume(session.id).await.is_err() {
-            self.observe(Observation::Fault { what: "queue" });
-        }
+        self.queued(self.ports().queue.resume(session.id).await);
         Ok(())
     }
 
@@ -276,9 +274,7 @@ impl Gateway {
             let until = self.ports().clock.now().plus(RECHECK_AFTER);
             queue.pause(session.id, Pause { until, why: HeldBy::Session }).await
         };
-        if told.is_err() {
-            self.observe(Observation::Fault { what: "queue" });
-        }
+        self.queued(told);
     }
 
     /// Asks the provider about one session and records what it says.

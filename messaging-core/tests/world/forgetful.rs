@@ -1,5 +1,6 @@
-//! A limiter that can lose all that it has counted, as one on another server can.
+//! A limiter that can lose all that it has counted, or be away, as one on another server can.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -12,16 +13,27 @@ use messaging_core::ports::rate_limiter::{
 
 /// Counts in memory until it is told to forget.
 #[derive(Debug, Default)]
-pub(crate) struct ForgetfulLimiter(Mutex<Arc<MemoryRateLimiter>>);
+pub(crate) struct ForgetfulLimiter {
+    counted: Mutex<Arc<MemoryRateLimiter>>,
+    away: AtomicBool,
+}
 
 impl ForgetfulLimiter {
     /// Loses everything.
     pub(crate) fn forget(&self) {
-        *self.0.lock().unwrap() = Arc::default();
+        *self.counted.lock().unwrap() = Arc::default();
     }
 
-    fn counted(&self) -> Arc<MemoryRateLimiter> {
-        Arc::clone(&self.0.lock().unwrap())
+    /// Cannot be asked from now on, or can again.
+    pub(crate) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
+    }
+
+    fn counted(&self) -> Result<Arc<MemoryRateLimiter>, RateLimiterError> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(RateLimiterError("away".into()));
+        }
+        Ok(Arc::clone(&self.counted.lock().unwrap()))
     }
 }
 
@@ -34,19 +46,19 @@ impl RateLimiter for ForgetfulLimiter {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Reservation, RateLimiterError> {
-        self.counted().reserve(key, quota, until, now).await
+        self.counted()?.reserve(key, quota, until, now).await
     }
 
     async fn settle(&self, permit: Permit, at: Timestamp) -> Result<(), RateLimiterError> {
-        self.counted().settle(permit, at).await
+        self.counted()?.settle(permit, at).await
     }
 
     async fn release(&self, permit: Permit) -> Result<(), RateLimiterError> {
-        self.counted().release(permit).await
+        self.counted()?.release(permit).await
     }
 
     async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError> {
-        self.counted().prime(key, done).await
+        self.counted()?.prime(key, done).await
     }
 
     async fn admit(
@@ -55,6 +67,6 @@ impl RateLimiter for ForgetfulLimiter {
         quota: Quota,
         now: Timestamp,
     ) -> Result<Decision, RateLimiterError> {
-        self.counted().admit(key, quota, now).await
+        self.counted()?.admit(key, quota, now).await
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 #![allow(dead_code, reason = "each test binary uses another part of the world")]
 
+mod absent;
 mod forgetful;
 
 use std::sync::{Arc, Mutex};
@@ -26,7 +27,6 @@ use messaging_core::gateway::receive_webhook::Webhook;
 use messaging_core::gateway::send::SendRequest;
 use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
-use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::inbox_store::InboxStore;
@@ -38,6 +38,7 @@ use messaging_core::ports::upkeep::Upkeep;
 use messaging_core::ports::webhook_decoder::{MalformedWebhook, WebhookDecoder, WebhookHead};
 use messaging_core::ports::webhook_verifier::{Headers, SignatureError, WebhookVerifier};
 
+use absent::AbsentQueue;
 use forgetful::ForgetfulLimiter;
 
 /// Tenant 1 with session 1, connected, and everything that works for it.
@@ -46,6 +47,7 @@ pub(crate) struct World {
     pub(crate) provider: Arc<FakeProvider>,
     pub(crate) witness: Arc<Witness>,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) queue: Arc<AbsentQueue>,
     pub(crate) limiter: Arc<ForgetfulLimiter>,
     pub(crate) gateway: Gateway,
     pub(crate) worker: Worker,
@@ -91,6 +93,7 @@ impl World {
         settings: Settings,
         seed: u64,
     ) -> Self {
+        let queue = Arc::new(AbsentQueue::default());
         let limiter = Arc::new(ForgetfulLimiter::default());
         let witness = Arc::new(Witness::default());
         let ports = Ports {
@@ -99,7 +102,7 @@ impl World {
             tenants: Arc::clone(&store) as _,
             inbox: Arc::clone(&store) as _,
             upkeep: Arc::clone(&store) as _,
-            queue: Arc::new(MemoryQueue::new()),
+            queue: Arc::clone(&queue) as _,
             limiter: Arc::clone(&limiter) as _,
             duties: Arc::new(MemoryDutyRoster::default()),
             transport: Arc::clone(&provider) as _,
@@ -120,6 +123,7 @@ impl World {
             provider,
             witness,
             store,
+            queue,
             limiter,
             gateway,
             seed,
@@ -204,23 +208,38 @@ pub(crate) fn quota(limit: u32, window: Duration) -> Settings {
     Settings { session_quota: Quota { limit, window }, ..Settings::default() }
 }
 
-/// Has something happen when a message reaches some status, such as time passing.
+/// Has something happen when a message reaches some status, such as time passing, and counts
+/// faults.
 #[derive(Default)]
-pub(crate) struct Witness(Mutex<Option<(Status, Event)>>);
+pub(crate) struct Witness {
+    event: Mutex<Option<(Status, Event)>>,
+    faults: Mutex<Vec<&'static str>>,
+}
 
 type Event = Box<dyn FnOnce() + Send>;
 
 impl Witness {
     /// The next time that a message gets there.
     pub(crate) fn when(&self, status: Status, happens: impl FnOnce() + Send + 'static) {
-        *self.0.lock().unwrap() = Some((status, Box::new(happens)));
+        *self.event.lock().unwrap() = Some((status, Box::new(happens)));
+    }
+
+    /// What failed since this was asked last, in order, each once.
+    pub(crate) fn faults(&self) -> Vec<&'static str> {
+        let mut faults = std::mem::take(&mut *self.faults.lock().unwrap());
+        faults.sort_unstable();
+        faults.dedup();
+        faults
     }
 }
 
 impl Observer for Witness {
     fn observe(&self, observation: &Observation) {
+        if let Observation::Fault { what } = observation {
+            self.faults.lock().unwrap().push(what);
+        }
         let Observation::Moved { to, .. } = observation else { return };
-        let happens = self.0.lock().unwrap().take_if(|(status, _)| status == to);
+        let happens = self.event.lock().unwrap().take_if(|(status, _)| status == to);
         if let Some((_, happens)) = happens {
             happens();
         }

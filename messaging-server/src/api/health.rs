@@ -25,8 +25,8 @@ pub struct HealthApi {
 impl HealthApi {
     /// Tell how everything is
     ///
-    /// Needs no token. `warn` where messages are accepted but WAHA does not answer; `fail`, with 503,
-    /// where nothing can be accepted.
+    /// Needs no token. `warn` where messages are accepted but wait: WAHA, the queue or the limiter
+    /// does not answer; `fail`, with 503, where nothing can be accepted.
     #[oai(path = "/health", method = "get", operation_id = "get_health")]
     async fn health(&self) -> HealthAnswer {
         let found = self.state.gateway.health().await;
@@ -110,6 +110,7 @@ impl Health {
             .iter()
             .map(|(name, check)| measured(check, Some(name), "component", WARN))
             .collect();
+        let limiter = vec![measured(&found.limiter, None, "component", WARN)];
         let queue = HealthCheck {
             component_id: None,
             component_type: "component".to_owned(),
@@ -131,6 +132,9 @@ impl Health {
             (WARN, Some(format!("WAHA does not answer: {down}; messages are accepted and wait")))
         } else if found.queue_depth.is_none() {
             (WARN, Some("the queue does not answer; messages are accepted and wait".to_owned()))
+        } else if !found.limiter.healthy {
+            let output = "the rate limiter cannot count; messages are accepted and wait";
+            (WARN, Some(output.to_owned()))
         } else {
             (PASS, None)
         };
@@ -138,6 +142,7 @@ impl Health {
             ("store:responseTime".to_owned(), store),
             ("waha:responseTime".to_owned(), servers),
             ("queue:depth".to_owned(), vec![queue]),
+            ("limiter:responseTime".to_owned(), limiter),
         ];
         Self { output, checks: Some(checks.into()), ..Self::alone(status) }
     }

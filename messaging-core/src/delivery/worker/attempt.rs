@@ -65,7 +65,7 @@ impl Worker {
         let (loaded, behind) = tokio::join!(ports.messages.load(&id), ports.messages.behind(&id));
         let Some(message) = loaded?.pop() else { return Ok(Next::Done) };
         if let (true, Some((_, first))) = (message.status.is_waiting(), behind?.pop()) {
-            return self.let_first(first).await;
+            return Ok(self.let_first(first).await);
         }
         let next = self.carry(&message, claim).await?;
         if let (Next::Done, Some(batch)) = (&next, message.batch) {
@@ -76,11 +76,19 @@ impl Worker {
 
     /// Tells the queue of a message that must leave before the one that was handed out: it has
     /// forgotten, or was never told.
-    async fn let_first(&self, first: QueueItem) -> Result<Next, GatewayError> {
+    async fn let_first(&self, first: QueueItem) -> Next {
         let ports = self.gateway.ports();
-        let told = ports.queue.push(&[first]).await;
-        told.map_err(|error| GatewayError::Unavailable(Box::new(error)))?;
-        Ok(Next::Again(ports.clock.now().max(first.due_at)))
+        let told = self.gateway.queued(ports.queue.push(&[first]).await);
+        let now = ports.clock.now();
+        Next::Again(match told {
+            Some(()) => now.max(first.due_at),
+            None => now.plus(PAUSE_AFTER_FAULT),
+        })
+    }
+
+    /// Gives back what was not used. Where that cannot be told, it counts as used.
+    async fn release(&self, permit: Permit) {
+        self.gateway.counted(self.gateway.ports().limiter.release(permit).await);
     }
 
     async fn carry(&self, message: &Message, claim: &Claim) -> Result<Next, GatewayError> {
@@ -117,11 +125,11 @@ impl Worker {
                 self.send(message, attempt, claim).await
             }
             Preparation::Rejected(failure) => {
-                ports.limiter.release(permit).await?;
+                self.release(permit).await;
                 self.end(message, End::failed(failure)).await
             }
             Preparation::TryLater(later) => {
-                ports.limiter.release(permit).await?;
+                self.release(permit).await;
                 match later.reason {
                     LaterReason::Unreachable => self.hold_unreachable(session.id).await,
                     LaterReason::SessionNotWorking => self.hold_disconnected(session).await,
@@ -151,7 +159,9 @@ impl Worker {
         let key = RateKey::Sending(session.id);
         for _ in 0..PRIMINGS {
             let now = ports.clock.now();
-            match ports.limiter.reserve(key, quota, until, now).await? {
+            let answer = ports.limiter.reserve(key, quota, until, now).await;
+            let Some(reservation) = self.gateway.counted(answer) else { break };
+            match reservation {
                 Reservation::Granted { permit, remaining } => {
                     let used = f64::from(limit.saturating_sub(remaining));
                     let share = used / f64::from(limit.max(1));
@@ -165,7 +175,8 @@ impl Worker {
                 Reservation::Unprimed => self.prime(session.id).await?,
             }
         }
-        // It forgets faster than it is told. Nothing is sent on a count that may be wrong.
+        // It cannot be asked, or forgets faster than it is told. Nothing is sent on a count that
+        // may be wrong.
         Ok(Err(self.hold(session.id, HeldBy::Rate, PAUSE_AFTER_FAULT).await?))
     }
 
@@ -181,18 +192,18 @@ impl Worker {
         let id = self.provider_id(message, route);
         let now = ports.clock.now();
         let Some(lease_until) = self.leases.lease_of(claim, now) else {
-            ports.limiter.release(permit).await?;
+            self.release(permit).await;
             return Ok(Next::Again(now));
         };
         let begun = match self.begin(message, id.clone(), lease_until).await {
             Ok(Some(begun)) => begun,
             // Cancelled meanwhile, or another worker's.
             Ok(None) => {
-                ports.limiter.release(permit).await?;
+                self.release(permit).await;
                 return Ok(Next::Done);
             }
             Err(error) => {
-                ports.limiter.release(permit).await?;
+                self.release(permit).await;
                 return Err(error);
             }
         };
@@ -201,7 +212,7 @@ impl Worker {
         // store that did not answer, may no longer be the only one that has it, and no longer have
         // the right to send.
         if began > call_by || self.leases.lease_of(claim, began).is_none() {
-            ports.limiter.release(permit).await?;
+            self.release(permit).await;
             self.end_held(&begun, FailureCode::LeaseLost).await?;
             return Ok(Next::Again(began));
         }
@@ -214,10 +225,11 @@ impl Worker {
             SendOutcome::TryLater(Later { reason: LaterReason::Unreachable, .. })
         );
         if reached_nobody {
-            ports.limiter.release(permit).await?;
+            self.release(permit).await;
         } else {
             // Counted from the answer: whenever the request arrived, it was not later.
-            ports.limiter.settle(permit, answered).await?;
+            // What was answered counts, whether or not the limiter can be told.
+            self.gateway.counted(ports.limiter.settle(permit, answered).await);
             self.was_reached(session.id);
         }
         match outcome {

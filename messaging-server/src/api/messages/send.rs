@@ -123,12 +123,12 @@ pub enum SendAnswer {
         /// Where the message can be looked at.
         #[oai(header = "Location")]
         String,
-        /// The session's quota.
+        /// The session's quota; absent while it cannot be counted.
         #[oai(header = "RateLimit-Policy")]
-        String,
-        /// What is left of it, and until when.
+        Option<String>,
+        /// What is left of it, and until when; absent while it cannot be counted.
         #[oai(header = "RateLimit")]
-        String,
+        Option<String>,
     ),
 }
 
@@ -143,8 +143,8 @@ impl From<Accepted> for SendAnswer {
         Self::Accepted(
             Json(body),
             format!("/messages/{id}"),
-            problem::rate_limit_policy("session", quota.quota),
-            problem::rate_limit("session", quota.remaining, quota.reset_after),
+            quota.map(|state| problem::rate_limit_policy("session", state.quota)),
+            quota.map(|state| problem::rate_limit("session", state.remaining, state.reset_after)),
         )
     }
 }
