@@ -3,6 +3,7 @@
 //! Each duty is a `run_once`, which does one pass, never waits for time to pass and says what it
 //! did, and a loop of a few lines around it. Tests call the passes; [`Delivery`] runs the loops.
 
+pub mod clock_watch;
 pub mod inbox;
 pub mod recovery;
 pub mod retelling;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::delivery::clock_watch::ClockWatch;
 use crate::delivery::inbox::InboxProcessor;
 use crate::delivery::recovery::Recovery;
 use crate::delivery::retelling::Retelling;
@@ -71,6 +73,8 @@ impl Delivery {
 
         let inbox = InboxProcessor::new(gateway.clone());
         delivery.spawn(|stop| inbox.run(stop));
+        let clock_watch = ClockWatch::new(gateway.clone());
+        delivery.spawn(|stop| clock_watch.run(stop));
         let retelling = Retelling::new(gateway.clone());
         delivery.spawn(|stop| retelling.run(stop));
         if !sends {

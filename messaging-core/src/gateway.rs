@@ -18,6 +18,7 @@ mod untold;
 mod validation;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::domain::id::{NodeId, SessionId, TenantId};
@@ -175,6 +176,8 @@ pub(crate) struct Inner {
     pub(crate) fresh: FreshWebhooks,
     /// What the queue could not be told.
     pub(crate) untold: Untold,
+    /// Whether this node's clock was found to be wrong.
+    pub(crate) clock_is_off: AtomicBool,
 }
 
 impl Gateway {
@@ -190,6 +193,7 @@ impl Gateway {
             node,
             fresh: FreshWebhooks::default(),
             untold: Untold::default(),
+            clock_is_off: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
     }

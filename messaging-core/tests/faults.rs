@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use messaging_core::conformance::build::{session, tenant_id};
+use messaging_core::delivery::clock_watch::{Agreement, ClockWatch};
 use messaging_core::delivery::retelling::Retelling;
 use messaging_core::domain::content::Content;
 use messaging_core::domain::inbox::Kept;
@@ -15,6 +16,7 @@ use messaging_core::domain::message::Priority;
 use messaging_core::domain::status::Status;
 use messaging_core::gateway::bulk::BulkRequest;
 use messaging_core::gateway::error::GatewayError;
+use messaging_core::ports::clock::Clock;
 
 use world::{World, quota, request};
 
@@ -139,4 +141,37 @@ async fn what_the_provider_answered_is_kept_where_the_limiter_goes_away_meanwhil
     world.work().await;
     assert_eq!(world.status(message.id).await, Status::Sent);
     assert_eq!(world.witness.faults(), ["limiter"]);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_while_the_clock_differs_from_the_limiters() {
+    let world = World::new().await;
+    let watch = ClockWatch::new(world.gateway.clone());
+    let second = Duration::from_secs(1);
+    let message = world.send(1, "a").await;
+    let now = world.clock.now();
+    world.limiter.set_time(Some(now.plus(second)));
+    assert_eq!(watch.run_once().await, Agreement::Behind(second));
+    world.limiter.set_time(Some(now.minus(second)));
+    assert_eq!(watch.run_once().await, Agreement::Ahead(second));
+    world.work().await;
+    assert_eq!(world.status(message.id).await, Status::Queued);
+    assert!(!world.gateway.health().await.clock_agrees);
+    assert_eq!(world.witness.faults(), ["clock"]);
+
+    world.limiter.set_time(Some(now.plus(world.gateway.settings().clock_skew / 2)));
+    assert_eq!(watch.run_once().await, Agreement::Agrees);
+    world.work().await;
+    assert_eq!(world.status(message.id).await, Status::Sent);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_wrong_stays_so_while_nobody_can_tell() {
+    let world = World::new().await;
+    let watch = ClockWatch::new(world.gateway.clone());
+    world.limiter.set_time(Some(world.clock.now().plus(MINUTE)));
+    assert_eq!(watch.run_once().await, Agreement::Behind(MINUTE));
+    world.limiter.set_away(true);
+    assert_eq!(watch.run_once().await, Agreement::Unknown);
+    assert!(!world.gateway.health().await.clock_agrees);
 }

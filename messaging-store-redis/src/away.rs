@@ -6,6 +6,8 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use tokio::time::Instant;
 
+use crate::fault::RedisFault;
+
 /// How often a Redis that is away is asked nevertheless, by one request.
 const TRY_EVERY: Duration = Duration::from_millis(250);
 
@@ -36,13 +38,18 @@ impl Away {
     }
 
     /// Redis could not be used.
-    pub(crate) fn leave(&self, why: RedisError) {
-        *self.state() = Some(Since { next_try: Instant::now() + TRY_EVERY, why });
+    pub(crate) fn leave(&self, why: &RedisError) {
+        let since = Since { next_try: Instant::now() + TRY_EVERY, why: why.clone() };
+        if self.state().replace(since).is_none() {
+            tracing::error!(error = %RedisFault::from(why), "Redis cannot be used");
+        }
     }
 
     /// Redis has answered.
     pub(crate) fn come_back(&self) {
-        *self.state() = None;
+        if self.state().take().is_some() {
+            tracing::info!("Redis can be used again");
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, Option<Since>> {
@@ -75,7 +82,7 @@ mod tests {
     async fn one_that_is_away_is_asked_by_one_request_at_a_time() {
         let away = Away::default();
         assert!(away.check().is_ok());
-        away.leave(refused());
+        away.leave(&refused());
         assert!(away.check().is_err());
         tokio::time::advance(TRY_EVERY).await;
         assert!(away.check().is_ok(), "one tries");

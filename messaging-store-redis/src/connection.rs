@@ -6,12 +6,16 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
-use redis::{Client, Cmd, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError, Value};
+use redis::{
+    Client, Cmd, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError, Value,
+    from_redis_value,
+};
 
 use crate::away::{Away, is_about_redis};
 use crate::fault::RedisFault;
 use crate::options::{RedisOptions, Servers};
 use crate::partition::Partitions;
+use crate::script::Script;
 
 /// How many requests may wait to be written before their callers wait.
 const PIPELINE: usize = 1024;
@@ -19,6 +23,10 @@ const PIPELINE: usize = 1024;
 /// How often, and after how long at the most, a lost connection is made anew for one request.
 const RECONNECTIONS: usize = 1;
 const RECONNECT_WITHIN: Duration = Duration::from_millis(500);
+
+/// For how many seconds it is remembered how many partitions are in use. Whoever listens for news
+/// says so again every ten.
+const PARTITIONS_FOR: &str = "30";
 
 /// A connection to Redis. Cheap to clone; all clones are one connection, which is made anew when it
 /// is lost.
@@ -30,10 +38,17 @@ pub struct RedisConnection {
 
 struct Inner {
     partitions: Partitions,
+    of_partitions: OfPartitions,
     /// The servers that were named, for connections of another kind.
     servers: Vec<Client>,
     /// Whether what is asked of each [lane](RedisConnection::lanes) can be answered.
     away: Vec<Away>,
+}
+
+/// How those who share a prefix agree on the number of partitions.
+struct OfPartitions {
+    key: String,
+    script: Script,
 }
 
 #[derive(Clone)]
@@ -87,7 +102,8 @@ impl RedisConnection {
     /// Connects.
     ///
     /// # Errors
-    /// Where the options cannot be right, or nothing answers as it should.
+    /// Where the options cannot be right, nothing answers as it should, or others who share the
+    /// prefix use another number of partitions.
     pub async fn connect(options: &RedisOptions) -> Result<Self, RedisFault> {
         options.check()?;
         // Where the process has chosen already, that stands.
@@ -115,7 +131,14 @@ impl RedisConnection {
         };
         let partitions = Partitions::new(&options.prefix, options.partitions);
         let away = (0..lanes(&link, &partitions)).map(|_| Away::default()).collect();
-        Ok(Self { link, inner: Arc::new(Inner { partitions, servers, away }) })
+        let of_partitions = OfPartitions {
+            key: format!("{{{}}}:partitions", options.prefix),
+            script: Script::new(include_str!("scripts/partitions.lua")),
+        };
+        let inner = Inner { partitions, of_partitions, servers, away };
+        let connection = Self { link, inner: Arc::new(inner) };
+        connection.agree().await?;
+        Ok(connection)
     }
 
     /// Whether Redis answers.
@@ -125,6 +148,19 @@ impl RedisConnection {
     pub async fn ping(&self) -> Result<(), RedisFault> {
         self.send(0, &redis::cmd("PING")).await?;
         Ok(())
+    }
+
+    /// Finds out whether all who share the prefix use as many partitions: else each session would
+    /// have two queues, and be counted twice.
+    pub(crate) async fn agree(&self) -> Result<(), RedisFault> {
+        let OfPartitions { key, script } = &self.inner.of_partitions;
+        let here = self.inner.partitions.count().to_string();
+        let answer = script.run(self, 0, &[key], &[here.as_str(), PARTITIONS_FOR]).await?;
+        let used: usize = from_redis_value(answer).map_err(|_| RedisFault::Answer)?;
+        if used == self.inner.partitions.count() {
+            return Ok(());
+        }
+        Err(RedisFault::OtherPartitions(used))
     }
 
     /// The servers that were named.
@@ -155,7 +191,7 @@ impl RedisConnection {
             }
         };
         match (away, &answer) {
-            (Some(away), Err(error)) if is_about_redis(error) => away.leave(error.clone()),
+            (Some(away), Err(error)) if is_about_redis(error) => away.leave(error),
             (Some(away), _) => away.come_back(),
             (None, _) => {}
         }

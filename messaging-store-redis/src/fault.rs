@@ -14,6 +14,12 @@ pub enum RedisFault {
     /// The options cannot be right.
     #[error("the options for Redis are wrong: {0}")]
     Options(&'static str),
+    /// Others who share the prefix use so many partitions.
+    #[error(
+        "other nodes use {0} partitions: all need the same number, and to change it all must be \
+         stopped, for half a minute"
+    )]
+    OtherPartitions(usize),
     /// Nothing answers there, or no longer.
     #[error("Redis cannot be reached ({0})")]
     Unreachable(std::io::ErrorKind),

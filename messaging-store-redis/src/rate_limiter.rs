@@ -13,7 +13,7 @@ use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::rate_limiter::{
     Permit, RateKey, RateLimiter, RateLimiterError, Reservation,
 };
-use redis::Value;
+use redis::{Value, from_redis_value};
 
 use crate::connection::RedisConnection;
 use crate::fault::RedisFault;
@@ -30,6 +30,7 @@ pub struct RedisRateLimiter {
     lanes: Vec<Lane<Counting>>,
     /// Names for the lives of windows.
     lives: Lives,
+    time: Script,
 }
 
 struct Counting {
@@ -63,6 +64,7 @@ impl RedisRateLimiter {
             connection: connection.clone(),
             lanes: (0..connection.lanes()).map(lane).collect(),
             lives: Lives::default(),
+            time: Script::new("return redis.call('TIME')"),
         }
     }
 
@@ -140,6 +142,15 @@ impl RateLimiter for RedisRateLimiter {
         done.sort_unstable();
         let life = self.lives.name();
         self.ask(key, request::Body::Prime { life, done }).await.map(|_| ())
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>, RateLimiterError> {
+        // By a script with a key: of a cluster, all must ask the same node.
+        let key = [self.connection.partitions().tag(0)];
+        let answer = self.time.run(&self.connection, 0, &key, &[""; 0]).await?;
+        let (seconds, micros): (i64, i64) =
+            from_redis_value(answer).map_err(|_| RedisFault::Answer)?;
+        Ok(Some(Timestamp::from_micros(seconds.saturating_mul(1_000_000).saturating_add(micros))))
     }
 
     async fn admit(

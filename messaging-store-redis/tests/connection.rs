@@ -133,3 +133,19 @@ async fn a_password_that_was_set_and_removed_at_a_cluster() {
     };
     tokio::time::timeout(PATIENCE, pushing).await.unwrap();
 }
+
+#[tokio::test]
+async fn another_number_of_partitions_is_refused_while_one_is_in_use() {
+    let redis = Redis::start().await;
+    let with = |partitions| {
+        let mut options = RedisOptions::single(redis.url());
+        options.partitions = partitions;
+        async move { RedisConnection::connect(&options).await.map(|_| ()) }
+    };
+    assert_eq!(with(4).await, Ok(()));
+    assert_eq!(with(4).await, Ok(()));
+    assert_eq!(with(8).await, Err(RedisFault::OtherPartitions(4)));
+    // As after half a minute in which nobody said so again.
+    redis.ask(&["del", "{messaging}:partitions"]).await;
+    assert_eq!(with(8).await, Ok(()));
+}

@@ -44,6 +44,7 @@ macro_rules! for_each_rate_limiter_behavior {
         $test!(counts_no_admission_for_a_refusal);
         $test!(counts_admissions_of_each_key_for_itself);
         $test!(admits_exactly_the_quota_to_many_at_once);
+        $test!(has_a_clock_that_goes_on_or_none);
     };
 }
 
@@ -439,4 +440,15 @@ pub async fn admits_exactly_the_quota_to_many_at_once(limiter: &dyn RateLimiter)
     .await;
     let allowed = decisions.iter().filter(|decision| matches!(decision, Decision::Allowed { .. }));
     assert_eq!(allowed.count(), 20, "{decisions:?}");
+}
+
+/// One that is asked the time tells it again and again, and never an earlier one.
+pub async fn has_a_clock_that_goes_on_or_none(limiter: &dyn RateLimiter) {
+    let mut last = limiter.time().await.unwrap();
+    for _ in 0..10 {
+        let next = limiter.time().await.unwrap();
+        assert_eq!(last.is_some(), next.is_some());
+        assert!(last <= next, "{last:?} {next:?}");
+        last = next;
+    }
 }

@@ -4,12 +4,14 @@ mod attempt;
 mod leases;
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::delivery::clock_watch::ClockWatch;
 use crate::delivery::worker::leases::{LEASE, Leases};
 use crate::delivery::{PAUSE_AFTER_FAULT, rest};
 use crate::domain::id::SessionId;
@@ -67,9 +69,14 @@ impl Worker {
     /// Takes up to `max` messages that are due and carries each as far as it will go: sent,
     /// failed, or put back.
     ///
+    /// Does nothing while this node's clock [is wrong](crate::delivery::clock_watch).
+    ///
     /// # Errors
     /// [`QueueError`] where the queue hands out nothing.
     pub async fn run_once(&self, max: usize) -> Result<Pass, QueueError> {
+        if self.is_barred() {
+            return Ok(Pass { claimed: 0, next_due: None });
+        }
         let claims = self.claim(max).await?;
         let pass = Pass { claimed: claims.items.len(), next_due: claims.next_due };
         futures::future::join_all(claims.items.into_iter().map(|claim| self.deliver(claim))).await;
@@ -85,10 +92,16 @@ impl Worker {
     pub(super) async fn run(self: Arc<Self>, concurrency: usize, stop: CancellationToken) {
         let mut under_way = JoinSet::new();
         let worker = Arc::clone(&self);
+        // Nothing is sent by a clock that was not compared.
+        ClockWatch::new(self.gateway.clone()).run_once().await;
         let renewing = tokio::spawn(async move { worker.leases.keep().await });
         while !stop.is_cancelled() {
             while let Some(ended) = under_way.try_join_next() {
                 report_panic(ended);
+            }
+            if self.is_barred() {
+                rest(PAUSE_AFTER_FAULT, &stop).await;
+                continue;
             }
             let free = concurrency.saturating_sub(under_way.len());
             let claims = match self.claim(free).await {
@@ -117,6 +130,11 @@ impl Worker {
             report_panic(ended);
         }
         renewing.abort();
+    }
+
+    /// Whether this node must not send: it would count in other windows than others.
+    fn is_barred(&self) -> bool {
+        self.gateway.inner.clock_is_off.load(Ordering::Relaxed)
     }
 
     async fn claim(&self, max: usize) -> Result<Claims, QueueError> {

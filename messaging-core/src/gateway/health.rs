@@ -1,5 +1,6 @@
 //! Whether what the gateway depends on works.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -30,6 +31,8 @@ pub struct Health {
     pub queue_depth: Option<u64>,
     /// The limiter counts.
     pub limiter: Check,
+    /// This node's clock agrees with the limiter's.
+    pub clock_agrees: bool,
 }
 
 impl Gateway {
@@ -59,7 +62,8 @@ impl Gateway {
         let counted = ports.limiter.admit(nobody, self.settings().tenant_quota, began).await;
         let healthy = self.counted(counted).is_some();
         let limiter = Check { healthy, took: ports.clock.now().since(began) };
-        Health { store, servers, queue_depth, limiter }
+        let clock_agrees = !self.inner.clock_is_off.load(Ordering::Relaxed);
+        Health { store, servers, queue_depth, limiter, clock_agrees }
     }
 
     /// How many webhooks wait to be applied, and how many could not be.

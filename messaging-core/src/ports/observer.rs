@@ -130,9 +130,9 @@ pub enum Observation {
     },
     /// The provider reported an error of its own.
     ProviderReportedError,
-    /// A store, queue, limiter or the provider failed.
+    /// A store, queue, limiter, this node's clock or the provider failed.
     Fault {
-        /// Which: `store`, `queue`, `limiter` or `provider`.
+        /// Which: `store`, `queue`, `limiter`, `clock` or `provider`.
         what: &'static str,
     },
 }

@@ -96,6 +96,12 @@ pub trait RateLimiter: Send + Sync + 'static {
     /// this, without asking who else does.
     async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError>;
 
+    /// What time it is where the counting is done; `None` where it is done in this process. Those
+    /// who share a limiter compare their clocks with it.
+    async fn time(&self) -> Result<Option<Timestamp>, RateLimiterError> {
+        Ok(None)
+    }
+
     /// Counts one thing where the quota allows it, evenly refilled, with bursts up to the limit.
     async fn admit(
         &self,

@@ -16,6 +16,7 @@ use messaging_core::ports::rate_limiter::{
 pub(crate) struct ForgetfulLimiter {
     counted: Mutex<Arc<MemoryRateLimiter>>,
     away: AtomicBool,
+    time: Mutex<Option<Timestamp>>,
 }
 
 impl ForgetfulLimiter {
@@ -27,6 +28,11 @@ impl ForgetfulLimiter {
     /// Cannot be asked from now on, or can again.
     pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::Relaxed);
+    }
+
+    /// Has a clock of its own, which stands.
+    pub(crate) fn set_time(&self, time: Option<Timestamp>) {
+        *self.time.lock().unwrap() = time;
     }
 
     fn counted(&self) -> Result<Arc<MemoryRateLimiter>, RateLimiterError> {
@@ -59,6 +65,10 @@ impl RateLimiter for ForgetfulLimiter {
 
     async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError> {
         self.counted()?.prime(key, done).await
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>, RateLimiterError> {
+        self.counted().map(|_| *self.time.lock().unwrap())
     }
 
     async fn admit(

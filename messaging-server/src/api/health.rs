@@ -135,6 +135,8 @@ impl Health {
         } else if !found.limiter.healthy {
             let output = "the rate limiter cannot count; messages are accepted and wait";
             (WARN, Some(output.to_owned()))
+        } else if !found.clock_agrees {
+            (WARN, Some("this node's clock is wrong: it sends nothing".to_owned()))
         } else {
             (PASS, None)
         };

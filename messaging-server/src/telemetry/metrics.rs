@@ -82,7 +82,7 @@ impl Metrics {
         for status in SessionStatus::ALL {
             all.session_changes.with_label_values(&[status.as_str()]);
         }
-        for component in ["store", "queue", "limiter", "provider"] {
+        for component in ["store", "queue", "limiter", "clock", "provider"] {
             all.faults.with_label_values(&[component]);
         }
         all.provider_errors.with_label_values(NONE);

@@ -7,6 +7,7 @@ use futures::StreamExt;
 use redis::{Client, Msg, RedisResult};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
+use crate::fault::RedisFault;
 use crate::queue::shared::Shared;
 
 /// How often the connection is tried, and all partitions are thought to have news: should ever a
@@ -69,12 +70,22 @@ async fn hear(shared: &Weak<Shared>, server: &Client, channel: &str) -> RedisRes
                 if !matches!(answer, Ok(Ok(_))) {
                     return Ok(());
                 }
+                agree(shared).await;
                 with(shared, Shared::hear_of_all)
             }
         };
         if !goes_on {
             return Ok(());
         }
+    }
+}
+
+/// Says again how many partitions there are; Redis may have lost it, and others may have come.
+async fn agree(shared: &Weak<Shared>) {
+    let connection = shared.upgrade().map(|shared| shared.connection.clone());
+    let Some(connection) = connection else { return };
+    if let Err(fault @ RedisFault::OtherPartitions(_)) = connection.agree().await {
+        tracing::error!(error = %fault, "messages are counted, and may be sent, twice");
     }
 }
 
