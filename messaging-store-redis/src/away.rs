@@ -8,8 +8,10 @@ use tokio::time::Instant;
 
 use crate::fault::RedisFault;
 
-/// How often a Redis that is away is asked nevertheless, by one request.
+/// How often a Redis that is away is asked nevertheless, and for how long then: what is asked at
+/// the same time, of several partitions perhaps, fares alike.
 const TRY_EVERY: Duration = Duration::from_millis(250);
+const TRY_FOR: Duration = Duration::from_millis(10);
 
 /// Whether Redis could be used lately.
 ///
@@ -19,27 +21,32 @@ const TRY_EVERY: Duration = Duration::from_millis(250);
 pub(crate) struct Away(Mutex<Option<Since>>);
 
 struct Since {
-    next_try: Instant,
+    rests_until: Instant,
+    /// Once somebody has tried since.
+    is_tried_until: Option<Instant>,
     why: RedisError,
 }
 
 impl Away {
-    /// Whether to ask Redis now. Where it is away, one request at a time finds out if it still is.
+    /// Whether to ask Redis now. Where it is away, few find out now and then if it still is.
     pub(crate) fn check(&self) -> Result<(), RedisError> {
         let now = Instant::now();
-        match self.state().as_mut() {
-            Some(since) if now < since.next_try => Err(since.why.clone()),
-            Some(since) => {
-                since.next_try = now + TRY_EVERY;
-                Ok(())
-            }
-            None => Ok(()),
+        let mut state = self.state();
+        let Some(since) = state.as_mut() else { return Ok(()) };
+        if now < since.rests_until {
+            return Err(since.why.clone());
         }
+        if now < *since.is_tried_until.get_or_insert(now + TRY_FOR) {
+            return Ok(());
+        }
+        (since.rests_until, since.is_tried_until) = (now + TRY_EVERY, None);
+        Err(since.why.clone())
     }
 
     /// Redis could not be used.
     pub(crate) fn leave(&self, why: &RedisError) {
-        let since = Since { next_try: Instant::now() + TRY_EVERY, why: why.clone() };
+        let rests_until = Instant::now() + TRY_EVERY;
+        let since = Since { rests_until, is_tried_until: None, why: why.clone() };
         if self.state().replace(since).is_none() {
             tracing::error!(error = %RedisFault::from(why), "Redis cannot be used");
         }
@@ -79,14 +86,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_is_away_is_asked_by_one_request_at_a_time() {
+    async fn one_that_is_away_is_asked_now_and_then() {
         let away = Away::default();
         assert!(away.check().is_ok());
         away.leave(&refused());
         assert!(away.check().is_err());
         tokio::time::advance(TRY_EVERY).await;
         assert!(away.check().is_ok(), "one tries");
-        assert!(away.check().is_err(), "and no other");
+        assert!(away.check().is_ok(), "and another together with it");
+        tokio::time::advance(TRY_FOR).await;
+        assert!(away.check().is_err(), "and none after that");
+        tokio::time::advance(TRY_EVERY).await;
+        away.leave(&refused());
+        assert!(away.check().is_err());
         away.come_back();
         assert!(away.check().is_ok());
     }

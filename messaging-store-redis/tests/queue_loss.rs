@@ -10,7 +10,7 @@ use messaging_core::conformance::build::{at, session_id};
 use messaging_core::conformance::queue::item;
 use messaging_core::domain::message::QueueItem;
 use messaging_core::domain::timestamp::Timestamp;
-use messaging_core::ports::queue::{Claim, Queue};
+use messaging_core::ports::queue::{Claim, Claims, Queue};
 use messaging_store_redis::{RedisConnection, RedisOptions, RedisQueue};
 use test_services::Redis;
 
@@ -30,11 +30,14 @@ async fn queue(redis: &Redis, partitions: u16) -> RedisQueue {
 }
 
 /// Claims until there is something, as a worker does that goes on after an error.
-async fn claim_some(queue: &RedisQueue, now: Timestamp) -> Vec<Claim> {
+async fn claim_some(queue: &RedisQueue, mut now: Timestamp) -> Vec<Claim> {
     let waiting = async {
         loop {
             match queue.claim(100, LEASE, now).await {
-                Ok(claims) if claims.items.is_empty() => queue.changed(claims.version).await,
+                Ok(Claims { items, next_due, version }) if items.is_empty() => match next_due {
+                    Some(due) if due < now.plus(LEASE) => now = due,
+                    _ => queue.changed(version).await,
+                },
                 Ok(claims) => return claims.items,
                 Err(_) => tokio::task::yield_now().await,
             }

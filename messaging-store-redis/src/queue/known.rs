@@ -24,8 +24,6 @@ pub(super) struct Known {
     rotation: Rotation,
     /// The partition that the next claim begins with.
     first: usize,
-    /// Whether partitions may fail one without the other.
-    is_spread: bool,
     version: watch::Sender<u64>,
 }
 
@@ -70,23 +68,22 @@ impl Part {
         self.rests_until.is_some_and(|until| until > now)
     }
 
-    /// When something of it can be claimed, as far as it has told.
+    /// When something of it can be claimed, as far as it has told. One that rests is asked then.
     fn told(&self) -> Timestamp {
         let due = self.due.unwrap_or(Timestamp::MAX);
         let told = if self.in_turn > 0 { Timestamp::EPOCH } else { due };
-        self.rests_until.map_or(told, |until| until.max(told))
+        self.rests_until.unwrap_or(told)
     }
 }
 
 impl Known {
-    pub(super) fn new(partitions: usize, is_spread: bool) -> Self {
+    pub(super) fn new(partitions: usize) -> Self {
         // What was there before is news.
         let part = || Part { news: 1, ..Part::default() };
         Self {
             parts: (0..partitions).map(|_| part()).collect(),
             rotation: Rotation::default(),
             first: 0,
-            is_spread,
             version: watch::Sender::new(0),
         }
     }
@@ -204,6 +201,7 @@ impl Known {
     pub(super) fn hear(&mut self, partition: usize) {
         let Some(part) = self.parts.get_mut(partition) else { return };
         part.news += 1;
+        part.rests_until = None;
         self.wake();
     }
 
@@ -211,6 +209,7 @@ impl Known {
     pub(super) fn hear_of_all(&mut self) {
         for part in &mut self.parts {
             part.news += 1;
+            part.rests_until = None;
         }
         self.wake();
     }
@@ -225,9 +224,7 @@ impl Known {
         for (_, (tenant, turn)) in part.listed.drain() {
             self.rotation.leave(tenant, turn);
         }
-        if self.is_spread {
-            part.rests_until = now.map(|now| now.plus(REST)).or(part.rests_until);
-        }
+        part.rests_until = now.map(|now| now.plus(REST)).or(part.rests_until);
         if now.is_none() {
             self.wake();
         }

@@ -88,7 +88,7 @@ impl Shared {
             head.extend_from_slice(partitions.channel().as_bytes());
             head
         };
-        let known = Known::new(partitions.count(), connection.lanes() > 1);
+        let known = Known::new(partitions.count());
         Self {
             connection: connection.clone(),
             scripts: Scripts::new(),
