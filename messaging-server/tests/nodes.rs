@@ -103,11 +103,39 @@ async fn redis_is_killed_and_comes_back_empty() {
     let mut cluster = on_one_redis().await;
     for _ in 0..2 {
         redis(&mut cluster).kill().await;
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        // What PostgreSQL keeps is accepted, and waits.
+        cluster.traffic.accepted(40).await;
         redis(&mut cluster).start_again().await;
         cluster.recovers().await;
         cluster.traffic.accepted(30).await;
     }
+    assert_eq!(cluster.traffic.record.refused.load(Ordering::SeqCst), 0);
+    cluster.judge(READ).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_refuses_the_nodes_for_a_while() {
+    let mut cluster = on_one_redis().await;
+    redis(&mut cluster).ask(&["config", "set", "requirepass", "x"]).await;
+    redis(&mut cluster).ask(&["-a", "x", "client", "kill", "type", "normal"]).await;
+    cluster.traffic.accepted(40).await;
+    redis(&mut cluster).ask(&["-a", "x", "config", "set", "requirepass", ""]).await;
+    cluster.recovers().await;
+    assert_eq!(cluster.traffic.record.refused.load(Ordering::SeqCst), 0);
+    cluster.judge(READ).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_is_full_for_a_while() {
+    let mut cluster = on_one_redis().await;
+    redis(&mut cluster).ask(&["config", "set", "maxmemory", "1"]).await;
+    cluster.traffic.accepted(40).await;
+    // It still answers what only reads.
+    let health = cluster.node(0).get("/health").await;
+    assert_eq!(health["status"], "warn", "{health}");
+    redis(&mut cluster).ask(&["config", "set", "maxmemory", "0"]).await;
+    cluster.recovers().await;
+    assert_eq!(cluster.traffic.record.refused.load(Ordering::SeqCst), 0);
     cluster.judge(READ).await;
 }
 

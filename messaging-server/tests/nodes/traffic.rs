@@ -11,6 +11,9 @@ use tokio::task::JoinHandle;
 
 use crate::process::eventually;
 
+/// How long a sender waits for its answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long a sender waits between two messages.
 const PACE: Duration = Duration::from_millis(150);
 
@@ -39,7 +42,10 @@ impl Traffic {
         let mut senders = Vec::new();
         for (s, session) in sessions.iter().enumerate() {
             for r in 0..recipients {
+                // A connection for each message, so that the balancer chooses each time.
+                let client = Client::builder().pool_max_idle_per_host(0).timeout(PATIENCE);
                 let sender = Sender {
+                    client: client.build().unwrap(),
                     url: format!("{base}/messages/send"),
                     token: token.to_owned(),
                     session: session.clone(),
@@ -69,6 +75,7 @@ impl Traffic {
 }
 
 struct Sender {
+    client: Client,
     url: String,
     token: String,
     session: String,
@@ -94,12 +101,10 @@ impl Sender {
     /// The id, where the message was accepted. What was neither accepted nor refused may have been
     /// kept or not: it is not sent again.
     async fn send(&self, text: &str, record: &Record) -> Option<String> {
-        // A connection each, so that the balancer chooses each time.
-        let client = Client::builder().pool_max_idle_per_host(0).timeout(Duration::from_secs(5));
         let body = json!({
             "sessionId": self.session, "to": self.to, "body": text, "onRateLimit": "queue",
         });
-        let request = client.build().unwrap().post(&self.url).bearer_auth(&self.token).json(&body);
+        let request = self.client.post(&self.url).bearer_auth(&self.token).json(&body);
         let answer = request.send().await.ok()?;
         match answer.status().as_u16() {
             202 => {
