@@ -5,6 +5,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::open_error::OpenError;
 use crate::options::PostgresOptions;
+use crate::schema_name::quoted;
 use crate::tenant_role;
 
 /// What the schema is made under: two nodes that start at once do it one after the other.
@@ -49,8 +50,8 @@ async fn bring_up_to_date(
             .await
             .map_err(OpenError::of)?;
     if !is_there {
-        // Checked to be a plain name; a name cannot be a parameter.
-        sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA {schema}")))
+        // A name cannot be a parameter.
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA {}", quoted(schema))))
             .execute(&mut *connection)
             .await
             .map_err(OpenError::of)?;

@@ -3,6 +3,8 @@
 use messaging_core::ports::store_error::BoxError;
 use sqlx::migrate::MigrateError;
 
+use crate::schema_name::SCHEMA_RULE;
+
 /// Why a database could not be opened as a store. Holds no address and no password.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -11,7 +13,7 @@ pub enum OpenError {
     #[error("not an address of PostgreSQL, such as postgres://user:password@host:5432/database")]
     Address,
     /// The name of the schema is none.
-    #[error("{0:?} is no name of a schema: lower-case letters, digits and _, no digit first")]
+    #[error("{0:?} is no name of a schema: expected {SCHEMA_RULE}")]
     Schema(String),
     /// Nothing answers.
     #[error("PostgreSQL cannot be reached")]

@@ -6,6 +6,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::open_error::OpenError;
+use crate::schema_name::quoted;
 
 /// What of the schema the role may touch.
 const GRANTS: &str = "
@@ -52,7 +53,7 @@ pub(crate) async fn make(connection: &mut PgConnection, schema: &str) -> Result<
             Ok(_) => {}
         }
     }
-    let grants = GRANTS.replace("{schema}", schema).replace("{role}", &role);
+    let grants = GRANTS.replace("{schema}", &quoted(schema)).replace("{role}", &role);
     sqlx::raw_sql(AssertSqlSafe(grants)).execute(connection).await.map_err(OpenError::of)?;
     Ok(())
 }

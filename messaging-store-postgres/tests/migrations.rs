@@ -4,8 +4,13 @@ mod support;
 
 use futures::future::join_all;
 use messaging_core::conformance::build::tenant;
+use messaging_core::domain::filter::{MessageFilter, Portion};
+use messaging_core::ports::clock::SystemClock;
+use messaging_core::ports::message_store;
 use messaging_core::ports::tenant_store::TenantStore;
-use messaging_store_postgres::{OpenError, PostgresOptions, PostgresStore, migrate};
+use messaging_store_postgres::{
+    OpenError, PostgresOptions, PostgresStore, Presence, SCHEMA_RULE, inspect, migrate,
+};
 use sqlx::Connection;
 use support::{Database, count};
 
@@ -94,6 +99,38 @@ async fn what_cannot_be_opened_says_why_and_shows_no_password() {
     for error in [address, schema, missing, nobody] {
         let error = anyhow_text(&error);
         assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+/// Words of SQL are names as good as any other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_may_be_called_like_a_word_of_sql() {
+    let database = Database::new().await;
+    for schema in ["user", "order", "select", "s".repeat(56).as_str()] {
+        let options = PostgresOptions { schema: schema.into(), ..PostgresOptions::default() };
+        let store = PostgresStore::open(&database.url, &options).await.unwrap();
+        store.insert(&tenant(1)).await.unwrap();
+        message_store::MessageStore::ping(&store).await.unwrap();
+        let all = MessageFilter::default();
+        let portion = Portion::Page { page: 1, limit: 1 };
+        message_store::MessageStore::list(&store, tenant(1).id, &all, portion).await.unwrap();
+        store.close().await;
+        let again = migrate(&database.url, &options).await.unwrap();
+        assert_eq!(again.from, again.to, "{schema}");
+        let found = inspect(&database.url, &options, &SystemClock).await.unwrap();
+        assert_eq!((found.version, found.schema), (again.to, Presence::There), "{schema}");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_that_postgresql_could_not_hold_is_refused_with_the_rule() {
+    let database = Database::new().await;
+    let too_long = "s".repeat(57);
+    for schema in ["", "Messages", "pg_messages", "information_schema", "1st", "a-b", &too_long] {
+        let options = PostgresOptions { schema: schema.into(), ..PostgresOptions::default() };
+        let refused = migrate(&database.url, &options).await.unwrap_err();
+        assert!(matches!(refused, OpenError::Schema(_)), "{refused}");
+        assert!(refused.to_string().contains(SCHEMA_RULE), "{refused}");
     }
 }
 

@@ -99,7 +99,7 @@ fn judge_schema(findings: &mut Findings, schema: &str, found: &Inspection) {
     match (found.schema, version.cmp(&known)) {
         (Presence::Forbidden, _) => findings.problem(format!(
             "the user may not make tables in schema {schema}, or not make the schema: run `CREATE \
-             SCHEMA {schema} AUTHORIZATION` for it, or make it the schema's owner"
+             SCHEMA \"{schema}\" AUTHORIZATION` for it, or make it the schema's owner"
         )),
         (Presence::ToBeMade, _) => findings.warning(format!(
             "there is no schema {schema} yet: `migrate`, or the first start, makes it; if there \
