@@ -1,5 +1,6 @@
 //! The HTTP API: resources joined into one service with one way of refusing.
 
+mod address_text;
 pub mod authorized;
 pub mod body;
 pub mod bulk;

@@ -165,6 +165,7 @@ impl Service {
     /// Redis.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
         let _only_node = self.storage.stand_alone().await.map_err(io::Error::other)?;
+        self.storage.warn().await;
         let address = listener.local_addr()?;
         let acceptor = TcpAcceptor::from_tokio(listener)?;
         let limit = self.config.shutdown_timeout;

@@ -185,6 +185,26 @@ async fn a_text_is_kept_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn an_address_that_holds_no_text_is_refused_with_the_parameter() {
+    let api = Harness::new().await;
+    for list in ["/messages", "/dead-letters"] {
+        for name in ["search", "campaignId", "sessionId"] {
+            for value in ["%ff", "a%C3%28", "%ED%A0%80", "%00", "a%00b"] {
+                let address = format!("{list}?limit=1&{name}={value}");
+                api.get(&address).await.refused_parameter(name);
+            }
+        }
+        // Whoever is not let in is told so first.
+        api.call(request("GET", &format!("{list}?search=%ff"), None, None)).await.expect(401);
+        for value in ["%EF%BF%BD", "100%25", "a+b", "%C3%A9", "%1", "%zz", "%01", "é"] {
+            let value = value.replace('é', "%c3%a9");
+            api.get(&format!("{list}?search={value}")).await.expect(200);
+        }
+    }
+    api.get("/messages?se%61rch=%ff").await.refused_parameter("search");
+}
+
+#[tokio::test]
 async fn nothing_of_a_refused_request_is_repeated() {
     let api = Harness::new().await;
     let secret = "s3cr3t words 5511977776666";

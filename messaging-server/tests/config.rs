@@ -144,6 +144,20 @@ fn secrets_that_everybody_knows_or_could_guess_are_refused() {
     read(&[("JWT_SECRET", STRONG), ("WAHA_WEBHOOK_SECRET", STRONG)]).check_usable().unwrap();
 }
 
+#[test]
+fn a_schema_that_postgresql_could_not_hold_is_refused_with_the_rule() {
+    for schema in ["Messages", "pg_messages", "information_schema", "1st", &"s".repeat(57)] {
+        let lines = refused(&[("DB_SCHEMA", schema)]);
+        let rule = "expected 1 to 56 lower-case letters, digits or _, no digit and no pg_ first, and \
+                    not information_schema";
+        assert_eq!(lines, [format!("DB_SCHEMA is {schema:?}: {rule}")]);
+    }
+    for schema in ["user", "order", &"s".repeat(56)] {
+        let config = read(&[("DB_SCHEMA", schema), ("DB_HOST", "db")]);
+        assert_eq!(config.postgres.unwrap().schema, schema);
+    }
+}
+
 const SECRETS: [(&str, &str); 2] = [("JWT_SECRET", STRONG), ("WAHA_WEBHOOK_SECRET", STRONG)];
 
 #[test]

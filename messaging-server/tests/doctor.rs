@@ -140,6 +140,17 @@ async fn a_database_that_may_lose_what_was_accepted_is_a_problem() {
 }
 
 #[tokio::test]
+async fn a_schema_that_cannot_be_made_is_named_with_the_rule() {
+    let postgres = test_services::variable("TEST_POSTGRES_URL");
+    let place = shared(&waha().await, &postgres, "");
+    let outcome = place.with("DB_SCHEMA", "pg_messages").run(&["doctor"]).await;
+    check(
+        &outcome,
+        "problem  configuration: DB_SCHEMA is \"pg_messages\": expected 1 to 56 lower-case letters",
+    );
+}
+
+#[tokio::test]
 async fn without_redis_only_one_node_may_run() {
     let postgres = test_services::variable("TEST_POSTGRES_URL");
     let place = shared(&waha().await, &postgres, "");

@@ -27,7 +27,7 @@ impl DutyRoster for PostgresStore {
             until.as_micros(),
             now.as_micros(),
         )
-        .execute(self.pool())
+        .execute(&mut *self.connections().acquire().await?)
         .await
         .map_err(store_error)?;
         Ok(taken.rows_affected() > 0)
@@ -35,7 +35,7 @@ impl DutyRoster for PostgresStore {
 
     async fn lay_down(&self, duty: Duty, node: NodeId) -> Result<(), StoreError> {
         sqlx::query!("DELETE FROM duties WHERE duty = $1 AND node = $2", duty.as_str(), node.0)
-            .execute(self.pool())
+            .execute(&mut *self.connections().acquire().await?)
             .await
             .map_err(store_error)?;
         Ok(())

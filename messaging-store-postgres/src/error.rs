@@ -1,5 +1,7 @@
 //! The one place where an error of PostgreSQL becomes one of ours.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use messaging_core::ports::store_error::StoreError;
@@ -27,8 +29,34 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
 
 /// What the server said no with.
 #[derive(Debug, thiserror::Error)]
-#[error("PostgreSQL refuses with SQLSTATE {0}")]
+#[error("PostgreSQL refuses: {}", in_words(.0))]
 struct Refused(String);
+
+/// A code of the server for people. Its own text would repeat values.
+pub(crate) fn in_words(code: &str) -> String {
+    match reason(code) {
+        Some(reason) => format!("{reason} (SQLSTATE {code})"),
+        None => format!("SQLSTATE {code}"),
+    }
+}
+
+/// What those codes mean that an operator can do something about.
+pub(crate) fn reason(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "28P01" | "28000" => "the user or the password is wrong",
+        "3D000" => "there is no such database",
+        "42501" => "the user lacks a privilege",
+        "53100" => "its disk is full",
+        "53200" => "it is out of memory",
+        "53300" => "there are too many connections",
+        "55P03" => "a lock was not to be had in time",
+        "57014" => "the statement took too long",
+        "57P01" | "57P02" => "it is being stopped",
+        "57P03" => "it is starting or stopping",
+        "25006" => "it takes no changes, as a standby does",
+        _ => return None,
+    })
+}
 
 /// What is there already, by the constraint that says so.
 fn repeated(constraint: &str) -> &'static str {
@@ -54,10 +82,30 @@ pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
     matches!(code.as_deref(), Some("40001" | "40P01"))
 }
 
-/// One error, told to everybody who shared a transaction.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
+/// What led to one error, told to everybody who shared a transaction.
+#[derive(Debug, Clone)]
 struct Shared(Arc<StoreError>);
+
+impl Shared {
+    fn cause(&self) -> &(dyn Error + 'static) {
+        match &*self.0 {
+            StoreError::Unavailable(source) | StoreError::Corrupt { source, .. } => &**source,
+            error => error,
+        }
+    }
+}
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.cause())
+    }
+}
+
+impl Error for Shared {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause().source()
+    }
+}
 
 /// As many copies of an error as there are callers to be told.
 pub(crate) fn shared(error: StoreError) -> impl Fn() -> StoreError {

@@ -10,10 +10,10 @@ use messaging_core::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxVerdi
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::inbox_store::{InboxDepth, InboxStore};
 use messaging_core::ports::store_error::{BoxError, StoreError};
-use sqlx::PgPool;
 use uuid::Uuid;
 
 pub(crate) use self::apply::Applies;
+use crate::connections::Connections;
 use crate::error::store_error;
 use crate::named::{BadColumn, Stored, decode_all, instant, small};
 use crate::store::PostgresStore;
@@ -56,7 +56,7 @@ impl Stored for EntryRow {
 }
 
 /// Webhooks of many callers, to be kept.
-pub(crate) struct Keeps(pub(crate) PgPool);
+pub(crate) struct Keeps(pub(crate) Connections);
 
 /// New entries on their way to becoming rows, column by column.
 #[derive(Default)]
@@ -134,7 +134,7 @@ impl Work for Keeps {
             &new.received_at,
             &new.payloads,
         )
-        .fetch_all(&self.0)
+        .fetch_all(&mut *self.0.acquire().await?)
         .await?;
         let kept: HashSet<Uuid> = kept.into_iter().collect();
         let verdict = |entry: &InboxEntry| {
@@ -161,7 +161,7 @@ impl InboxStore for PostgresStore {
             now.as_micros(),
             i64::from(limit),
         )
-        .fetch_all(self.pool())
+        .fetch_all(&mut *self.connections().acquire().await?)
         .await
         .map_err(store_error)?;
         decode_all(rows)
@@ -169,7 +169,7 @@ impl InboxStore for PostgresStore {
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         let next = sqlx::query_scalar!("SELECT min(due_at) FROM inbox WHERE status = 'pending'")
-            .fetch_one(self.pool())
+            .fetch_one(&mut *self.connections().acquire().await?)
             .await
             .map_err(store_error)?;
         Ok(next.map(Timestamp::from_micros))
@@ -204,7 +204,7 @@ impl InboxStore for PostgresStore {
             &statuses as &[&str],
             &due_at as &[Option<i64>],
         )
-        .execute(self.pool())
+        .execute(&mut *self.connections().acquire().await?)
         .await
         .map_err(store_error)?;
         Ok(())
@@ -217,7 +217,7 @@ impl InboxStore for PostgresStore {
                 (SELECT count(*) FROM inbox WHERE status = 'dead') AS "dead!"
             "#
         )
-        .fetch_one(self.pool())
+        .fetch_one(&mut *self.connections().acquire().await?)
         .await
         .map_err(store_error)?;
         let count = |messages| u64::try_from(messages).unwrap_or_default();

@@ -9,6 +9,7 @@ use sqlx::{Connection, PgConnection};
 use crate::migrate::{newest_version, version};
 use crate::open_error::OpenError;
 use crate::options::PostgresOptions;
+use crate::room::Room;
 use crate::tenant_role;
 
 /// The oldest PostgreSQL that works, as `server_version_num` has it.
@@ -36,8 +37,10 @@ pub struct Inspection {
     pub role: (String, Presence),
     /// Settings that are off, and without which what was answered may be lost.
     pub not_durable: Vec<&'static str>,
-    /// How many connections the server has for users of no privilege.
+    /// How many connections the server has for the user.
     pub connections: u32,
+    /// About how many of these nobody has.
+    pub free_connections: u32,
     /// Its clock.
     pub clock: ClockOffset,
     /// Where sessions live, in order.
@@ -89,6 +92,7 @@ async fn look(
     clock: &dyn Clock,
 ) -> Result<Inspection, OpenError> {
     let server = Server::ask(connection).await.map_err(OpenError::of)?;
+    let room = Room::ask(connection).await.map_err(OpenError::of)?;
     let offset = clock_offset(connection, clock).await.map_err(OpenError::of)?;
     let may_use = may_use(connection, schema).await.map_err(OpenError::of)?;
     // Whoever may not look into the schema is refused even its version.
@@ -108,7 +112,9 @@ async fn look(
         known: newest_version(),
         role,
         not_durable: server.not_durable,
-        connections: server.connections,
+        connections: room.connections,
+        // The one that this was asked on is given back.
+        free_connections: room.free + 1,
         clock: offset,
         places,
     })
@@ -120,7 +126,6 @@ struct Server {
     number: u32,
     is_standby: bool,
     not_durable: Vec<&'static str>,
-    connections: u32,
     may_create: bool,
     is_superuser: bool,
     makes_roles: bool,
@@ -135,10 +140,6 @@ impl Server {
                       current_setting('fsync') AS "fsync!",
                       current_setting('full_page_writes') AS "full_page_writes!",
                       current_setting('synchronous_commit') AS "synchronous_commit!",
-                      current_setting('max_connections')::int
-                          - current_setting('superuser_reserved_connections')::int
-                          - coalesce(current_setting('reserved_connections', true)::int, 0)
-                          AS "connections!",
                       has_database_privilege(current_database(), 'CREATE') AS "may_create!",
                       rolsuper AS "is_superuser!",
                       rolcreaterole AS "makes_roles!"
@@ -158,7 +159,6 @@ impl Server {
             number: u32::try_from(row.number).unwrap_or(0),
             is_standby: row.is_standby,
             not_durable: off.map(|(name, _)| name).collect(),
-            connections: u32::try_from(row.connections).unwrap_or(0),
             may_create: row.may_create,
             is_superuser: row.is_superuser,
             makes_roles: row.makes_roles || row.is_superuser,

@@ -50,6 +50,7 @@
 //! [`Upkeep`]: messaging_core::ports::upkeep::Upkeep
 //! [`Upkeep::upkeep`]: messaging_core::ports::upkeep::Upkeep::upkeep
 
+mod connections;
 mod duty_roster;
 mod error;
 mod inbox_store;
@@ -60,6 +61,8 @@ mod named;
 mod only_node;
 mod open_error;
 mod options;
+mod room;
+mod schema_name;
 mod session_store;
 mod store;
 mod tenant_role;
@@ -73,5 +76,7 @@ pub use migrate::{Migrated, migrate};
 pub use only_node::OnlyNode;
 pub use open_error::OpenError;
 pub use options::PostgresOptions;
+pub use room::Shortage;
+pub use schema_name::{SCHEMA_RULE, is_schema_name};
 pub use store::PostgresStore;
 pub use together::WriteStatistics;

@@ -21,9 +21,9 @@ use messaging_core::domain::statistics::{Statistics, StatisticsRange};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::store_error::StoreError;
-use sqlx::PgPool;
 
 pub(crate) use self::reading::{Loads, Orders};
+use crate::connections::Connections;
 use crate::error::store_error;
 use crate::message_store::change::Opened;
 use crate::message_store::row::{NewMessages, query_messages};
@@ -32,7 +32,7 @@ use crate::store::PostgresStore;
 use crate::together::{Fault, Work};
 
 /// New messages of many callers.
-pub(crate) struct Inserts(pub(crate) PgPool);
+pub(crate) struct Inserts(pub(crate) Connections);
 
 #[async_trait]
 impl Work for Inserts {
@@ -54,7 +54,7 @@ impl Work for Inserts {
 }
 
 /// Changes of many callers.
-pub(crate) struct Changes(pub(crate) PgPool);
+pub(crate) struct Changes(pub(crate) Connections);
 
 #[async_trait]
 impl Work for Changes {
@@ -65,7 +65,8 @@ impl Work for Changes {
         &self,
         requests: &[Vec<StatusChange>],
     ) -> Result<(Vec<Vec<ChangeOutcome>>, u64), Fault> {
-        let mut transaction = self.0.begin().await?;
+        let mut connection = self.0.acquire().await?;
+        let mut transaction = connection.begin().await?;
         let changes = requests.iter().flatten();
         let (mut opened, mut statements) = Opened::open(&mut transaction, changes).await?;
         let outcomes = requests
@@ -88,7 +89,7 @@ impl MessageStore for PostgresStore {
     }
 
     async fn insert_batch(&self, batch: &Batch, messages: &[Message]) -> Result<(), StoreError> {
-        bulk::insert(self.pool(), batch, &NewMessages::of(messages)?).await
+        bulk::insert(self.connections(), batch, &NewMessages::of(messages)?).await
     }
 
     async fn change(&self, changes: &[StatusChange]) -> Result<Vec<ChangeOutcome>, StoreError> {
@@ -155,11 +156,11 @@ impl MessageStore for PostgresStore {
         id: BatchId,
         now: Timestamp,
     ) -> Result<Option<Vec<MessageId>>, StoreError> {
-        bulk::cancel(self.pool(), tenant, id, now).await
+        bulk::cancel(self.connections(), tenant, id, now).await
     }
 
     async fn release_from_batch(&self, batch: BatchId) -> Result<Vec<QueueItem>, StoreError> {
-        bulk::release(self.pool(), batch).await
+        bulk::release(self.connections(), batch).await
     }
 
     async fn batches_holding(
@@ -167,7 +168,7 @@ impl MessageStore for PostgresStore {
         after: Option<BatchId>,
         limit: u32,
     ) -> Result<Vec<BatchId>, StoreError> {
-        bulk::holding(self.pool(), after, limit).await
+        bulk::holding(self.connections(), after, limit).await
     }
 
     async fn pending(
@@ -175,7 +176,7 @@ impl MessageStore for PostgresStore {
         after: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<QueueItem>, StoreError> {
-        waiting::pending(self.pool(), after, limit).await
+        waiting::pending(self.connections(), after, limit).await
     }
 
     async fn behind(&self, ids: &[MessageId]) -> Result<Vec<(MessageId, QueueItem)>, StoreError> {
@@ -188,14 +189,25 @@ impl MessageStore for PostgresStore {
         since: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<Timestamp>, StoreError> {
-        history::attempts(self.pool(), session, since, now).await
+        history::attempts(self.connections(), session, since, now).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query!("UPDATE pulse SET beat = beat + 1")
-            .execute(self.pool())
-            .await
-            .map_err(store_error)?;
-        Ok(())
+        let written = async {
+            sqlx::query!("UPDATE pulse SET beat = beat + 1")
+                .execute(&mut *self.connections().acquire().await?)
+                .await
+                .map_err(store_error)
+        };
+        // Nothing can be accepted either while nothing can be asked for a tenant.
+        let seen = async {
+            sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM sessions) AS "any!""#)
+                .fetch_one(&mut *self.connections_of_tenants().acquire().await?)
+                .await
+                .map_err(store_error)
+        };
+        let answer = tokio::try_join!(written, seen).map(|_| ());
+        self.tell(&answer);
+        answer
     }
 }

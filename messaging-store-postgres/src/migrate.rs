@@ -5,6 +5,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::open_error::OpenError;
 use crate::options::PostgresOptions;
+use crate::schema_name::quoted;
 use crate::tenant_role;
 
 /// What the schema is made under: two nodes that start at once do it one after the other.
@@ -36,11 +37,8 @@ async fn bring_up_to_date(
     connection: &mut PgConnection,
     schema: &str,
 ) -> Result<Migrated, OpenError> {
-    sqlx::query("SELECT pg_advisory_lock($1)")
-        .bind(SCHEMA_LOCK)
-        .execute(&mut *connection)
-        .await
-        .map_err(OpenError::of)?;
+    take_its_time(connection).await.map_err(OpenError::of)?;
+    wait_for_our_turn(connection).await.map_err(OpenError::of)?;
     // `IF NOT EXISTS` asks for the right to make one even where it is there.
     let is_there: bool =
         sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)")
@@ -49,8 +47,8 @@ async fn bring_up_to_date(
             .await
             .map_err(OpenError::of)?;
     if !is_there {
-        // Checked to be a plain name; a name cannot be a parameter.
-        sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA {schema}")))
+        // A name cannot be a parameter.
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA {}", quoted(schema))))
             .execute(&mut *connection)
             .await
             .map_err(OpenError::of)?;
@@ -73,6 +71,31 @@ async fn bring_up_to_date(
         tracing::info!(from, to, "the schema was brought from version {from} to {to}");
     }
     Ok(Migrated { from, to })
+}
+
+/// Lifts the limits that statements have otherwise, by us or for the role or the database: a step
+/// that needs longer would fail at each start anew, and so would waiting for another node's.
+async fn take_its_time(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    // Not every version knows all of them.
+    let lift = "SELECT set_config(name, '0', false) FROM pg_settings
+                WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout')";
+    sqlx::query(lift).execute(connection).await?;
+    Ok(())
+}
+
+async fn wait_for_our_turn(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let is_ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+        .bind(SCHEMA_LOCK)
+        .fetch_one(&mut *connection)
+        .await?;
+    if !is_ours {
+        tracing::info!("waiting for another node that brings the schema up to date");
+        sqlx::query("SELECT pg_advisory_lock($1)")
+            .bind(SCHEMA_LOCK)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }
 
 fn migrator() -> Migrator {

@@ -116,10 +116,3 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(
     // The parser's own error would repeat what it stumbled over.
     Ok(text.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| BadColumn(column))?)
 }
-
-/// Whether a name can be a schema's without quoting.
-pub(crate) fn is_schema(name: &str) -> bool {
-    (1..=63).contains(&name.len())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-}

@@ -1,7 +1,7 @@
 //! Being the only node: for a queue and limits that are in one process' memory.
 
 use messaging_core::ports::store_error::StoreError;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
 use crate::error::store_error;
 use crate::store::PostgresStore;
@@ -23,7 +23,8 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Unavailable`] where the server does not answer.
     pub async fn become_only_node(&self) -> Result<Option<OnlyNode>, StoreError> {
-        let mut connection = self.pool().acquire().await.map_err(store_error)?.detach();
+        let mut connection =
+            PgConnection::connect_with(&self.connections().options()).await.map_err(store_error)?;
         let is_ours = sqlx::query_scalar!(
             r#"SELECT pg_try_advisory_lock($1, hashtext(current_schema())) AS "is_ours!""#,
             ONLY_NODE,

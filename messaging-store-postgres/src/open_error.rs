@@ -3,6 +3,9 @@
 use messaging_core::ports::store_error::BoxError;
 use sqlx::migrate::MigrateError;
 
+use crate::error::reason;
+use crate::schema_name::SCHEMA_RULE;
+
 /// Why a database could not be opened as a store. Holds no address and no password.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -11,7 +14,7 @@ pub enum OpenError {
     #[error("not an address of PostgreSQL, such as postgres://user:password@host:5432/database")]
     Address,
     /// The name of the schema is none.
-    #[error("{0:?} is no name of a schema: lower-case letters, digits and _, no digit first")]
+    #[error("{0:?} is no name of a schema: expected {SCHEMA_RULE}")]
     Schema(String),
     /// Nothing answers.
     #[error("PostgreSQL cannot be reached")]
@@ -56,18 +59,15 @@ impl OpenError {
             };
         };
         let code = refusal.code().unwrap_or_default().into_owned();
-        let reason = match code.as_str() {
-            "28P01" | "28000" => "the user or the password is wrong",
-            "3D000" => "there is no such database",
-            "42501" => "the user lacks a privilege",
-            "53300" => "there are too many connections",
-            "57P03" => "it is starting or stopping",
+        match code.as_str() {
             // A prepared statement that is not there, or is there already; a setting at the start
             // of a connection that the pooler does not know.
-            "26000" | "42P05" | "08P01" => return Self::Pooler { code },
-            _ => return Self::Unreachable(Box::new(error)),
-        };
-        Self::Refused { reason, code }
+            "26000" | "42P05" | "08P01" => Self::Pooler { code },
+            "28P01" | "28000" | "3D000" | "42501" | "53300" | "57P03" => {
+                Self::Refused { reason: reason(&code).unwrap_or_default(), code }
+            }
+            _ => Self::Unreachable(Box::new(error)),
+        }
     }
 }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 
-use crate::named::is_schema;
 use crate::open_error::OpenError;
+use crate::schema_name::is_schema_name;
 
 /// How to use a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresOptions {
-    /// The schema that everything is kept in, of lower-case letters, digits and `_`. Nothing
+    /// The schema that everything is kept in; see [`SCHEMA_RULE`](crate::SCHEMA_RULE). Nothing
     /// outside it is touched, but for the role `<schema>_tenant`.
     pub schema: String,
     /// How many connections there may be; four at the least.
@@ -39,7 +39,7 @@ impl Default for PostgresOptions {
 
 impl PostgresOptions {
     pub(crate) fn connect(&self, url: &str) -> Result<PgConnectOptions, OpenError> {
-        if !is_schema(&self.schema) {
+        if !is_schema_name(&self.schema) {
             return Err(OpenError::Schema(self.schema.clone()));
         }
         if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {

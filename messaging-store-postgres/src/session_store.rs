@@ -67,7 +67,7 @@ impl SessionStore for PostgresStore {
             session.created_at.as_micros(),
             session.updated_at.as_micros(),
         )
-        .execute(self.pool())
+        .execute(&mut *self.connections().acquire().await?)
         .await
         .map_err(store_error)?;
         Ok(())
@@ -140,7 +140,7 @@ impl SessionStore for PostgresStore {
             "FROM sessions s WHERE s.server_name = $1 ORDER BY s.id",
             &*text::kept(name)
         )
-        .fetch_all(self.pool())
+        .fetch_all(&mut *self.connections().acquire().await?)
         .await
         .map_err(store_error)?;
         decode_all(rows)
@@ -148,7 +148,7 @@ impl SessionStore for PostgresStore {
 
     async fn all_places(&self) -> Result<Vec<(SessionId, ProviderSession)>, StoreError> {
         let rows = sqlx::query!("SELECT id, server, server_name FROM sessions ORDER BY id")
-            .fetch_all(self.pool())
+            .fetch_all(&mut *self.connections().acquire().await?)
             .await
             .map_err(store_error)?;
         Ok(rows
@@ -163,7 +163,7 @@ impl SessionStore for PostgresStore {
             SELECT server, status, count(*) AS "sessions!" FROM sessions GROUP BY server, status
             "#
         )
-        .fetch_all(self.pool())
+        .fetch_all(&mut *self.connections().acquire().await?)
         .await
         .map_err(store_error)?;
         let census: Result<Census, BoxError> = lines
@@ -183,9 +183,10 @@ impl SessionStore for PostgresStore {
         at: Timestamp,
         own_address: Option<Address>,
     ) -> Result<Option<Session>, StoreError> {
-        let before = record_status(self.pool(), id, status, at, own_address.as_ref())
-            .await
-            .map_err(store_error)?;
+        let mut connection = self.connections().acquire().await?;
+        let before = record_status(&mut *connection, id, status, at, own_address.as_ref()).await;
+        drop(connection);
+        let before = before.map_err(store_error)?;
         match before {
             Some(before) if before != status.as_str() => self.find_any(id).await,
             _ => Ok(None),

@@ -1,13 +1,13 @@
 //! One schema of a database, and the connections to it.
 
+use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use messaging_core::domain::id::TenantId;
 use messaging_core::ports::store_error::StoreError;
-use sqlx::PgPool;
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgPoolOptions, Postgres};
 
+use crate::connections::{Connections, Lent};
 use crate::error::store_error;
 use crate::inbox_store::{Applies, Keeps};
 use crate::message_store::{Changes, Inserts, Loads, Orders};
@@ -18,7 +18,8 @@ use crate::session_store::{Finds, OwnFinds};
 use crate::tenant_role;
 use crate::together::{Together, WriteStatistics};
 
-/// Half of them for what is asked for a tenant, and no caller may keep all others waiting.
+/// One stands for the node, half of the others are for what is asked for a tenant, and no caller may
+/// keep all others waiting.
 const MIN_CONNECTIONS: u32 = 4;
 
 /// Every store port on one schema of a PostgreSQL database, for any number of nodes.
@@ -29,9 +30,13 @@ pub struct PostgresStore(Arc<Parts>);
 
 struct Parts {
     /// Connections that see everything.
-    pool: PgPool,
+    all: Connections,
     /// Connections that see one tenant's rows.
-    of_tenants: PgPool,
+    of_tenants: Connections,
+    /// How many connections there may be in all.
+    most: u32,
+    /// Whether it answered when it was last asked.
+    is_well: AtomicBool,
     inserts: Together<Inserts>,
     changes: Together<Changes>,
     keeps: Together<Keeps>,
@@ -59,25 +64,26 @@ impl PostgresStore {
     pub async fn open(url: &str, options: &PostgresOptions) -> Result<Self, OpenError> {
         migrate(url, options).await?;
         let connect = options.connect(url)?;
-        let connections = options.connections.max(MIN_CONNECTIONS);
-        let pools = || {
-            PgPoolOptions::new()
-                .acquire_timeout(options.acquire_timeout)
-                .max_connections(connections.div_ceil(2))
-        };
-        let pool = pools().connect_with(connect.clone()).await.map_err(OpenError::of)?;
-        let of_tenants = tenant_role::pool(pools(), connect, &options.schema);
+        let most = options.connections.max(MIN_CONNECTIONS);
+        let for_tenants = (most - 1) / 2;
+        let for_all = most - 1 - for_tenants;
+        let as_tenants = tenant_role::options(connect.clone(), &options.schema);
+        let patience = options.acquire_timeout;
+        let all = Connections::open(connect, for_all, patience).await?;
+        let of_tenants = Connections::open(as_tenants, for_tenants, patience).await?;
         let limit = options.answer_timeout;
         Ok(Self(Arc::new(Parts {
-            inserts: Together::new(Inserts(pool.clone()), limit),
-            changes: Together::new(Changes(pool.clone()), limit),
-            keeps: Together::new(Keeps(pool.clone()), limit),
-            applies: Together::new(Applies(pool.clone()), limit),
-            loads: Together::new(Loads(pool.clone()), limit),
-            orders: Together::new(Orders(pool.clone()), limit),
-            finds: Together::new(Finds(pool.clone()), limit),
+            inserts: Together::new(Inserts(all.clone()), limit),
+            changes: Together::new(Changes(all.clone()), limit),
+            keeps: Together::new(Keeps(all.clone()), limit),
+            applies: Together::new(Applies(all.clone()), limit),
+            loads: Together::new(Loads(all.clone()), limit),
+            orders: Together::new(Orders(all.clone()), limit),
+            finds: Together::new(Finds(all.clone()), limit),
             own_finds: Together::new(OwnFinds(of_tenants.clone()), limit),
-            pool,
+            all,
+            most,
+            is_well: AtomicBool::new(true),
             of_tenants,
         })))
     }
@@ -95,19 +101,42 @@ impl PostgresStore {
     /// clone, are [`Unavailable`](StoreError::Unavailable).
     pub async fn close(&self) {
         self.0.of_tenants.close().await;
-        self.0.pool.close().await;
+        self.0.all.close().await;
     }
 
-    pub(crate) fn pool(&self) -> &PgPool {
-        &self.0.pool
+    /// How many connections may come to those that are open.
+    pub(crate) fn may_open(&self) -> u32 {
+        let open = self.0.all.open_now() + self.0.of_tenants.open_now();
+        self.0.most.saturating_sub(open)
+    }
+
+    /// Connections that see one tenant's rows.
+    pub(crate) fn connections_of_tenants(&self) -> &Connections {
+        &self.0.of_tenants
+    }
+
+    /// Says in the log when the server cannot be used any more, and when it can again.
+    pub(crate) fn tell(&self, answer: &Result<(), StoreError>) {
+        match answer {
+            Err(error) if self.0.is_well.swap(false, Ordering::Relaxed) => {
+                let reason = error.source().map(ToString::to_string).unwrap_or_default();
+                tracing::error!(reason, "PostgreSQL cannot be used");
+            }
+            Ok(()) if !self.0.is_well.swap(true, Ordering::Relaxed) => {
+                tracing::info!("PostgreSQL can be used again");
+            }
+            _ => {}
+        }
+    }
+
+    /// Connections that see everything.
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.0.all
     }
 
     /// A connection that sees this tenant's rows and no others.
-    pub(crate) async fn of_tenant(
-        &self,
-        tenant: TenantId,
-    ) -> Result<PoolConnection<Postgres>, StoreError> {
-        let mut connection = self.0.of_tenants.acquire().await.map_err(store_error)?;
+    pub(crate) async fn of_tenant(&self, tenant: TenantId) -> Result<Lent, StoreError> {
+        let mut connection = self.0.of_tenants.acquire().await?;
         tenant_role::see_only(&mut connection, tenant).await.map_err(store_error)?;
         Ok(connection)
     }

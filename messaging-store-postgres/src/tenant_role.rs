@@ -2,10 +2,11 @@
 //! one tenant.
 
 use messaging_core::domain::id::TenantId;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::open_error::OpenError;
+use crate::schema_name::quoted;
 
 /// What of the schema the role may touch.
 const GRANTS: &str = "
@@ -52,7 +53,7 @@ pub(crate) async fn make(connection: &mut PgConnection, schema: &str) -> Result<
             Ok(_) => {}
         }
     }
-    let grants = GRANTS.replace("{schema}", schema).replace("{role}", &role);
+    let grants = GRANTS.replace("{schema}", &quoted(schema)).replace("{role}", &role);
     sqlx::raw_sql(AssertSqlSafe(grants)).execute(connection).await.map_err(OpenError::of)?;
     Ok(())
 }
@@ -64,13 +65,13 @@ fn is_there(error: &sqlx::Error) -> bool {
     matches!(code.as_deref(), Some("42710" | "23505"))
 }
 
-/// Connections under the role.
-pub(crate) fn pool(pool: PgPoolOptions, connect: PgConnectOptions, schema: &str) -> PgPool {
-    pool.connect_lazy_with(connect.options([
+/// How to connect under the role.
+pub(crate) fn options(connect: PgConnectOptions, schema: &str) -> PgConnectOptions {
+    connect.options([
         ("role", name(schema)),
         // Which conditions a filter has is known only when it is asked for.
         ("plan_cache_mode", "force_custom_plan".to_owned()),
-    ]))
+    ])
 }
 
 /// Sees this tenant's rows from now on, and no others.

@@ -44,7 +44,7 @@ impl TenantStore for PostgresStore {
             &*text::kept(&tenant.name),
             tenant.created_at.as_micros(),
         )
-        .execute(self.pool())
+        .execute(&mut *self.connections().acquire().await?)
         .await
         .map_err(store_error)?;
         Ok(())
@@ -56,7 +56,7 @@ impl TenantStore for PostgresStore {
             "SELECT id, name, created_at FROM tenants WHERE id = $1",
             id.0
         )
-        .fetch_optional(self.pool())
+        .fetch_optional(&mut *self.connections().acquire().await?)
         .await
         .map_err(store_error)?;
         row.map(Stored::decode).transpose()
@@ -68,7 +68,7 @@ impl TenantStore for PostgresStore {
             "SELECT id, name, created_at FROM tenants WHERE name = $1",
             &*text::kept(name),
         )
-        .fetch_optional(self.pool())
+        .fetch_optional(&mut *self.connections().acquire().await?)
         .await
         .map_err(store_error)?;
         row.map(Stored::decode).transpose()
@@ -77,7 +77,7 @@ impl TenantStore for PostgresStore {
     async fn list(&self) -> Result<Vec<Tenant>, StoreError> {
         let rows =
             sqlx::query_as!(TenantRow, "SELECT id, name, created_at FROM tenants ORDER BY id")
-                .fetch_all(self.pool())
+                .fetch_all(&mut *self.connections().acquire().await?)
                 .await
                 .map_err(store_error)?;
         decode_all(rows)

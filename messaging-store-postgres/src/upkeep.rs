@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::StoreError;
 use messaging_core::ports::upkeep::Upkeep;
-use sqlx::PgPool;
 
+use crate::connections::Connections;
 use crate::error::store_error;
 use crate::store::PostgresStore;
 
@@ -18,22 +18,22 @@ const CHANGES_AT_ONCE: i64 = 20_000;
 #[async_trait]
 impl Upkeep for PostgresStore {
     async fn upkeep(&self, now: Timestamp) -> Result<(), StoreError> {
-        make_partitions(self.pool(), now).await?;
-        while add_up(self.pool()).await? == CHANGES_AT_ONCE {}
+        make_partitions(self.connections(), now).await?;
+        while add_up(self.connections()).await? == CHANGES_AT_ONCE {}
         Ok(())
     }
 }
 
-async fn make_partitions(pool: &PgPool, now: Timestamp) -> Result<(), StoreError> {
+async fn make_partitions(connections: &Connections, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!("CALL make_partitions($1, $2)", now.as_micros(), MONTHS_AHEAD)
-        .execute(pool)
+        .execute(&mut *connections.acquire().await?)
         .await
         .map_err(store_error)?;
     Ok(())
 }
 
 /// Brings the counts up to date with the oldest changes. Gives how many there were.
-async fn add_up(pool: &PgPool) -> Result<i64, StoreError> {
+async fn add_up(connections: &Connections) -> Result<i64, StoreError> {
     sqlx::query_scalar!(
         r#"
         WITH taken AS (
@@ -52,7 +52,7 @@ async fn add_up(pool: &PgPool) -> Result<i64, StoreError> {
         "#,
         CHANGES_AT_ONCE,
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *connections.acquire().await?)
     .await
     .map_err(store_error)
 }

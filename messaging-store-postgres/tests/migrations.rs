@@ -2,10 +2,18 @@
 
 mod support;
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use messaging_core::conformance::build::tenant;
+use messaging_core::domain::filter::{MessageFilter, Portion};
+use messaging_core::ports::clock::SystemClock;
+use messaging_core::ports::message_store;
+use messaging_core::ports::store_error::StoreError;
 use messaging_core::ports::tenant_store::TenantStore;
-use messaging_store_postgres::{OpenError, PostgresOptions, PostgresStore, migrate};
+use messaging_store_postgres::{
+    OpenError, PostgresOptions, PostgresStore, Presence, SCHEMA_RULE, inspect, migrate,
+};
 use sqlx::Connection;
 use support::{Database, count};
 
@@ -57,7 +65,7 @@ async fn a_schema_has_one_only_node_at_a_time() {
     drop(only);
     // The server learns of it a moment later.
     let until_free = async { while two.become_only_node().await.unwrap().is_none() {} };
-    tokio::time::timeout(std::time::Duration::from_secs(30), until_free).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), until_free).await.unwrap();
 }
 
 /// While nodes are replaced one by one, those of the version before work on the new schema.
@@ -94,6 +102,72 @@ async fn what_cannot_be_opened_says_why_and_shows_no_password() {
     for error in [address, schema, missing, nobody] {
         let error = anyhow_text(&error);
         assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+/// Whoever brings the schema up to date takes the time it needs, whatever limits statements have
+/// otherwise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_may_take_longer_than_a_statement() {
+    let database = Database::new().await;
+    let mut other = database.connection().await;
+    let name = database.url.rsplit_once('/').unwrap().1;
+    for setting in ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"] {
+        let limit = format!("ALTER DATABASE {name} SET {setting} = '100ms'");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(limit)).execute(&mut other).await.unwrap();
+    }
+    // Another node is at it, for longer than a statement may take.
+    let lock = "SET lock_timeout = 0; SET statement_timeout = 0; \
+                SELECT pg_advisory_lock(x'6d657373616769'::bigint * 256 + x'6e'::int)";
+    sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
+    let options = PostgresOptions {
+        statement_timeout: Duration::from_millis(100),
+        ..PostgresOptions::default()
+    };
+    let at_it = async {
+        sqlx::raw_sql("SELECT pg_sleep(0.5); SELECT pg_advisory_unlock_all()")
+            .execute(&mut other)
+            .await
+            .unwrap();
+    };
+    let (migrated, ()) = tokio::join!(migrate(&database.url, &options), at_it);
+    assert_eq!(migrated.unwrap().from, 0);
+    // What is asked afterwards has its limit again.
+    let store = PostgresStore::open(&database.url, &options).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE tenants").execute(&mut other).await.unwrap();
+    let refused = store.insert(&tenant(1)).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+}
+
+/// Words of SQL are names as good as any other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_may_be_called_like_a_word_of_sql() {
+    let database = Database::new().await;
+    for schema in ["user", "order", "select", "s".repeat(56).as_str()] {
+        let options = PostgresOptions { schema: schema.into(), ..PostgresOptions::default() };
+        let store = PostgresStore::open(&database.url, &options).await.unwrap();
+        store.insert(&tenant(1)).await.unwrap();
+        message_store::MessageStore::ping(&store).await.unwrap();
+        let all = MessageFilter::default();
+        let portion = Portion::Page { page: 1, limit: 1 };
+        message_store::MessageStore::list(&store, tenant(1).id, &all, portion).await.unwrap();
+        store.close().await;
+        let again = migrate(&database.url, &options).await.unwrap();
+        assert_eq!(again.from, again.to, "{schema}");
+        let found = inspect(&database.url, &options, &SystemClock).await.unwrap();
+        assert_eq!((found.version, found.schema), (again.to, Presence::There), "{schema}");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_that_postgresql_could_not_hold_is_refused_with_the_rule() {
+    let database = Database::new().await;
+    let too_long = "s".repeat(57);
+    for schema in ["", "Messages", "pg_messages", "information_schema", "1st", "a-b", &too_long] {
+        let options = PostgresOptions { schema: schema.into(), ..PostgresOptions::default() };
+        let refused = migrate(&database.url, &options).await.unwrap_err();
+        assert!(matches!(refused, OpenError::Schema(_)), "{refused}");
+        assert!(refused.to_string().contains(SCHEMA_RULE), "{refused}");
     }
 }
 

@@ -10,8 +10,8 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::api::ApiState;
 use crate::api::problem::{Problem, kind};
+use crate::api::{ApiState, address_text};
 use crate::auth::Caller;
 
 /// What an operation needs its caller to be allowed.
@@ -92,6 +92,7 @@ impl<'a, N: Needs> ApiExtractor<'a> for Authorized<N> {
                 .with_challenge(&format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""))
                 .into());
         }
+        address_text::check(request.uri().query())?;
         Ok(Self { caller, needs: PhantomData })
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use messaging_core::domain::phone::PhoneValidation;
+use messaging_store_postgres::{SCHEMA_RULE, is_schema_name};
 use reqwest::Url;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
@@ -48,13 +49,7 @@ pub(crate) const REDIS_URL: Kind<Vec<SecretString>> = Kind::hidden(
 );
 
 pub(crate) const SCHEMA: Kind<String> =
-    Kind::open("1 to 63 lower-case letters, digits or _, no digit first", |text| {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        let is_name = (1..=63).contains(&text.len())
-            && text.chars().all(allowed)
-            && !text.starts_with(|c: char| c.is_ascii_digit());
-        is_name.then(|| text.to_owned())
-    });
+    Kind::open(SCHEMA_RULE, |text| is_schema_name(text).then(|| text.to_owned()));
 
 pub(crate) const KEY_PREFIX: Kind<String> =
     Kind::open("1 to 50 letters, digits, :, _ or -", |text| {

@@ -99,7 +99,7 @@ fn judge_schema(findings: &mut Findings, schema: &str, found: &Inspection) {
     match (found.schema, version.cmp(&known)) {
         (Presence::Forbidden, _) => findings.problem(format!(
             "the user may not make tables in schema {schema}, or not make the schema: run `CREATE \
-             SCHEMA {schema} AUTHORIZATION` for it, or make it the schema's owner"
+             SCHEMA \"{schema}\" AUTHORIZATION` for it, or make it the schema's owner"
         )),
         (Presence::ToBeMade, _) => findings.warning(format!(
             "there is no schema {schema} yet: `migrate`, or the first start, makes it; if there \
@@ -136,7 +136,12 @@ fn judge_connections(findings: &mut Findings, wanted: u32, found: &Inspection, h
     let nodes = available / wanted.max(1);
     let says = format!("{available} connections, of which a node takes {wanted} (DB_CONNECTIONS)");
     let advice = "raise max_connections, or lower DB_CONNECTIONS";
+    let free = found.free_connections;
     match nodes {
+        1.. if free < wanted => findings.warning(format!(
+            "only {free} of {says} are free: a node that starts now may have to do with fewer; \
+             {advice}"
+        )),
         0 => findings.problem(format!("{says}: not enough for one; {advice}")),
         1 if has_redis => findings.warning(format!("{says}: not enough for two; {advice}")),
         _ => findings.ok(format!("{says}: room for {nodes}")),
@@ -163,6 +168,7 @@ mod tests {
             role: ("messaging_tenant".into(), Presence::There),
             not_durable: Vec::new(),
             connections: 97,
+            free_connections: 97,
             clock: ClockOffset::measured(at, at, at),
             places: Vec::new(),
         }
@@ -199,6 +205,7 @@ mod tests {
         check(|it| it.role.1 = Presence::Forbidden, "problem the role messaging_tenant is missing");
         check(|it| it.connections = 31, "warning 31 connections");
         check(|it| it.connections = 15, "problem 15 connections");
+        check(|it| it.free_connections = 15, "warning only 15 of 97 connections");
     }
 
     #[test]

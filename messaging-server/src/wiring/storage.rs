@@ -118,6 +118,17 @@ impl Storage {
         }
     }
 
+    /// Says in the log what may keep the node from working as it should.
+    pub(super) async fn warn(&self) {
+        let Store::Postgres(store) = &self.store else { return };
+        match store.shortage().await {
+            Ok(Some(shortage)) => tracing::warn!("{shortage}"),
+            Ok(None) => {}
+            // Whoever needs it next says why.
+            Err(_) => tracing::debug!("PostgreSQL does not tell how many connections it has"),
+        }
+    }
+
     /// Lets go of the store.
     pub(super) async fn close(&self) {
         match &self.store {

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use messaging_core::domain::id::{InboxId, MessageId, ProviderMessageId, SessionId};
 use messaging_core::domain::inbox::{Applied, InboxEffect};
 use messaging_core::domain::message::{ChangeOutcome, Message};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::connections::Connections;
 use crate::message_store::change::Opened;
 use crate::message_store::row::NewMessages;
 use crate::session_store::record_status;
@@ -16,7 +17,7 @@ use crate::text;
 use crate::together::{Fault, Work};
 
 /// Effects of webhooks of many callers.
-pub(crate) struct Applies(pub(crate) PgPool);
+pub(crate) struct Applies(pub(crate) Connections);
 
 #[async_trait]
 impl Work for Applies {
@@ -27,7 +28,8 @@ impl Work for Applies {
         &self,
         requests: &[Vec<(InboxId, InboxEffect)>],
     ) -> Result<(Vec<Vec<Applied>>, u64), Fault> {
-        let mut transaction = self.0.begin().await?;
+        let mut connection = self.0.acquire().await?;
+        let mut transaction = connection.begin().await?;
         let mut under_way = UnderWay::open(&mut transaction, requests).await?;
         let mut answers = Vec::with_capacity(requests.len());
         for effects in requests {

@@ -11,9 +11,10 @@ use messaging_core::domain::message::{ChangeOutcome, MessageRef, QueueItem, Stat
 use messaging_core::domain::status::StatusEvent;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::{BoxError, StoreError};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::connections::Connections;
 use crate::error::store_error;
 use crate::message_store::change::Opened;
 use crate::message_store::row::NewMessages;
@@ -57,12 +58,13 @@ impl Stored for BatchRow {
 
 /// Keeps a bulk request and its messages.
 pub(super) async fn insert(
-    pool: &PgPool,
+    connections: &Connections,
     batch: &Batch,
     messages: &NewMessages,
 ) -> Result<(), StoreError> {
+    let mut connection = connections.acquire().await?;
     let insert = async {
-        let mut transaction = pool.begin().await?;
+        let mut transaction = connection.begin().await?;
         sqlx::query!(
             "INSERT INTO batches (
                  id, tenant, session, batch_size, accepted, rejected, created_at, cancelled_at
@@ -120,13 +122,14 @@ pub(super) async fn progress(
 
 /// Cancels what of one tenant's bulk request still waits, and marks it cancelled.
 pub(super) async fn cancel(
-    pool: &PgPool,
+    connections: &Connections,
     tenant: TenantId,
     id: BatchId,
     now: Timestamp,
 ) -> Result<Option<Vec<MessageId>>, StoreError> {
     let cancel = async {
-        let mut transaction = pool.begin().await?;
+        let mut connection = connections.acquire().await?;
+        let mut transaction = connection.begin().await?;
         let is_there = sqlx::query!(
             "UPDATE batches SET cancelled_at = coalesce(cancelled_at, $3)
              WHERE id = $1 AND tenant = $2",
@@ -168,9 +171,13 @@ pub(super) async fn cancel(
 }
 
 /// Lets as many held messages in as there is room for.
-pub(super) async fn release(pool: &PgPool, id: BatchId) -> Result<Vec<QueueItem>, StoreError> {
+pub(super) async fn release(
+    connections: &Connections,
+    id: BatchId,
+) -> Result<Vec<QueueItem>, StoreError> {
+    let mut connection = connections.acquire().await?;
     let release = async {
-        let mut transaction = pool.begin().await?;
+        let mut transaction = connection.begin().await?;
         let batch_size =
             sqlx::query_scalar!("SELECT batch_size FROM batches WHERE id = $1 FOR UPDATE", id.0)
                 .fetch_optional(&mut *transaction)
@@ -210,7 +217,7 @@ pub(super) async fn release(pool: &PgPool, id: BatchId) -> Result<Vec<QueueItem>
 ///
 /// Goes from one to the next in the index, so a request that holds thousands costs one step.
 pub(super) async fn holding(
-    pool: &PgPool,
+    connections: &Connections,
     after: Option<BatchId>,
     limit: u32,
 ) -> Result<Vec<BatchId>, StoreError> {
@@ -233,7 +240,7 @@ pub(super) async fn holding(
         after.map_or(Uuid::nil(), |id| id.0),
         i64::from(limit),
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *connections.acquire().await?)
     .await
     .map_err(store_error)?;
     Ok(ids.into_iter().map(BatchId).collect())

@@ -4,9 +4,10 @@ use messaging_core::domain::id::SessionId;
 use messaging_core::domain::message::{Message, MessageEvent};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::{BoxError, StoreError};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::connections::Connections;
 use crate::error::store_error;
 use crate::named::{BadColumn, Stored, decode_all, failure, instant, named};
 
@@ -63,7 +64,7 @@ pub(super) async fn of(
 
 /// When attempts through this session ended since then; those under way end now.
 pub(super) async fn attempts(
-    pool: &PgPool,
+    connections: &Connections,
     session: SessionId,
     since: Timestamp,
     now: Timestamp,
@@ -79,7 +80,7 @@ pub(super) async fn attempts(
         since.as_micros(),
         now.as_micros(),
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *connections.acquire().await?)
     .await
     .map_err(store_error)?;
     Ok(at.into_iter().map(Timestamp::from_micros).collect())

@@ -5,16 +5,16 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use messaging_core::domain::id::MessageId;
 use messaging_core::domain::message::{Message, QueueItem};
-use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::connections::Connections;
 use crate::message_store::row::{MessageRow, query_messages};
 use crate::message_store::waiting;
 use crate::named::Stored;
 use crate::together::{Fault, Work};
 
 /// Messages by their ids.
-pub(crate) struct Loads(pub(crate) PgPool);
+pub(crate) struct Loads(pub(crate) Connections);
 
 #[async_trait]
 impl Work for Loads {
@@ -28,7 +28,7 @@ impl Work for Loads {
              WHERE m.id = ANY($1::uuid[]) AND c.message = ANY($1)",
             &ids
         )
-        .fetch_all(&self.0)
+        .fetch_all(&mut *self.0.acquire().await?)
         .await?;
         let mut found = HashMap::with_capacity(rows.len());
         for row in rows {
@@ -46,7 +46,7 @@ impl Work for Loads {
 }
 
 /// What must leave before messages.
-pub(crate) struct Orders(pub(crate) PgPool);
+pub(crate) struct Orders(pub(crate) Connections);
 
 #[async_trait]
 impl Work for Orders {

@@ -4,9 +4,9 @@ use messaging_core::domain::address::RecipientKey;
 use messaging_core::domain::id::{MessageId, SessionId, TenantId};
 use messaging_core::domain::message::QueueItem;
 use messaging_core::ports::store_error::{BoxError, StoreError};
-use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::connections::Connections;
 use crate::error::store_error;
 use crate::named::{Stored, decode_all, instant, named};
 use crate::together::Fault;
@@ -43,7 +43,7 @@ impl Stored for Waiting {
 
 /// Outbound messages that a queue ought to know, in order of id.
 pub(super) async fn pending(
-    pool: &PgPool,
+    connections: &Connections,
     after: Option<MessageId>,
     limit: u32,
 ) -> Result<Vec<QueueItem>, StoreError> {
@@ -59,7 +59,7 @@ pub(super) async fn pending(
         after.map_or(Uuid::nil(), |id| id.0),
         i64::from(limit),
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *connections.acquire().await?)
     .await
     .map_err(store_error)?;
     decode_all(rows)
@@ -69,7 +69,7 @@ pub(super) async fn pending(
 ///
 /// Looks once for each urgency: their names do not sort as they rank.
 pub(super) async fn behind(
-    pool: &PgPool,
+    connections: &Connections,
     ids: &[Uuid],
 ) -> Result<Vec<(MessageId, QueueItem)>, Fault> {
     let rows = sqlx::query!(
@@ -99,7 +99,7 @@ pub(super) async fn behind(
         "#,
         ids,
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *connections.acquire().await?)
     .await?;
     rows.into_iter()
         .map(|row| {

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use messaging_core::domain::id::{SessionId, TenantId};
 use messaging_core::domain::session::Session;
-use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::connections::Connections;
 use crate::named::Stored;
 use crate::session_store::row::{SessionRow, query_sessions};
 use crate::tenant_role;
@@ -16,7 +16,7 @@ use crate::text;
 use crate::together::{Fault, Work};
 
 /// Sessions by their ids, whoever owns them.
-pub(crate) struct Finds(pub(crate) PgPool);
+pub(crate) struct Finds(pub(crate) Connections);
 
 #[async_trait]
 impl Work for Finds {
@@ -27,7 +27,7 @@ impl Work for Finds {
         let asked: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let rows: Vec<SessionRow> =
             query_sessions!("SELECT", "FROM sessions s WHERE s.id = ANY($1::uuid[])", &asked)
-                .fetch_all(&self.0)
+                .fetch_all(&mut *self.0.acquire().await?)
                 .await?;
         let mut found = HashMap::with_capacity(rows.len());
         for row in rows {
@@ -46,7 +46,7 @@ pub(crate) enum Called {
 }
 
 /// Sessions that tenants ask for: a statement for each tenant that does, as one that sees no other.
-pub(crate) struct OwnFinds(pub(crate) PgPool);
+pub(crate) struct OwnFinds(pub(crate) Connections);
 
 #[async_trait]
 impl Work for OwnFinds {

@@ -1,0 +1,252 @@
+//! Connections to the server, as many as there may be.
+//!
+//! A few are opened at the start, so that a node that started can work. One more is opened whenever
+//! somebody has to wait, and where the server gives no more, callers share those that there are:
+//! who waits for one of these has it when it is free, and is not the one to find out that there
+//! will be no other.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use messaging_core::ports::store_error::StoreError;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, Postgres};
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+use crate::error::{in_words, store_error};
+use crate::open_error::OpenError;
+use crate::store::closed;
+
+/// How many are opened at the start, where there may be as many.
+const AHEAD: u32 = 2;
+
+/// How long a question may take whose answer only says what is wrong.
+const BRIEFLY: Duration = Duration::from_millis(500);
+
+/// How long a reason is told to others who ask for it.
+const TOLD_AGAIN: Duration = Duration::from_secs(1);
+
+/// Connections that see the same.
+#[derive(Clone)]
+pub(crate) struct Connections(Arc<Parts>);
+
+struct Parts {
+    pool: PgPool,
+    most: u32,
+    patience: Duration,
+    /// As many at once as the server is known to give.
+    turns: Arc<Semaphore>,
+    /// How many that is.
+    known: AtomicU32,
+    /// Whether somebody is trying to open another one.
+    opening: AtomicBool,
+    /// Why there was none, and when that was found out.
+    why_none: Mutex<Option<(Instant, NoConnection)>>,
+}
+
+/// A connection, for as long as it is kept.
+pub(crate) struct Lent {
+    connection: PoolConnection<Postgres>,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Clone, thiserror::Error)]
+enum NoConnection {
+    #[error("PostgreSQL gives no connection: {0}")]
+    Refused(String),
+    #[error("PostgreSQL cannot be reached ({0})")]
+    Unreachable(std::io::ErrorKind),
+    #[error("PostgreSQL does not answer")]
+    Silent,
+    #[error("all connections that this node has are in use")]
+    Busy,
+}
+
+impl Connections {
+    /// Opens the first of at most `most`.
+    pub(crate) async fn open(
+        connect: PgConnectOptions,
+        most: u32,
+        patience: Duration,
+    ) -> Result<Self, OpenError> {
+        let pool = PgPoolOptions::new()
+            .acquire_timeout(patience)
+            .max_connections(most)
+            .connect_lazy_with(connect.clone());
+        let ahead = most.min(AHEAD);
+        match try_join_all((0..ahead).map(|_| pool.acquire())).await {
+            Ok(first) => drop(first),
+            // It tries again until it is too late, and then does not say what it was refused with.
+            Err(sqlx::Error::PoolTimedOut) => {
+                let refused = connects(&connect).await.and_then(Result::err);
+                return Err(OpenError::of(refused.unwrap_or(sqlx::Error::PoolTimedOut)));
+            }
+            Err(error) => return Err(OpenError::of(error)),
+        }
+        Ok(Self(Arc::new(Parts {
+            pool,
+            most,
+            patience,
+            turns: Arc::new(Semaphore::new(ahead as usize)),
+            known: AtomicU32::new(ahead),
+            opening: AtomicBool::new(false),
+            why_none: Mutex::default(),
+        })))
+    }
+
+    /// A connection, for as long as it is kept.
+    pub(crate) async fn acquire(&self) -> Result<Lent, StoreError> {
+        let turn = self.turn().await?;
+        match self.0.pool.acquire().await {
+            Ok(connection) => Ok(Lent { connection, turn: Some(turn) }),
+            Err(sqlx::Error::PoolTimedOut) => {
+                self.have_one_less(turn);
+                Err(self.why_none().await)
+            }
+            Err(error) => Err(store_error(error)),
+        }
+    }
+
+    /// How many are open.
+    pub(crate) fn open_now(&self) -> u32 {
+        self.0.known.load(Ordering::Relaxed)
+    }
+
+    /// Closes all once they are back.
+    pub(crate) async fn close(&self) {
+        self.0.turns.close();
+        self.0.pool.close().await;
+    }
+
+    /// How others like these are opened.
+    pub(crate) fn options(&self) -> Arc<PgConnectOptions> {
+        self.0.pool.connect_options()
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        if let Ok(turn) = Arc::clone(&self.0.turns).try_acquire_owned() {
+            return Ok(turn);
+        }
+        self.open_another();
+        match timeout(self.0.patience, Arc::clone(&self.0.turns).acquire_owned()).await {
+            Ok(turn) => turn.map_err(|_| closed()),
+            Err(_) => Err(self.why_none().await),
+        }
+    }
+
+    /// Has another one opened by somebody whom nobody waits for.
+    fn open_another(&self) {
+        let parts = &self.0;
+        let has_all = parts.known.load(Ordering::Relaxed) >= parts.most;
+        if has_all || parts.opening.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let parts = Arc::clone(parts);
+        tokio::spawn(async move {
+            // Others have those that are open: who comes without having a turn gets a new one.
+            if let Ok(mut connection) = parts.pool.acquire().await {
+                connection.return_to_pool().await;
+                let (open, known) = (parts.pool.size(), parts.known.load(Ordering::Relaxed));
+                // It may have been one that had just come back.
+                if open > known {
+                    parts.known.fetch_add(1, Ordering::Relaxed);
+                    parts.turns.add_permits(1);
+                }
+            }
+            parts.opening.store(false, Ordering::Relaxed);
+        });
+    }
+
+    /// One was closed, and the server gives no other in its place.
+    fn have_one_less(&self, turn: OwnedSemaphorePermit) {
+        let less = |known: u32| (known > 1).then(|| known - 1);
+        if self.0.known.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+            turn.forget();
+        }
+    }
+
+    /// Asks the server itself; many who were given none at once share its answer.
+    async fn why_none(&self) -> StoreError {
+        let mut known = self.0.why_none.lock().await;
+        let reason = match &*known {
+            Some((at, reason)) if at.elapsed() < TOLD_AGAIN => reason.clone(),
+            _ => {
+                let reason = NoConnection::of(connects(&self.options()).await);
+                *known = Some((Instant::now(), reason.clone()));
+                reason
+            }
+        };
+        StoreError::unavailable(reason)
+    }
+}
+
+impl Lent {
+    /// A transaction, which is undone unless it is committed.
+    pub(crate) fn begin(
+        &mut self,
+    ) -> impl Future<Output = Result<sqlx::Transaction<'_, Postgres>, sqlx::Error>> {
+        Connection::begin(&mut *self.connection)
+    }
+}
+
+impl Deref for Lent {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
+impl Drop for Lent {
+    /// Whoever is next must find it there, and not open another one.
+    fn drop(&mut self) {
+        // Where nothing runs any more nobody waits, either.
+        if let Ok(runtime) = Handle::try_current() {
+            let (returned, turn) = (self.connection.return_to_pool(), self.turn.take());
+            runtime.spawn(async move {
+                returned.await;
+                drop(turn);
+            });
+        }
+    }
+}
+
+impl NoConnection {
+    fn of(connected: Option<Result<(), sqlx::Error>>) -> Self {
+        match connected {
+            None => Self::Silent,
+            Some(Ok(())) => Self::Busy,
+            Some(Err(sqlx::Error::Database(refusal))) => {
+                Self::Refused(in_words(&refusal.code().unwrap_or_default()))
+            }
+            Some(Err(sqlx::Error::Io(error))) => Self::Unreachable(error.kind()),
+            Some(Err(_)) => Self::Refused("it is not understood".to_owned()),
+        }
+    }
+}
+
+/// Whether a connection can be opened; nothing where the server does not say in time.
+async fn connects(connect: &PgConnectOptions) -> Option<Result<(), sqlx::Error>> {
+    let connected = timeout(BRIEFLY, PgConnection::connect_with(connect)).await.ok()?;
+    Some(match connected {
+        Ok(connection) => {
+            // It has told what it was to tell.
+            let _ = timeout(BRIEFLY, connection.close()).await;
+            Ok(())
+        }
+        Err(error) => Err(error),
+    })
+}
