@@ -5,6 +5,7 @@ pub(crate) mod storage;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -161,10 +162,12 @@ impl Service {
     /// allows. What is not finished by then is taken up again at the next start.
     ///
     /// # Errors
-    /// Where the listener cannot be used, or another node runs on a PostgreSQL that is used without
-    /// Redis.
+    /// Where the listener cannot be used, or another node runs on a PostgreSQL that one of both uses
+    /// without Redis.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
-        let _only_node = self.storage.stand_alone().await.map_err(io::Error::other)?;
+        let mut place = self.storage.take_place().await.map_err(io::Error::other)?;
+        // Cancelled also from within.
+        let stop = stop.child_token();
         self.storage.warn().await;
         let address = listener.local_addr()?;
         let acceptor = TcpAcceptor::from_tokio(listener)?;
@@ -200,11 +203,28 @@ impl Service {
             stop.cancelled().await;
             tokio::time::sleep(limit).await;
         };
+        let mut serving = pin!(async {
+            tokio::select! {
+                (served, ()) = async { tokio::join!(serving, sending) } => served,
+                () = too_late => {
+                    tracing::warn!("leaving with something under way: the next start takes it up");
+                    Ok(())
+                }
+            }
+        });
+        let displaced = async {
+            match &mut place {
+                Some(place) => place.watch().await,
+                None => std::future::pending().await,
+            }
+        };
         let served = tokio::select! {
-            (served, ()) = async { tokio::join!(serving, sending) } => served,
-            () = too_late => {
-                tracing::warn!("leaving with something under way: the next start takes it up");
-                Ok(())
+            served = &mut serving => served,
+            () = displaced => {
+                let reason = self.storage.no_place();
+                tracing::error!("stopping: {reason}");
+                stop.cancel();
+                serving.await.and(Err(io::Error::other(reason)))
             }
         };
         sampling.abort();

@@ -103,6 +103,21 @@ async fn a_configuration_that_is_wrong_stops_the_start_with_every_reason() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_reached_at_the_start_ends_it_for_a_supervisor_to_try_again() {
+    let secret = "0b7e1d9a4c5f48f2a6d3e8b1c7f09a52";
+    let place = || Place::new().with("JWT_SECRET", secret).with("WAHA_WEBHOOK_SECRET", secret);
+    let postgres = place().with("DATABASE_URL", "postgres://me:hunter2@127.0.0.1:1/messages");
+    let redis = place().with("REDIS_URL", "redis://:hunter2@127.0.0.1:1");
+    for (place, said) in
+        [(postgres, "PostgreSQL cannot be reached"), (redis, "Redis cannot be reached")]
+    {
+        let outcome = place.run(&["serve"]).await;
+        check_failure(&outcome, 1, said);
+        assert!(!outcome.err.contains("hunter2"), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn placeholders_stop_the_start_before_anything_is_made() {
     let place = Place::new().with("JWT_SECRET", "your-jwt-secret");
     check_failure(&place.run(&[]).await, 1, "JWT_SECRET holds a placeholder");

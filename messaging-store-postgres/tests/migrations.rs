@@ -55,19 +55,6 @@ async fn deployments_in_schemas_of_their_own_do_not_meet() {
     assert_eq!(second.list().await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn a_schema_has_one_only_node_at_a_time() {
-    let database = Database::new().await;
-    let (one, two) = (database.store().await, database.store().await);
-    let only = one.become_only_node().await.unwrap();
-    assert!(only.is_some());
-    assert!(two.become_only_node().await.unwrap().is_none());
-    drop(only);
-    // The server learns of it a moment later.
-    let until_free = async { while two.become_only_node().await.unwrap().is_none() {} };
-    tokio::time::timeout(Duration::from_secs(30), until_free).await.unwrap();
-}
-
 /// While nodes are replaced one by one, those of the version before work on the new schema.
 #[tokio::test]
 async fn a_schema_of_a_newer_version_is_used_as_it_is() {

@@ -15,7 +15,7 @@ use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::upkeep::Upkeep;
-use messaging_store_postgres::{OnlyNode, PostgresOptions, PostgresStore};
+use messaging_store_postgres::{Place, PostgresOptions, PostgresStore, Standing};
 use messaging_store_redis::{RedisConnection, RedisOptions, RedisQueue, RedisRateLimiter};
 use messaging_store_sqlite::{SqliteOptions, SqliteStore};
 use secrecy::ExposeSecret;
@@ -106,16 +106,19 @@ impl Storage {
         }
     }
 
-    /// Makes sure that no other node runs beside one that keeps its queue and its limits to itself:
-    /// both would send, each by its own count.
-    pub(super) async fn stand_alone(&self) -> Result<Option<OnlyNode>, NotAlone> {
-        match &self.store {
-            Store::Postgres(store) if !self.shares_queue => {
-                let only = store.become_only_node().await.map_err(NotAlone::Unknown)?;
-                only.map(Some).ok_or(NotAlone::Another)
-            }
-            _ => Ok(None),
-        }
+    /// Takes this node's place on what it keeps things in: no other may run beside one that keeps
+    /// its queue and its limits to itself, for both would send, each by its own count.
+    pub(super) async fn take_place(&self) -> Result<Option<Place>, NoPlace> {
+        // The embedded store is locked by whoever opens it.
+        let Store::Postgres(store) = &self.store else { return Ok(None) };
+        let standing = if self.shares_queue { Standing::Among } else { Standing::Alone };
+        let place = store.take_place(standing).await.map_err(NoPlace::Unknown)?;
+        place.map(Some).ok_or_else(|| self.no_place())
+    }
+
+    /// What is in the way of a node that finds no place.
+    pub(super) fn no_place(&self) -> NoPlace {
+        if self.shares_queue { NoPlace::AnotherAlone } else { NoPlace::Another }
     }
 
     /// Says in the log what may keep the node from working as it should.
@@ -158,11 +161,16 @@ pub(crate) fn redis_options(config: &RedisConfig) -> RedisOptions {
     options
 }
 
-/// Why a node cannot be the only one.
+/// Why a node cannot run.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotAlone {
+pub(super) enum NoPlace {
     #[error("another node runs on this schema of PostgreSQL; several need Redis (REDIS_URL)")]
     Another,
+    #[error(
+        "a node without Redis runs on this schema of PostgreSQL, and no other may run beside it: \
+         stop it, or give it the same Redis (REDIS_URL)"
+    )]
+    AnotherAlone,
     #[error("it cannot be told whether another node runs on this schema of PostgreSQL")]
     Unknown(#[source] StoreError),
 }

@@ -1,11 +1,15 @@
 //! A database of a test's own.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test binary uses its own part")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod network;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use messaging_store_postgres::{PostgresOptions, PostgresStore};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+pub use network::Network;
 
 /// A database of a test's own, on the server the tests are run beside.
 pub struct Database {
