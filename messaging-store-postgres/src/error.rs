@@ -77,9 +77,11 @@ fn repeated(constraint: &str) -> &'static str {
 
 /// Whether the same work, done again, may succeed at once: another transaction was in the way.
 pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|refusal| refusal.code());
+    let Some(refusal) = error.as_database_error() else { return false };
+    // A message that was received meanwhile is known the next time.
+    let is_known_now = refusal.constraint() == Some("received_once");
     // serialization_failure, deadlock_detected
-    matches!(code.as_deref(), Some("40001" | "40P01"))
+    is_known_now || matches!(refusal.code().as_deref(), Some("40001" | "40P01"))
 }
 
 /// What led to one error, told to everybody who shared a transaction.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use messaging_core::conformance::build::{at, inbound, message, message_id, session_id, tenant_id};
 use messaging_core::domain::filter::{MessageFilter, Portion};
+use messaging_core::domain::id::{MessageId, uuid_v7};
 use messaging_core::domain::message::{Direction, Message, MessageRef, StatusChange};
 use messaging_core::domain::statistics::StatisticsRange;
 use messaging_core::domain::status::{Status, StatusEvent};
@@ -41,10 +42,12 @@ fn instant(drawn: &mut Drawn) -> Timestamp {
 
 fn any_message(n: u64, drawn: &mut Drawn) -> Message {
     let made = if drawn.below(4) == 0 { inbound(n) } else { message(n) };
+    let created_at = instant(drawn);
     Message {
+        id: MessageId(uuid_v7(created_at, n << 2)),
         tenant: tenant_id(1 + drawn.below(2)),
         session: session_id(1 + drawn.below(3)),
-        created_at: instant(drawn),
+        created_at,
         ..made
     }
 }
@@ -86,15 +89,16 @@ async fn whatever_happens_they_are_those_of_a_full_count() {
     let store = database.store().await;
     let model = MemoryStore::new();
     let mut drawn = Drawn(7);
-    let mut next = 1;
+    // One that nobody has, too.
+    let mut ids = vec![message_id(9_999_999)];
     for round in 0..12 {
-        let new: Vec<Message> = (0..20).map(|n| any_message(next + n, &mut drawn)).collect();
-        next += 20;
+        let new: Vec<Message> = (0..20).map(|n| any_message(round * 20 + n, &mut drawn)).collect();
+        ids.extend(new.iter().map(|message| message.id));
         MessageStore::insert(&store, &new).await.unwrap();
         MessageStore::insert(&model, &new).await.unwrap();
         let changes: Vec<StatusChange> = (0..60)
             .map(|_| {
-                let message = MessageRef::Id(message_id(1 + drawn.below(next)));
+                let message = MessageRef::Id(drawn.of(&ids));
                 StatusChange::new(message, drawn.of(&EVENTS), instant(&mut drawn))
             })
             .collect();

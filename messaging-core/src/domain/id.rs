@@ -72,13 +72,6 @@ pub fn uuid_v7(at: Timestamp, random: u64) -> Uuid {
     Uuid::from_u64_pair(high, low)
 }
 
-/// The smallest and the largest id of version 7 that [`uuid_v7`] can draw at `at`.
-///
-/// Lets a store answer "created between" from the order of its ids.
-pub fn uuid_v7_bounds(at: Timestamp) -> (Uuid, Uuid) {
-    (uuid_v7(at, 0), uuid_v7(at, u64::MAX))
-}
-
 /// A message id in the form WhatsApp Web gives its own: `3EB0` and 18 hexadecimal digits.
 pub fn provider_message_id(random: [u64; 2]) -> ProviderMessageId {
     ProviderMessageId(format!("3EB0{:016X}{:02X}", random[0], random[1] & 0xFF))
@@ -125,16 +118,6 @@ mod tests {
         assert_eq!(id.get_version_num(), 7);
         assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
         assert_eq!(id.get_timestamp().unwrap().to_unix().0, 1_785_000_000);
-    }
-
-    #[test]
-    fn bounds_enclose_every_id_of_their_instant() {
-        let at = Timestamp::from_micros(1_785_000_000_123_456);
-        let (low, high) = uuid_v7_bounds(at);
-        for random in [0, 7, u64::MAX / 3, u64::MAX] {
-            assert!((low..=high).contains(&uuid_v7(at, random)));
-        }
-        assert!(high < uuid_v7(Timestamp::from_micros(at.as_micros() + 1), 0));
     }
 
     #[test]

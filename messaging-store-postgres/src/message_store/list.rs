@@ -24,6 +24,10 @@ struct Asked {
     status: Option<&'static str>,
     from: Option<i64>,
     to: Option<i64>,
+    /// The first id that can have been drawn then, and the first that cannot have been until then:
+    /// what keeps a list to its months.
+    from_id: Option<Uuid>,
+    below_id: Option<Uuid>,
     campaign: Option<String>,
     /// What a text must be like, in lower case, as a pattern of LIKE.
     search: Option<String>,
@@ -38,6 +42,8 @@ impl Asked {
             status: filter.status.map(|status| status.as_str()),
             from: filter.from.map(|from| from.as_micros()),
             to: filter.to.map(|to| to.as_micros()),
+            from_id: filter.from.map(|from| first_id_at(from.as_millis())),
+            below_id: filter.to.map(|to| first_id_at(to.as_millis().saturating_add(1))),
             campaign: filter.campaign.as_deref().map(|name| text::kept(name).into_owned()),
             search: filter.search.as_deref().map(pattern),
         }
@@ -45,7 +51,7 @@ impl Asked {
 
     /// Whether nothing is asked for besides a text.
     fn is_only_searched(&self) -> bool {
-        let Self { session, batch, direction, status, from, to, campaign, search: _ } = self;
+        let Self { session, batch, direction, status, from, to, campaign, .. } = self;
         let is_named = session.is_some() || batch.is_some() || campaign.is_some();
         !is_named && direction.is_none() && status.is_none() && from.is_none() && to.is_none()
     }
@@ -54,6 +60,11 @@ impl Asked {
     fn is_counted(&self) -> bool {
         self.batch.is_none() && self.campaign.is_none() && self.search.is_none()
     }
+}
+
+/// The first id that can be drawn in a millisecond (RFC 9562, version 7).
+fn first_id_at(millis: i64) -> Uuid {
+    Uuid::from_u128(u128::from(millis.max(0).unsigned_abs()) << 80)
 }
 
 /// The pattern of texts that contain this one, whose characters all stand for themselves.
@@ -97,7 +108,8 @@ pub(super) async fn list(
         Portion::OlderThan { message, limit } => (limit, 0, Some(message.0)),
     };
     // One more than asked for tells whether there are older ones.
-    let window = Window { older_than, limit: i64::from(limit) + 1, offset };
+    let below = older_than.into_iter().chain(asked.below_id).min();
+    let window = Window { below, limit: i64::from(limit) + 1, offset };
     let rows = match &asked.search {
         Some(search) => page_found(connection, tenant, &asked, search, window).await,
         None => page(connection, tenant, &asked, window).await,
@@ -109,7 +121,8 @@ pub(super) async fn list(
 }
 
 struct Window {
-    older_than: Option<Uuid>,
+    /// Only ids below this one.
+    below: Option<Uuid>,
     limit: i64,
     offset: i64,
 }
@@ -129,6 +142,7 @@ async fn page(
                  AND ($6::bigint IS NULL OR created_at >= $6)
                  AND ($7::bigint IS NULL OR created_at <= $7)
                  AND ($8::text IS NULL OR campaign = $8) AND ($9::uuid IS NULL OR id < $9)
+                 AND ($12::uuid IS NULL OR id >= $12)
              ORDER BY id DESC LIMIT $10 OFFSET $11
          ) AS m
          JOIN message_contents c ON c.message = m.id
@@ -141,9 +155,10 @@ async fn page(
         asked.from,
         asked.to,
         asked.campaign.as_deref(),
-        window.older_than,
+        window.below,
         window.limit,
         window.offset,
+        asked.from_id,
     )
     .fetch_all(connection)
     .await
@@ -161,10 +176,14 @@ async fn page_found(
              SELECT m.* FROM (
                  SELECT message AS id FROM message_contents
                  WHERE tenant = $1 AND beginning LIKE $12
+                     AND ($9::uuid IS NULL OR message < $9)
+                     AND ($13::uuid IS NULL OR message >= $13)
                  UNION ALL
                  SELECT message FROM message_contents
                  WHERE tenant = $1 AND is_long AND NOT beginning LIKE $12
                      AND searchable(sender, recipient, body) LIKE $12
+                     AND ($9::uuid IS NULL OR message < $9)
+                     AND ($13::uuid IS NULL OR message >= $13)
              ) AS found
              JOIN messages m ON m.id = found.id
              WHERE m.tenant = $1 AND ($2::uuid IS NULL OR m.session = $2)
@@ -173,6 +192,7 @@ async fn page_found(
                  AND ($6::bigint IS NULL OR m.created_at >= $6)
                  AND ($7::bigint IS NULL OR m.created_at <= $7)
                  AND ($8::text IS NULL OR m.campaign = $8) AND ($9::uuid IS NULL OR m.id < $9)
+                 AND ($13::uuid IS NULL OR m.id >= $13)
              ORDER BY m.id DESC LIMIT $10 OFFSET $11
          ) AS m
          JOIN message_contents c ON c.message = m.id
@@ -185,10 +205,11 @@ async fn page_found(
         asked.from,
         asked.to,
         asked.campaign.as_deref(),
-        window.older_than,
+        window.below,
         window.limit,
         window.offset,
         search,
+        asked.from_id,
     )
     .fetch_all(connection)
     .await
@@ -207,6 +228,7 @@ async fn count(
             AND ($5::text IS NULL OR status = $5)
             AND ($6::bigint IS NULL OR created_at >= $6)
             AND ($7::bigint IS NULL OR created_at <= $7) AND ($8::text IS NULL OR campaign = $8)
+            AND ($9::uuid IS NULL OR id >= $9) AND ($10::uuid IS NULL OR id < $10)
         "#,
         tenant.0,
         asked.session,
@@ -216,6 +238,8 @@ async fn count(
         asked.from,
         asked.to,
         asked.campaign.as_deref(),
+        asked.from_id,
+        asked.below_id,
     )
     .fetch_one(connection)
     .await
@@ -258,10 +282,12 @@ async fn count_found(
         SELECT count(*) AS "total!" FROM (
             SELECT message AS id FROM message_contents
             WHERE tenant = $1 AND beginning LIKE $9
+                AND ($10::uuid IS NULL OR message >= $10) AND ($11::uuid IS NULL OR message < $11)
             UNION ALL
             SELECT message FROM message_contents
             WHERE tenant = $1 AND is_long AND NOT beginning LIKE $9
                 AND searchable(sender, recipient, body) LIKE $9
+                AND ($10::uuid IS NULL OR message >= $10) AND ($11::uuid IS NULL OR message < $11)
         ) AS found
         JOIN messages m ON m.id = found.id
         WHERE m.tenant = $1 AND ($2::uuid IS NULL OR m.session = $2)
@@ -280,6 +306,8 @@ async fn count_found(
         asked.to,
         asked.campaign.as_deref(),
         search,
+        asked.from_id,
+        asked.below_id,
     )
     .fetch_one(connection)
     .await

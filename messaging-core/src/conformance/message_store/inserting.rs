@@ -162,17 +162,14 @@ pub async fn inserts_as_many_as_are_given(store: &dyn MessageStore) {
 
 /// A message's history begins with its coming into being.
 pub async fn begins_a_history_with_the_insert(store: &dyn MessageStore) {
-    let received = Message { created_at: at(7), ..inbound(2) };
+    let received = Message { created_at: at(2).plus(Duration::from_micros(5)), ..inbound(2) };
     store.insert(&[message(1), received]).await.unwrap();
-    let first = |millis, status| MessageEvent {
-        at: at(millis),
-        event: None,
-        status,
-        attempts: 0,
-        failure: None,
-    };
-    assert_eq!(history(store, 1).await, [first(1, Status::Queued)]);
-    assert_eq!(history(store, 2).await, [first(7, Status::Received)]);
+    let first = |at, status| MessageEvent { at, event: None, status, attempts: 0, failure: None };
+    assert_eq!(history(store, 1).await, [first(at(1), Status::Queued)]);
+    assert_eq!(
+        history(store, 2).await,
+        [first(at(2).plus(Duration::from_micros(5)), Status::Received)]
+    );
 }
 
 /// An id that is kept already is refused, whoever gives it, and what is kept stays as it was.
