@@ -159,33 +159,40 @@ async fn it_costs_no_more_over_many_partitions() {
     bench.stop().await;
 }
 
+/// How many messages wait beside those that are counted: 30 000, or what `BACKLOG` says.
+fn backlog() -> u64 {
+    std::env::var("BACKLOG").map_or(30_000, |number| number.parse().unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_costs_no_more_beside_a_large_backlog() {
+    let backlog = backlog();
     let bench = Bench::start(1).await;
     bench.send(SESSIONS, 64).await;
-    // Of a session that is not there, so they are due later than the test lasts.
+    // Due later than the test lasts.
     bench
         .postgres
-        .sql(
+        .sql(&format!(
             "INSERT INTO messaging.messages (id, tenant, session, direction, recipient_key,
                  priority, kind, status, attempts, generation, held_by_batch, due_at, created_at,
                  updated_at)
              SELECT (lpad(to_hex(1800000000000 + n), 12, '0') || '70008000000000000000')::uuid,
                  m.tenant, m.session, 'outbound', n, 'low', 'text', 'queued', 0, 0, false,
                  4000000000000000, m.created_at, m.created_at
-             FROM (SELECT * FROM messaging.messages LIMIT 1) AS m, generate_series(1, 30000) AS n",
-        )
+             FROM (SELECT * FROM messaging.messages LIMIT 1) AS m, generate_series(1, {backlog}) AS n",
+        ))
         .await;
-    eventually("the queue knows the backlog", Duration::from_secs(60), async || {
+    let patience = Duration::from_millis(60_000 + backlog);
+    eventually("the queue knows the backlog", patience, async || {
         let metrics = bench.server.text("/metrics").await;
         metrics.lines().any(|line| {
             line.strip_prefix("messaging_queue_messages ")
-                .is_some_and(|depth| depth.parse::<f64>().unwrap() >= 30_000.0)
+                .is_some_and(|depth| depth.parse::<f64>().unwrap() >= backlog as f64)
         })
     })
     .await;
     let alone = bench.cost(64, 1).await;
-    eprintln!("beside a backlog: {alone:.1?}");
+    eprintln!("beside a backlog of {backlog}: {alone:.1?}");
     check("statements beside a backlog", alone.statements, documented("SQL statements").0 + 2.0);
     check("round trips beside a backlog", alone.scripts, documented("Redis round trips").0 + 1.0);
     bench.stop().await;
