@@ -198,6 +198,14 @@ async fn every_call_is_served_by_the_index_it_was_made_for() {
         ("list_campaign", MessageFilter { campaign: Some("campaign-7".into()), ..none.clone() }),
         ("list_batch", MessageFilter { batch: Some(id(7, BatchId)), ..none.clone() }),
         ("list_search", MessageFilter { search: Some("order 4007".into()), ..none.clone() }),
+        (
+            "list_search_status",
+            MessageFilter {
+                search: Some("order".into()),
+                status: Some(Status::Failed),
+                ..none.clone()
+            },
+        ),
     ];
     for (name, filter) in &filters {
         plans.check(name, MessageStore::list(store, tenant, filter, page)).await;

@@ -7,7 +7,7 @@
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
 use messaging_core::domain::id::TenantId;
 use messaging_core::ports::store_error::StoreError;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::error::store_error;
@@ -90,29 +90,30 @@ pub(super) async fn list(
     portion: Portion,
 ) -> Result<MessagePage, StoreError> {
     let asked = Asked::by(filter);
-    let total = if asked.is_counted() {
-        statistics::total(connection, tenant, filter).await?
-    } else if let Some(search) = &asked.search {
-        if asked.is_only_searched() {
-            count_texts(connection, tenant, search).await?
-        } else {
-            count_found(connection, tenant, &asked, search).await?
-        }
-    } else {
-        count(connection, tenant, &asked).await?
-    };
     let (limit, offset, older_than) = match portion {
         Portion::Page { page, limit } => {
             (limit, i64::from(page.saturating_sub(1)) * i64::from(limit), None)
         }
         Portion::OlderThan { message, limit } => (limit, 0, Some(message.0)),
     };
-    // One more than asked for tells whether there are older ones.
     let below = older_than.into_iter().chain(asked.below_id).min();
+    // One more than asked for tells whether there are older ones.
     let window = Window { below, limit: i64::from(limit) + 1, offset };
-    let rows = match &asked.search {
-        Some(search) => page_found(connection, tenant, &asked, search, window).await,
-        None => page(connection, tenant, &asked, window).await,
+    let (total, rows) = if let Some(search) = &asked.search {
+        let found = if asked.is_only_searched() {
+            find_texts(connection, tenant, search, window).await
+        } else {
+            find_among(connection, tenant, &asked, search, window).await
+        };
+        let Found { total, ids } = found.map_err(store_error)?;
+        (u64::try_from(total).unwrap_or_default(), rows_of(connection, tenant, &ids).await)
+    } else {
+        let total = if asked.is_counted() {
+            statistics::total(connection, tenant, filter).await?
+        } else {
+            count(connection, tenant, &asked).await?
+        };
+        (total, page(connection, tenant, &asked, window).await)
     };
     let mut messages = decode_all(rows.map_err(store_error)?)?;
     let has_more = messages.len() > limit as usize;
@@ -164,39 +165,86 @@ async fn page(
     .await
 }
 
-async fn page_found(
+/// What a search found: how many messages, and the ids of one portion of them.
+struct Found {
+    total: i64,
+    ids: Vec<Uuid>,
+}
+
+/// Finds a text in all of a tenant's messages.
+async fn find_texts(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    search: &str,
+    window: Window,
+) -> Result<Found, sqlx::Error> {
+    sqlx::query_as!(
+        Found,
+        r#"
+        WITH found AS MATERIALIZED (
+            SELECT message AS id FROM message_contents WHERE tenant = $1 AND beginning LIKE $2
+            UNION ALL
+            SELECT message FROM message_contents
+            WHERE tenant = $1 AND is_long AND NOT beginning LIKE $2
+                AND searchable(sender, recipient, body) LIKE $2
+        )
+        SELECT (SELECT count(*) FROM found) AS "total!", ARRAY(
+            SELECT id FROM found WHERE $3::uuid IS NULL OR id < $3
+            ORDER BY id DESC LIMIT $4 OFFSET $5
+        ) AS "ids!"
+        "#,
+        tenant.0,
+        search,
+        window.below,
+        window.limit,
+        window.offset,
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Finds a text in those of a tenant's messages that have what else is asked for.
+async fn find_among(
     connection: &mut PgConnection,
     tenant: TenantId,
     asked: &Asked,
     search: &str,
     window: Window,
-) -> Result<Vec<MessageRow>, sqlx::Error> {
-    query_messages!(
-        "FROM (
-             SELECT m.* FROM (
-                 SELECT message AS id FROM message_contents
-                 WHERE tenant = $1 AND beginning LIKE $12
-                     AND ($9::uuid IS NULL OR message < $9)
-                     AND ($13::uuid IS NULL OR message >= $13)
-                 UNION ALL
-                 SELECT message FROM message_contents
-                 WHERE tenant = $1 AND is_long AND NOT beginning LIKE $12
-                     AND searchable(sender, recipient, body) LIKE $12
-                     AND ($9::uuid IS NULL OR message < $9)
-                     AND ($13::uuid IS NULL OR message >= $13)
-             ) AS found
-             JOIN messages m ON m.id = found.id
-             WHERE m.tenant = $1 AND ($2::uuid IS NULL OR m.session = $2)
-                 AND ($3::uuid IS NULL OR m.batch = $3) AND ($4::text IS NULL OR m.direction = $4)
-                 AND ($5::text IS NULL OR m.status = $5)
-                 AND ($6::bigint IS NULL OR m.created_at >= $6)
-                 AND ($7::bigint IS NULL OR m.created_at <= $7)
-                 AND ($8::text IS NULL OR m.campaign = $8) AND ($9::uuid IS NULL OR m.id < $9)
-                 AND ($13::uuid IS NULL OR m.id >= $13)
-             ORDER BY m.id DESC LIMIT $10 OFFSET $11
-         ) AS m
-         JOIN message_contents c ON c.message = m.id
-         ORDER BY m.id DESC",
+) -> Result<Found, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    // Where several conditions go together (a session is one tenant's), the planner expects far too
+    // few, and would look for each of them in all texts.
+    sqlx::query!("SET LOCAL enable_nestloop = off").execute(&mut *transaction).await?;
+    let found = sqlx::query_as!(
+        Found,
+        r#"
+        WITH found AS MATERIALIZED (
+            SELECT m.id FROM (
+                SELECT message AS id FROM message_contents
+                WHERE tenant = $1 AND beginning LIKE $9
+                    AND ($10::uuid IS NULL OR message >= $10)
+                    AND ($11::uuid IS NULL OR message < $11)
+                UNION ALL
+                SELECT message FROM message_contents
+                WHERE tenant = $1 AND is_long AND NOT beginning LIKE $9
+                    AND searchable(sender, recipient, body) LIKE $9
+                    AND ($10::uuid IS NULL OR message >= $10)
+                    AND ($11::uuid IS NULL OR message < $11)
+            ) AS texts
+            JOIN messages m ON m.id = texts.id
+            WHERE m.tenant = $1 AND ($2::uuid IS NULL OR m.session = $2)
+                AND ($3::uuid IS NULL OR m.batch = $3) AND ($4::text IS NULL OR m.direction = $4)
+                AND ($5::text IS NULL OR m.status = $5)
+                AND ($6::bigint IS NULL OR m.created_at >= $6)
+                AND ($7::bigint IS NULL OR m.created_at <= $7)
+                AND ($8::text IS NULL OR m.campaign = $8)
+                AND ($10::uuid IS NULL OR m.id >= $10) AND ($11::uuid IS NULL OR m.id < $11)
+        )
+        SELECT (SELECT count(*) FROM found) AS "total!", ARRAY(
+            SELECT id FROM found WHERE $12::uuid IS NULL OR id < $12
+            ORDER BY id DESC LIMIT $13 OFFSET $14
+        ) AS "ids!"
+        "#,
         tenant.0,
         asked.session,
         asked.batch,
@@ -205,11 +253,29 @@ async fn page_found(
         asked.from,
         asked.to,
         asked.campaign.as_deref(),
+        search,
+        asked.from_id,
+        asked.below_id,
         window.below,
         window.limit,
         window.offset,
-        search,
-        asked.from_id,
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(found)
+}
+
+async fn rows_of(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    ids: &[Uuid],
+) -> Result<Vec<MessageRow>, sqlx::Error> {
+    query_messages!(
+        "FROM messages m JOIN message_contents c ON c.message = m.id
+         WHERE m.tenant = $1 AND m.id = ANY($2::uuid[]) ORDER BY m.id DESC",
+        tenant.0,
+        ids,
     )
     .fetch_all(connection)
     .await
@@ -238,74 +304,6 @@ async fn count(
         asked.from,
         asked.to,
         asked.campaign.as_deref(),
-        asked.from_id,
-        asked.below_id,
-    )
-    .fetch_one(connection)
-    .await
-    .map_err(store_error)?;
-    Ok(u64::try_from(total).unwrap_or_default())
-}
-
-async fn count_texts(
-    connection: &mut PgConnection,
-    tenant: TenantId,
-    search: &str,
-) -> Result<u64, StoreError> {
-    let total = sqlx::query_scalar!(
-        r#"
-        SELECT (
-            SELECT count(*) FROM message_contents WHERE tenant = $1 AND beginning LIKE $2
-        ) + (
-            SELECT count(*) FROM message_contents
-            WHERE tenant = $1 AND is_long AND NOT beginning LIKE $2
-                AND searchable(sender, recipient, body) LIKE $2
-        ) AS "total!"
-        "#,
-        tenant.0,
-        search,
-    )
-    .fetch_one(connection)
-    .await
-    .map_err(store_error)?;
-    Ok(u64::try_from(total).unwrap_or_default())
-}
-
-async fn count_found(
-    connection: &mut PgConnection,
-    tenant: TenantId,
-    asked: &Asked,
-    search: &str,
-) -> Result<u64, StoreError> {
-    let total = sqlx::query_scalar!(
-        r#"
-        SELECT count(*) AS "total!" FROM (
-            SELECT message AS id FROM message_contents
-            WHERE tenant = $1 AND beginning LIKE $9
-                AND ($10::uuid IS NULL OR message >= $10) AND ($11::uuid IS NULL OR message < $11)
-            UNION ALL
-            SELECT message FROM message_contents
-            WHERE tenant = $1 AND is_long AND NOT beginning LIKE $9
-                AND searchable(sender, recipient, body) LIKE $9
-                AND ($10::uuid IS NULL OR message >= $10) AND ($11::uuid IS NULL OR message < $11)
-        ) AS found
-        JOIN messages m ON m.id = found.id
-        WHERE m.tenant = $1 AND ($2::uuid IS NULL OR m.session = $2)
-            AND ($3::uuid IS NULL OR m.batch = $3) AND ($4::text IS NULL OR m.direction = $4)
-            AND ($5::text IS NULL OR m.status = $5)
-            AND ($6::bigint IS NULL OR m.created_at >= $6)
-            AND ($7::bigint IS NULL OR m.created_at <= $7)
-            AND ($8::text IS NULL OR m.campaign = $8)
-        "#,
-        tenant.0,
-        asked.session,
-        asked.batch,
-        asked.direction,
-        asked.status,
-        asked.from,
-        asked.to,
-        asked.campaign.as_deref(),
-        search,
         asked.from_id,
         asked.below_id,
     )
