@@ -17,7 +17,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, Postgres};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{in_words, store_error};
 use crate::open_error::OpenError;
@@ -150,16 +150,7 @@ impl Connections {
         }
         let parts = Arc::clone(parts);
         tokio::spawn(async move {
-            // Others have those that are open: who comes without having a turn gets a new one.
-            if let Ok(mut connection) = parts.pool.acquire().await {
-                connection.return_to_pool().await;
-                let (open, known) = (parts.pool.size(), parts.known.load(Ordering::Relaxed));
-                // It may have been one that had just come back.
-                if open > known {
-                    parts.known.fetch_add(1, Ordering::Relaxed);
-                    parts.turns.add_permits(1);
-                }
-            }
+            while parts.may_have_another().await && parts.turns.available_permits() == 0 {}
             parts.opening.store(false, Ordering::Relaxed);
         });
     }
@@ -184,6 +175,25 @@ impl Connections {
             }
         };
         StoreError::unavailable(reason)
+    }
+}
+
+impl Parts {
+    /// Whether there may be one more than before: whoever has a turn and finds none that is free
+    /// opens it. It is asked by a connection apart, as one of those that are open would then be
+    /// missing to somebody who has a turn.
+    async fn may_have_another(&self) -> bool {
+        if self.known.load(Ordering::Relaxed) >= self.most || self.pool.is_closed() {
+            return false;
+        }
+        if let Some(Ok(())) = connects(&self.pool.connect_options()).await {
+            self.known.fetch_add(1, Ordering::Relaxed);
+            self.turns.add_permits(1);
+            return true;
+        }
+        // Who gives none now is not asked again by everybody who comes.
+        sleep(TOLD_AGAIN).await;
+        false
     }
 }
 

@@ -11,10 +11,11 @@ use messaging_core::conformance::build::{message, message_id, tenant_id};
 use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::ports::clock::SystemClock;
 use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 use messaging_store_postgres::{OpenError, PostgresOptions, PostgresStore, inspect};
 use sqlx::{AssertSqlSafe, PgConnection};
-use support::Database;
+use support::{Database, count};
 
 /// A database whose owner may have so many connections.
 struct Small {
@@ -84,7 +85,8 @@ fn in_full(error: &dyn Error) -> String {
 /// A store that may have sixteen and gets four works with those.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_gives_few_connections_is_made_do_with() {
-    let small = Small::new(4).await;
+    let mut small = Small::new(4).await;
+    small.options.acquire_timeout = Duration::from_secs(10);
     let store = small.open().await.unwrap();
     for round in 0..5 {
         let calls = (0..40).map(async |n| {
@@ -92,7 +94,9 @@ async fn a_server_that_gives_few_connections_is_made_do_with() {
             MessageStore::insert(&store, &[message(n)]).await.unwrap();
             let (all, portion) = (MessageFilter::default(), Portion::Page { page: 1, limit: 5 });
             MessageStore::list(&store, tenant_id(1), &all, portion).await.unwrap();
-            assert!(store.find(tenant_id(1), message_id(n)).await.unwrap().is_some());
+            assert!(
+                MessageStore::find(&store, tenant_id(1), message_id(n)).await.unwrap().is_some()
+            );
             assert_eq!(store.pending(None, 1).await.unwrap().len(), 1);
         });
         join_all(calls).await;
@@ -114,6 +118,29 @@ async fn a_server_with_room_for_all_is_no_shortage() {
     store.close().await;
 }
 
+/// Many who come at once need not wait for others to come for each connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_many_connections_are_opened_as_may_be_used() {
+    let mut small = Small::new(40).await;
+    small.options.acquire_timeout = Duration::from_secs(30);
+    let store = small.open().await.unwrap();
+    small.run(format!("BEGIN; LOCK TABLE {}.sessions", small.options.schema)).await;
+    let calls = join_all((0..7).map(|_| SessionStore::list(&store, tenant_id(1))));
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let unlocked = async {
+        while count(&mut small.beside, waiting).await < 7 {
+            // What is seen of others stays the same within a transaction, otherwise.
+            small.run("SELECT pg_stat_clear_snapshot()".to_owned()).await;
+        }
+        small.run("COMMIT".to_owned()).await;
+    };
+    let both = async { tokio::join!(calls, unlocked) };
+    let (listed, ()) = tokio::time::timeout(Duration::from_secs(30), both).await.unwrap();
+    assert!(listed.iter().all(Result::is_ok));
+    store.close().await;
+}
+
 /// A node that started has what it needs; one that has not says so and does not start.
 #[tokio::test]
 async fn a_store_that_cannot_have_the_least_it_needs_is_not_opened_and_says_why() {
@@ -132,7 +159,7 @@ async fn a_store_without_connections_is_not_ready_and_says_why() {
     for refused in [
         store.ping().await.map(|()| 0),
         MessageStore::insert(&store, &[message(1)]).await.map(|()| 0),
-        store.find(tenant_id(1), message_id(1)).await.map(|_| 0),
+        MessageStore::find(&store, tenant_id(1), message_id(1)).await.map(|_| 0),
         store.pending(None, 1).await.map(|all| all.len()),
     ] {
         let refused = refused.unwrap_err();
