@@ -21,10 +21,11 @@ class Tools:
     peers: str = ""
 
 
-def executables(*arguments, cwd=ROOT):
+def executables(*arguments, cwd=ROOT, target=TARGET):
     """Builds with the profile for releases; the programs by name."""
     command = ["cargo", *arguments, "--profile", "release", "--locked", "--message-format", "json-render-diagnostics"]
-    built = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, text=True, check=True).stdout
+    built = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, text=True, check=True,
+                           env={**os.environ, "CARGO_TARGET_DIR": str(target)}).stdout
     messages = map(json.loads, built.splitlines())
     return {it["target"]["name"]: it["executable"] for it in messages if it.get("executable")}
 
@@ -39,7 +40,7 @@ def build(rows):
     if {"pass", "lone", "queue", "writes", "limiter"} & set(rows):
         tools.benches = executables("bench", "--no-run", "-p", "benches")
     if {"queue", "writes"} & set(rows):
-        tools.peers = executables("build", cwd=HERE / "peers")["peers"]
+        tools.peers = executables("build", cwd=HERE / "peers", target=TARGET / "compare" / "peers")["peers"]
     install_node_peers(tools.node)
     return tools
 

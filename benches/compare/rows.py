@@ -5,6 +5,7 @@ from typing import Callable
 
 import http_sides
 import program_sides
+from services import FORGETFUL, KEPT
 
 
 @dataclass
@@ -31,9 +32,93 @@ def http(name, path, wanted):
     return row
 
 
+def passing(tools, postgres):
+    run = program_sides.Programs(tools, postgres)
+    what = "accept → claimed → settled, in process, 64 callers"
+    bullmq = "BullMQ add + worker, AOF always"
+    return Row("pass", {
+        bullmq: run.on_redis(KEPT, run.node("bullmq.js", "pass", "30000")),
+        "SQLite": run.ours("delivery", "pass", "sqlite", "40000"),
+        "PostgreSQL + Redis": run.ours("delivery", "pass", "postgres+redis", "40000"),
+    }, [
+        (f"{what}, SQLite", "SQLite", bullmq, "rate", "≥ 2×"),
+        (f"{what}, PostgreSQL + Redis", "PostgreSQL + Redis", bullmq, "rate", "≥ 1.2×"),
+    ])
+
+
+def lone(tools, postgres):
+    run = program_sides.Programs(tools, postgres)
+    what = "a lone message, accept → transport called"
+    sides = {
+        "BullMQ": run.on_redis(FORGETFUL, run.node("bullmq.js", "lone", "2000")),
+        "BullMQ, AOF always": run.on_redis(KEPT, run.node("bullmq.js", "lone", "2000")),
+        "SQLite": run.ours("delivery", "lone", "sqlite", "2000"),
+        "PostgreSQL + Redis": run.ours("delivery", "lone", "postgres+redis", "2000"),
+    }
+    wanted = {"p50": "≤ 500 µs", "p99": "≤ 2 ms"}
+    return Row("lone", sides, [
+        (f"{what}, {store}: {share}", store, "BullMQ, AOF always", f"{share}_us", limit)
+        for store in ("SQLite", "PostgreSQL + Redis") for share, limit in wanted.items()
+    ])
+
+
+def queue(tools, postgres):
+    run = program_sides.Programs(tools, postgres)
+    what = "Redis queue: push, claim, complete"
+    peer = lambda name, count: run.on_redis(FORGETFUL, [tools.peers, name, count])
+    return Row("queue", {
+        "BullMQ worker": run.on_redis(FORGETFUL, run.node("bullmq.js", "work", "40000")),
+        "bullmq-official": peer("bullmq", "40000"),
+        # Its worker ends where some 8000 are due at once.
+        "apalis-redis": peer("apalis-redis", "7000"),
+        "ours": run.criterion("redis_queue", "redis_queue/push_claim_complete/1_partitions/1000_due"),
+    }, [
+        (what, "ours", "BullMQ worker", "rate", "≥ 4×"),
+        (what, "ours", "bullmq-official", "rate", "≥ 3×"),
+        (what, "ours", "apalis-redis", "rate", ""),
+    ])
+
+
+def writes(tools, postgres):
+    run = program_sides.Programs(tools, postgres)
+    node = lambda name, count: run.on_postgres(run.node("postgres.js", name, count))
+    return Row("writes", {
+        "pg-boss": node("pg-boss", "20000"),
+        "graphile-worker": node("graphile", "10000"),
+        "graphile-worker, batched": node("graphile-batched", "40000"),
+        "apalis-postgres": run.on_postgres([tools.peers, "apalis-postgres", "10000"]),
+        "64 callers": run.ours("postgres_writes", "64", "20000"),
+        "256 callers": run.ours("postgres_writes", "256", "40000"),
+    }, [
+        (f"accept, begin, settle in PostgreSQL, {ours}", ours, peer, "rate", wanted)
+        for ours in ("64 callers", "256 callers")
+        for peer, wanted in {
+            "pg-boss": "> 1×", "apalis-postgres": "> 1×", "graphile-worker": "> 1×",
+            "graphile-worker, batched": "beside it"}.items()
+    ])
+
+
+def limiter(tools, postgres):
+    run = program_sides.Programs(tools, postgres)
+    bare, flexible = "redis-benchmark -P 16, the same script", "rate-limiter-flexible"
+    return Row("limiter", {
+        bare: run.bare_script,
+        flexible: run.on_redis(FORGETFUL, run.node("limiter.js", "200000")),
+        "ours": run.criterion("redis_limiter", "redis_limiter/admit/64_callers"),
+    }, [
+        ("Redis limiter, 64 in flight", "ours", bare, "rate", "≥ 0.8×"),
+        ("Redis limiter, 64 in flight", "ours", flexible, "rate", "≥ 1.2×"),
+    ])
+
+
 ROWS = {
     "webhooks": http("webhooks", "/webhooks/waha", {
         "SQLite": ("≥ 10×", "≥ 3×"), "PostgreSQL": ("≥ 6×", "≥ 1.8×"), "PostgreSQL + Redis": ("≥ 6×", "≥ 1.8×")}),
     "send": http("send", "/messages/send", {
         "SQLite": ("≥ 5×", "≥ 1.5×"), "PostgreSQL": ("≥ 4×", "≥ 1.2×"), "PostgreSQL + Redis": ("≥ 4×", "≥ 1.2×")}),
+    "pass": passing,
+    "lone": lone,
+    "queue": queue,
+    "writes": writes,
+    "limiter": limiter,
 }
