@@ -34,7 +34,7 @@ def build(rows):
     if not shutil.which("redis-server") or not Path("/usr/lib/postgresql").is_dir():
         subprocess.run([ROOT / "scripts" / "with-services", "true"], check=True)
     tools = Tools()
-    if {"webhooks", "send"} & set(rows):
+    if {"webhooks", "kept", "send"} & set(rows):
         tools.server = executables("build", "-p", "messaging-server")["messaging-server"]
         tools.load = executables("build", "-p", "load")["load"]
     if {"pass", "lone", "queue", "writes", "limiter"} & set(rows):

@@ -31,7 +31,7 @@ class Programs:
         def side():
             with services.redis(options) as port:
                 url = f"redis://127.0.0.1:{port}"
-                return told(command, {"REDIS_URL": url, "SECRET": ""})
+                return told(command, {"REDIS_URL": url, "SECRET": "none"})
         return side
 
     def on_postgres(self, command):

@@ -17,14 +17,15 @@ class Row:
     lines: list[tuple]
 
 
-def http(name, path, wanted):
+def http(name, kind, path, wanted, event="message.any"):
     def row(tools, postgres):
-        ask = http_sides.Http(name, tools, postgres)
+        ask = http_sides.Http(kind, tools, postgres, event)
         lines = []
         for store, (than_nest, than_fastify) in wanted.items():
             lines += [
                 (f"`POST {path}`, {store}", store, "NestJS + BullMQ", "rate", than_nest),
                 (f"`POST {path}`, {store}", store, "fastify + BullMQ", "rate", than_fastify),
+                (f"`POST {path}`, {store}: CPU time of each", store, "fastify + BullMQ", "cpu_us", ""),
                 (f"`POST {path}`, {store}: p99", store, "fastify + BullMQ", "p99_us", "≤ 5 ms"),
                 (f"`POST {path}`, {store}: one connection, p50", store, "fastify + BullMQ", "alone_p50_us", "≤ 500 µs"),
             ]
@@ -111,10 +112,13 @@ def limiter(tools, postgres):
     ])
 
 
+WEBHOOKS = {
+    "SQLite": ("≥ 10×", "≥ 3×"), "PostgreSQL": ("≥ 6×", "≥ 1.8×"), "PostgreSQL + Redis": ("≥ 6×", "≥ 1.8×")}
+
 ROWS = {
-    "webhooks": http("webhooks", "/webhooks/waha", {
-        "SQLite": ("≥ 10×", "≥ 3×"), "PostgreSQL": ("≥ 6×", "≥ 1.8×"), "PostgreSQL + Redis": ("≥ 6×", "≥ 1.8×")}),
-    "send": http("send", "/messages/send", {
+    "webhooks": http("webhooks", "webhook", "/webhooks/waha", WEBHOOKS),
+    "kept": http("kept", "webhook", "/webhooks/waha, nothing to apply", WEBHOOKS, event="engine.event"),
+    "send": http("send", "send", "/messages/send", {
         "SQLite": ("≥ 5×", "≥ 1.5×"), "PostgreSQL": ("≥ 4×", "≥ 1.2×"), "PostgreSQL + Redis": ("≥ 4×", "≥ 1.2×")}),
     "pass": passing,
     "lone": lone,

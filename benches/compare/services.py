@@ -13,6 +13,8 @@ from pathlib import Path
 # On a disk: what /tmp is kept in may be memory, where a commit costs nothing.
 HOME = Path(tempfile.mkdtemp(prefix="compare-", dir=os.environ.get("COMPARE_DIR", "/var/tmp")))
 HOME.chmod(0o755)
+# The processes that were started and still run.
+RUNNING = set()
 KEPT = ["--appendonly", "yes", "--appendfsync", "always"]
 FORGETFUL = ["--appendonly", "no"]
 
@@ -45,15 +47,29 @@ def program(command, port, env=None, cwd=None, stop_within=40):
             [str(part) for part in command], stdout=out, stderr=out, stdin=subprocess.DEVNULL,
             env=None if env is None else {"PATH": os.environ["PATH"], **env}, cwd=cwd or HOME)
         try:
+            RUNNING.add(process.pid)
             listens(port, process, log)
             yield process
         finally:
+            RUNNING.discard(process.pid)
             process.terminate()
             try:
                 process.wait(stop_within)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def cpu_seconds(pids=None):
+    """What all that runs, and what that has started, has taken of the processors (Linux)."""
+    total = 0
+    for pid in RUNNING if pids is None else pids:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            # User and system, of its own and of its children that have ended.
+            spent = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:15]
+            total += sum(map(int, spent)) / os.sysconf("SC_CLK_TCK")
+            total += cpu_seconds(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return total
 
 
 @contextlib.contextmanager

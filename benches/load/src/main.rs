@@ -50,6 +50,9 @@ struct Arguments {
     /// The token of who sends.
     #[arg(long, default_value = "")]
     token: String,
+    /// What webhooks say has happened.
+    #[arg(long, default_value = "message.any")]
+    event: String,
     /// How many sessions the requests go through, in turn: `s0`, `s1`, and so on.
     #[arg(long, default_value_t = 1)]
     sessions: u64,
@@ -57,11 +60,11 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let Arguments { kind, to, connections, seconds, run, sessions, .. } = arguments;
+    let Arguments { kind, to, connections, seconds, .. } = arguments;
     let requests: Vec<Vec<u8>> = (0..arguments.requests)
         .map(|n| match kind {
-            Kind::Webhook => webhook(run, n, sessions, arguments.secret.as_bytes()),
-            Kind::Send => message(run, n, sessions, &arguments.token),
+            Kind::Webhook => webhook(&arguments, n),
+            Kind::Send => message(&arguments, n),
         })
         .collect::<Result<_, _>>()?;
     let answers = drive::drive(to, requests, connections, seconds)?;

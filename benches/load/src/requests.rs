@@ -4,14 +4,17 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha512;
 
+use crate::Arguments;
+
 /// A webhook of WAHA's about a message that came in, a good KiB as its engine GOWS writes it.
-pub(crate) fn webhook(run: u32, n: u64, sessions: u64, secret: &[u8]) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn webhook(arguments: &Arguments, n: u64) -> anyhow::Result<Vec<u8>> {
+    let Arguments { run, sessions, event, secret, .. } = arguments;
     let key = format!("3A{run:08X}{n:010X}");
     let chat = format!("55119{:08}@c.us", n % 100_000);
     let body = json!({
         "id": format!("evt_{run:08x}{n:018x}"),
         "timestamp": 1_785_000_000_412_u64 + n,
-        "event": "message.any",
+        "event": event,
         "session": format!("s{}", n % sessions),
         "metadata": { "tenant.id": "acme" },
         "me": { "id": "5511900001111@c.us", "pushName": "Acme Store" },
@@ -58,7 +61,7 @@ pub(crate) fn webhook(run: u32, n: u64, sessions: u64, secret: &[u8]) -> anyhow:
         },
     })
     .to_string();
-    let mut signature = Hmac::<Sha512>::new_from_slice(secret)?;
+    let mut signature = Hmac::<Sha512>::new_from_slice(secret.as_bytes())?;
     signature.update(body.as_bytes());
     let signature = hex::encode(signature.finalize().into_bytes());
     let headers = format!("X-Webhook-Hmac: {signature}\r\nX-Webhook-Hmac-Algorithm: sha512\r\n");
@@ -66,7 +69,8 @@ pub(crate) fn webhook(run: u32, n: u64, sessions: u64, secret: &[u8]) -> anyhow:
 }
 
 /// A request to send a text, to one of 100 000 people; it waits where the session's quota is used up.
-pub(crate) fn message(run: u32, n: u64, sessions: u64, token: &str) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn message(arguments: &Arguments, n: u64) -> anyhow::Result<Vec<u8>> {
+    let Arguments { run, sessions, token, .. } = arguments;
     let body = json!({
         "sessionId": format!("s{}", n % sessions),
         "to": format!("+55119{:08}", 80_000_000 + n % 100_000),
