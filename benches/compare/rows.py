@@ -39,8 +39,8 @@ def passing(tools, postgres):
     bullmq = "BullMQ add + worker, AOF always"
     return Row("pass", {
         bullmq: run.on_redis(KEPT, run.node("bullmq.js", "pass", "30000")),
-        "SQLite": run.ours("delivery", "pass", "sqlite", "40000"),
-        "PostgreSQL + Redis": run.ours("delivery", "pass", "postgres+redis", "40000"),
+        "SQLite": run.ours("delivery", "pass", "sqlite", "30000"),
+        "PostgreSQL + Redis": run.ours("delivery", "pass", "postgres+redis", "8000"),
     }, [
         (f"{what}, SQLite", "SQLite", bullmq, "rate", "≥ 2×"),
         (f"{what}, PostgreSQL + Redis", "PostgreSQL + Redis", bullmq, "rate", "≥ 1.2×"),
@@ -88,8 +88,8 @@ def writes(tools, postgres):
         "graphile-worker": node("graphile", "10000"),
         "graphile-worker, batched": node("graphile-batched", "40000"),
         "apalis-postgres": run.on_postgres([tools.peers, "apalis-postgres", "10000"]),
-        "64 callers": run.ours("postgres_writes", "64", "20000"),
-        "256 callers": run.ours("postgres_writes", "256", "40000"),
+        "64 callers": run.ours("postgres_writes", "64", "10000"),
+        "256 callers": run.ours("postgres_writes", "256", "20000"),
     }, [
         (f"accept, begin, settle in PostgreSQL, {ours}", ours, peer, "rate", wanted)
         for ours in ("64 callers", "256 callers")

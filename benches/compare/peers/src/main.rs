@@ -37,7 +37,7 @@ fn url(name: &str) -> Result<String> {
 }
 
 async fn bullmq(count: u64) -> Result<Duration> {
-    let connection = bullmq::RedisConnectionOptions::new().url(url("REDIS_URL")?);
+    let connection = bullmq::options::RedisConnectionOptions::new().url(url("REDIS_URL")?);
     let options = bullmq::QueueOptions { connection: connection.clone(), ..Default::default() };
     let queue = bullmq::Queue::with_options("peer", options).await?;
     let adding = stream::iter(0..count).map(|_| async { queue.add("send", job()).await });
@@ -60,7 +60,8 @@ async fn bullmq(count: u64) -> Result<Duration> {
 }
 
 async fn work(_: Job, done: Data<(Done, u64)>) -> Result<(), BoxDynError> {
-    done.0.one(done.1);
+    let (done, enough) = &*done;
+    done.one(*enough);
     Ok(())
 }
 
@@ -79,10 +80,9 @@ async fn apalis_redis(count: u64) -> Result<Duration> {
         .parallelize(tokio::spawn)
         .build(work);
     let began = Instant::now();
-    let running = tokio::spawn(async move { worker.run().await });
     tokio::select! {
         () = done.0.1.notified() => Ok(began.elapsed()),
-        ended = running => anyhow::bail!("its worker ended: {ended:?}"),
+        ended = worker.run() => anyhow::bail!("its worker ended: {ended:?}"),
     }
 }
 
@@ -105,10 +105,9 @@ async fn apalis_postgres(count: u64) -> Result<Duration> {
         .parallelize(tokio::spawn)
         .build(work);
     let began = Instant::now();
-    let running = tokio::spawn(async move { worker.run().await });
     tokio::select! {
         () = done.0.1.notified() => Ok(began.elapsed()),
-        ended = running => anyhow::bail!("its worker ended: {ended:?}"),
+        ended = worker.run() => anyhow::bail!("its worker ended: {ended:?}"),
     }
 }
 
