@@ -7,6 +7,7 @@ use messaging_core::ports::upkeep::Upkeep;
 
 use crate::connections::Connections;
 use crate::error::store_error;
+use crate::retention;
 use crate::store::PostgresStore;
 
 /// For how many months to come there are partitions.
@@ -19,8 +20,13 @@ const CHANGES_AT_ONCE: i64 = 20_000;
 impl Upkeep for PostgresStore {
     async fn upkeep(&self, now: Timestamp) -> Result<(), StoreError> {
         make_partitions(self.connections(), now).await?;
-        while add_up(self.connections()).await? == CHANGES_AT_ONCE {}
-        Ok(())
+        add_up_all(self.connections()).await?;
+        match self.retention() {
+            Some(retention) => {
+                retention::keep_since(self.connections(), now.minus(retention)).await
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -29,6 +35,12 @@ async fn make_partitions(connections: &Connections, now: Timestamp) -> Result<()
         .execute(&mut *connections.acquire().await?)
         .await
         .map_err(store_error)?;
+    Ok(())
+}
+
+/// Brings the counts up to date.
+pub(crate) async fn add_up_all(connections: &Connections) -> Result<(), StoreError> {
+    while add_up(connections).await? == CHANGES_AT_ONCE {}
     Ok(())
 }
 
