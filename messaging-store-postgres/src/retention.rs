@@ -21,7 +21,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::Instant;
 
 use crate::connections::Connections;
-use crate::error::store_error;
+use crate::error::{is_locked, is_passing, store_error};
 use crate::retention::month::Month;
 
 /// For how long a pass goes from one step to the next. It is shorter than the duty of upkeep is
@@ -66,15 +66,20 @@ async fn have_alone(
     let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables.join(", "));
     match run(connection, lock).await {
         Ok(()) => {}
-        Err(error) if is_in_use(&error) => {
+        Err(error) if is_locked(&error) || is_passing(&error) || took_too_long(&error) => {
             tracing::debug!(month = %month.name, "a month stays for now: its tables are in use");
             return Ok(false);
         }
         Err(error) => return Err(error),
     }
-    run(connection, format!("SET LOCAL lock_timeout = '{LOCK_WAIT}'")).await?;
+    wait_briefly(connection).await?;
     take_its_time(connection).await?;
     Ok(true)
+}
+
+/// Waits for no lock longer than [`LOCK_WAIT`], until the end of the transaction.
+pub(crate) async fn wait_briefly(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    run(connection, format!("SET LOCAL lock_timeout = '{LOCK_WAIT}'")).await
 }
 
 /// Lifts the limit that statements have otherwise, until the end of the transaction.
@@ -88,13 +93,13 @@ async fn run(connection: &mut PgConnection, statement: String) -> Result<(), sql
     Ok(())
 }
 
-fn is_in_use(error: &sqlx::Error) -> bool {
+fn took_too_long(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|refusal| refusal.code());
-    // lock_not_available, query_canceled, deadlock_detected
-    matches!(code.as_deref(), Some("55P03" | "57014" | "40P01"))
+    // query_canceled
+    code.as_deref() == Some("57014")
 }
 
-/// Drops a month of a table whose rows nothing refers to. Tells whether it is gone.
+/// Drops a month of a table whose rows nothing refers to.
 async fn drop_month(
     connection: &mut PgConnection,
     parent: &str,

@@ -6,7 +6,7 @@ use messaging_core::ports::store_error::StoreError;
 use messaging_core::ports::upkeep::Upkeep;
 
 use crate::connections::Connections;
-use crate::error::store_error;
+use crate::error::{is_locked, store_error};
 use crate::retention;
 use crate::store::PostgresStore;
 
@@ -30,12 +30,24 @@ impl Upkeep for PostgresStore {
     }
 }
 
+/// Waits no longer than others may wait behind it: there is time until the months come.
 async fn make_partitions(connections: &Connections, now: Timestamp) -> Result<(), StoreError> {
-    sqlx::query!("CALL make_partitions($1, $2)", now.as_micros(), MONTHS_AHEAD)
-        .execute(&mut *connections.acquire().await?)
-        .await
-        .map_err(store_error)?;
-    Ok(())
+    let mut connection = connections.acquire().await?;
+    let make = async {
+        let mut transaction = connection.begin().await?;
+        retention::wait_briefly(&mut transaction).await?;
+        sqlx::query!("CALL make_partitions($1, $2)", now.as_micros(), MONTHS_AHEAD)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await
+    };
+    match make.await {
+        Err(error) if is_locked(&error) => {
+            tracing::warn!("months to come are made at a later upkeep: tables are in use");
+            Ok(())
+        }
+        made => made.map_err(store_error),
+    }
 }
 
 /// Brings the counts up to date.

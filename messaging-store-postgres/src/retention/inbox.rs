@@ -34,6 +34,8 @@ pub(super) async fn let_go(
             {
                 drop_month(&mut transaction, parent, &month).await?;
                 transaction.commit().await.map_err(store_error)?;
+            } else {
+                transaction.rollback().await.map_err(store_error)?;
             }
             break;
         }

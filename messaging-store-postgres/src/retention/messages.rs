@@ -37,6 +37,8 @@ pub(super) async fn let_go(connections: &Connections, ends_at: i64) -> Result<()
             take_out(&mut transaction, &month).await.map_err(store_error)?;
             transaction.commit().await.map_err(store_error)?;
             tracing::info!(table = "messages", month = %month.name, "a month is kept no longer");
+        } else {
+            transaction.rollback().await.map_err(store_error)?;
         }
         return Ok(());
     }
@@ -183,19 +185,19 @@ async fn remove_references(
     // What they say and what happened to them is among others where their month had no partition
     // for it.
     let remove = format!(
-        "WITH some AS (
+        "WITH next AS (
              SELECT id, session, provider_message_id FROM {}
              WHERE id > $1 ORDER BY id LIMIT {AT_ONCE}
          ), names AS (
-             DELETE FROM provider_ids p USING some
-             WHERE p.session = some.session AND p.provider_message_id = some.provider_message_id
-                 AND p.message = some.id
+             DELETE FROM provider_ids p USING next
+             WHERE p.session = next.session AND p.provider_message_id = next.provider_message_id
+                 AND p.message = next.id
          ), contents AS (
-             DELETE FROM message_contents_other c USING some WHERE c.message = some.id
+             DELETE FROM message_contents_other c USING next WHERE c.message = next.id
          ), events AS (
-             DELETE FROM message_events_other e USING some WHERE e.message = some.id
+             DELETE FROM message_events_other e USING next WHERE e.message = next.id
          )
-         SELECT id FROM some ORDER BY id DESC LIMIT 1",
+         SELECT id FROM next ORDER BY id DESC LIMIT 1",
         leaving(month)
     );
     sqlx::query_scalar(AssertSqlSafe(remove)).bind(reached).fetch_optional(connection).await
