@@ -47,6 +47,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Where the embedded store and the secrets drawn by the service are kept.
     pub data_dir: PathBuf,
+    /// How long what is over is kept; `None` for ever.
+    pub retention: Option<Duration>,
     /// The longest that a stop waits for what is under way.
     pub shutdown_timeout: Duration,
     /// The largest bodies of requests.
@@ -128,6 +130,10 @@ impl Config {
                        a queue that the nodes share";
             problems.push(Problem::new("ROLE", held, why));
         }
+        if self.retention.is_some_and(|retention| retention < self.session_quota.window) {
+            let why = "expected no less: what was sent in that time is counted from what is kept";
+            problems.push(Problem::new("RETENTION", "is shorter than SESSION_RATE_WINDOW", why));
+        }
         if self.postgres.is_some() {
             // What every node must know alike cannot be drawn by one of them.
             let why =
@@ -188,6 +194,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let role = reader.required(&settings::ROLE);
     let public_url = reader.optional(&settings::PUBLIC_URL);
     let data_dir = reader.required(&settings::DATA_DIR);
+    let retention = reader.optional(&settings::RETENTION);
     let shutdown_timeout = reader.required(&settings::SHUTDOWN_TIMEOUT);
     let json = reader.required(&settings::MAX_BODY_SIZE);
     let media = reader.required(&settings::MAX_MEDIA_BODY_SIZE);
@@ -224,6 +231,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         role: role?,
         public_url: public_url?,
         data_dir: data_dir?,
+        retention: retention?,
         shutdown_timeout: shutdown_timeout?,
         body_limits: BodyLimits { json: json?, media: media?, webhook: webhook? },
         jwt_secret: jwt_secret?,

@@ -66,6 +66,23 @@ fn what_is_set_counts() {
 }
 
 #[test]
+fn what_is_over_is_kept_for_ever_or_for_a_week_at_least() {
+    assert_eq!(read(&[]).retention, None);
+    assert_eq!(read(&[("RETENTION", "90d")]).retention, Some(Duration::from_secs(90 * 86_400)));
+    assert_eq!(
+        refused(&[("RETENTION", "6d")]),
+        [r#"RETENTION is "6d": expected a time from 7d to 3660d, such as 90d"#]
+    );
+    // Forgetting what the quota counts would let too much leave.
+    let vars = [("RETENTION", "7d"), ("SESSION_RATE_WINDOW", "8d"), ("JWT_SECRET", STRONG)];
+    assert_eq!(
+        unusable(&vars),
+        ["RETENTION is shorter than SESSION_RATE_WINDOW: expected no less: what was sent in that \
+          time is counted from what is kept"]
+    );
+}
+
+#[test]
 fn an_empty_variable_counts_as_not_set() {
     let config = read(&[("PORT", " "), ("JWT_SECRET", ""), ("DB_HOST", "")]);
     assert_eq!(config.port, 8080);

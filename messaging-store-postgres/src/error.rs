@@ -84,6 +84,13 @@ pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
     is_known_now || matches!(refusal.code().as_deref(), Some("40001" | "40P01"))
 }
 
+/// Whether a lock was not to be had in time.
+pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|refusal| refusal.code());
+    // lock_not_available
+    code.as_deref() == Some("55P03")
+}
+
 /// What led to one error, told to everybody who shared a transaction.
 #[derive(Debug, Clone)]
 struct Shared(Arc<StoreError>);

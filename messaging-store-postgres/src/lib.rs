@@ -36,7 +36,8 @@
 //!   again alone, and fails nobody else.
 //! - **A change writes little.** What changes about a message is apart from what it says, so the
 //!   index of texts is written once for each message.
-//! - **A month is a partition**, of whatever grows for ever. [`Upkeep::upkeep`] makes them ahead.
+//! - **A month is a partition**, of whatever grows for ever. [`Upkeep::upkeep`] makes them ahead,
+//!   and drops those that [`PostgresOptions::retention`] does not keep.
 //! - **Two walls between tenants.** What is asked for a tenant names it in every condition, and
 //!   runs under a role whose row-level security sees no other.
 //! - **Counts are kept as messages change**, in the same transaction, and added up hour by hour, so
@@ -61,6 +62,7 @@ mod named;
 mod open_error;
 mod options;
 mod place;
+mod retention;
 mod room;
 mod schema_name;
 mod session_store;

@@ -23,6 +23,11 @@ pub struct PostgresOptions {
     /// How long an answer is waited for, where many callers share a transaction: a server that went
     /// away without a word says nothing for ever. What was asked for may have been done.
     pub answer_timeout: Duration,
+    /// How long what is over is kept, `None` for ever: [`Upkeep`] drops a month once all of it is
+    /// older and nothing in it waits any more.
+    ///
+    /// [`Upkeep`]: messaging_core::ports::upkeep::Upkeep
+    pub retention: Option<Duration>,
 }
 
 impl Default for PostgresOptions {
@@ -33,6 +38,7 @@ impl Default for PostgresOptions {
             acquire_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(10),
+            retention: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use messaging_core::domain::id::TenantId;
 use messaging_core::ports::store_error::StoreError;
@@ -37,6 +38,8 @@ struct Parts {
     most: u32,
     /// Whether it answered when it was last asked.
     is_well: AtomicBool,
+    /// How long it keeps what is over.
+    retention: Option<Duration>,
     inserts: Together<Inserts>,
     changes: Together<Changes>,
     keeps: Together<Keeps>,
@@ -87,6 +90,7 @@ impl PostgresStore {
             all,
             most,
             is_well: AtomicBool::new(true),
+            retention: options.retention,
             of_tenants,
         })))
     }
@@ -130,6 +134,11 @@ impl PostgresStore {
             }
             _ => {}
         }
+    }
+
+    /// How long it keeps what is over; for ever where it does not say.
+    pub(crate) fn retention(&self) -> Option<Duration> {
+        self.0.retention
     }
 
     /// Connections that see everything.

@@ -6,7 +6,8 @@ use messaging_core::ports::store_error::StoreError;
 use messaging_core::ports::upkeep::Upkeep;
 
 use crate::connections::Connections;
-use crate::error::store_error;
+use crate::error::{is_locked, store_error};
+use crate::retention;
 use crate::store::PostgresStore;
 
 /// For how many months to come there are partitions.
@@ -19,16 +20,39 @@ const CHANGES_AT_ONCE: i64 = 20_000;
 impl Upkeep for PostgresStore {
     async fn upkeep(&self, now: Timestamp) -> Result<(), StoreError> {
         make_partitions(self.connections(), now).await?;
-        while add_up(self.connections()).await? == CHANGES_AT_ONCE {}
-        Ok(())
+        add_up_all(self.connections()).await?;
+        match self.retention() {
+            Some(retention) => {
+                retention::keep_since(self.connections(), now.minus(retention)).await
+            }
+            None => Ok(()),
+        }
     }
 }
 
+/// Waits no longer than others may wait behind it: there is time until the months come.
 async fn make_partitions(connections: &Connections, now: Timestamp) -> Result<(), StoreError> {
-    sqlx::query!("CALL make_partitions($1, $2)", now.as_micros(), MONTHS_AHEAD)
-        .execute(&mut *connections.acquire().await?)
-        .await
-        .map_err(store_error)?;
+    let mut connection = connections.acquire().await?;
+    let make = async {
+        let mut transaction = connection.begin().await?;
+        retention::wait_briefly(&mut transaction).await?;
+        sqlx::query!("CALL make_partitions($1, $2)", now.as_micros(), MONTHS_AHEAD)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await
+    };
+    match make.await {
+        Err(error) if is_locked(&error) => {
+            tracing::warn!("months to come are made at a later upkeep: tables are in use");
+            Ok(())
+        }
+        made => made.map_err(store_error),
+    }
+}
+
+/// Brings the counts up to date.
+pub(crate) async fn add_up_all(connections: &Connections) -> Result<(), StoreError> {
+    while add_up(connections).await? == CHANGES_AT_ONCE {}
     Ok(())
 }
 

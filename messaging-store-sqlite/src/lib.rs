@@ -57,6 +57,7 @@ mod migrate;
 mod open_error;
 mod options;
 mod readers;
+mod retention;
 mod session_store;
 mod store;
 mod tenant_store;

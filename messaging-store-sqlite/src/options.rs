@@ -20,6 +20,12 @@ pub struct SqliteOptions {
     /// How large the file may become, in bytes; `None` leaves it to the disk. What no longer fits
     /// is [`Unavailable`](messaging_core::ports::store_error::StoreError::Unavailable).
     pub max_size_bytes: Option<u64>,
+    /// How long what is over is kept, `None` for ever: [`Upkeep`] removes a month, a few rows at a
+    /// time, once all of it is older and nothing in it waits any more. The file becomes no smaller;
+    /// what is free in it is used again.
+    ///
+    /// [`Upkeep`]: messaging_core::ports::upkeep::Upkeep
+    pub retention: Option<Duration>,
 }
 
 impl Default for SqliteOptions {
@@ -31,6 +37,7 @@ impl Default for SqliteOptions {
             group_limit: 256,
             cache_kib: 64 * 1024,
             max_size_bytes: None,
+            retention: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use messaging_core::ports::store_error::StoreError;
 use rusqlite::Connection;
@@ -26,6 +27,7 @@ struct Parts {
     path: PathBuf,
     writer: Writer,
     readers: Readers,
+    retention: Option<Duration>,
 }
 
 impl SqliteStore {
@@ -48,7 +50,7 @@ impl SqliteStore {
         let writer = Writer::start(writer, options.queue_capacity, options.group_limit)
             .map_err(no_thread)?;
         let readers = Readers::start(readers, options.queue_capacity).map_err(no_thread)?;
-        Ok(Self(Arc::new(Parts { path, writer, readers })))
+        Ok(Self(Arc::new(Parts { path, writer, readers, retention: options.retention })))
     }
 
     /// The file.
@@ -68,6 +70,11 @@ impl SqliteStore {
         // The writer last: only the last connection can fold all of the log.
         self.0.readers.close().await;
         self.0.writer.close().await;
+    }
+
+    /// How long it keeps what is over; for ever where it does not say.
+    pub(crate) fn retention(&self) -> Option<Duration> {
+        self.0.retention
     }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>

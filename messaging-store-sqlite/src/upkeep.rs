@@ -5,13 +5,17 @@ use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::StoreError;
 use messaging_core::ports::upkeep::Upkeep;
 
+use crate::retention;
 use crate::store::SqliteStore;
 
-/// Nothing: what could be put off, the log's transfer into the file above all, its one writer does
-/// between two transactions.
+/// Lets go of what is kept no longer. What else could be put off, the log's transfer into the file
+/// above all, the one writer does between two transactions.
 #[async_trait]
 impl Upkeep for SqliteStore {
-    async fn upkeep(&self, _now: Timestamp) -> Result<(), StoreError> {
-        Ok(())
+    async fn upkeep(&self, now: Timestamp) -> Result<(), StoreError> {
+        match self.retention() {
+            Some(retention) => retention::keep_since(self, now.minus(retention)).await,
+            None => Ok(()),
+        }
     }
 }

@@ -32,8 +32,10 @@ impl<T> Kind<T> {
     }
 }
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A year is longer than any wait or token of this service should be.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_secs(366 * DAY.as_secs());
 
 pub(crate) const SECRET: Kind<SecretString> =
     Kind::hidden("a secret", |text| Some(SecretString::from(text)));
@@ -107,6 +109,11 @@ pub(crate) const SIZE: Kind<usize> =
 pub(crate) const DURATION: Kind<Duration> =
     Kind::open("a time from 1ms to 366d, such as 500ms, 60s, 24h or 7d", duration);
 
+pub(crate) const RETENTION: Kind<Duration> =
+    Kind::open("a time from 7d to 3660d, such as 90d", |text| {
+        time(text).filter(|read| (7 * DAY..=3660 * DAY).contains(read))
+    });
+
 pub(crate) const PHONE_VALIDATION: Kind<PhoneValidation> =
     Kind::open("e164, strict or lenient", |text| match text.to_ascii_lowercase().as_str() {
         "e164" => Some(PhoneValidation::E164),
@@ -129,13 +136,17 @@ pub(crate) const LOG_FILTER: Kind<String> = Kind::open(
     |text| EnvFilter::builder().parse(text).ok().map(|_| text.to_owned()),
 );
 
-/// Reads a time; a bare number is one of seconds.
+/// Reads a time that something may take.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
-    let read = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => humantime::parse_duration(text).ok()?,
-    };
-    (Duration::from_millis(1)..=LONGEST).contains(&read).then_some(read)
+    time(text).filter(|read| (Duration::from_millis(1)..=LONGEST).contains(read))
+}
+
+/// Reads a time; a bare number is one of seconds.
+fn time(text: &str) -> Option<Duration> {
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text).ok(),
+    }
 }
 
 fn size(text: &str) -> Option<usize> {
@@ -179,6 +190,18 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(duration(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_kept_for_a_week_at_least() {
+        let read = RETENTION.read;
+        for (text, days) in [("7d", 7), ("90d", 90), ("730 days", 730), ("7776000", 90)] {
+            assert_eq!(read(text), Some(days * DAY), "{text}");
+        }
+        // A bare number is one of seconds.
+        for wrong in ["0", "90", "6d 23h", "3661d", "ninety days", "-90d"] {
+            assert_eq!(read(wrong), None, "{wrong}");
         }
     }
 

@@ -69,6 +69,8 @@ settings! {
             "Where WAHA reaches this service; http://HOST:PORT where unset.";
         DATA_DIR: PathBuf = "./data", kind::PATH,
             "Where messages, and secrets drawn by the service, are kept.";
+        RETENTION: Duration = none, kind::RETENTION,
+            "How long what is over is kept, by whole months, 90d for example; for ever where unset.";
         SHUTDOWN_TIMEOUT: Duration = "30s", kind::DURATION,
             "The longest that a stop waits for what is under way.";
         MAX_BODY_SIZE: usize = "1MiB", kind::SIZE,

@@ -57,13 +57,17 @@ impl Storage {
         Ok(match &config.postgres {
             Some(postgres) => {
                 let url = postgres.url.expose_secret();
-                let store = PostgresStore::open(url, &postgres_options(postgres)).await?;
+                let options =
+                    PostgresOptions { retention: config.retention, ..postgres_options(postgres) };
+                let store = PostgresStore::open(url, &options).await?;
                 let duties = Arc::new(store.clone());
                 let kept = Arc::new(store.clone());
                 Self::of(kept, duties, queue, limiter, Store::Postgres(store), shares_queue)
             }
             None => {
-                let store = SqliteStore::open(config.database_file(), SqliteOptions::default())?;
+                let options =
+                    SqliteOptions { retention: config.retention, ..SqliteOptions::default() };
+                let store = SqliteStore::open(config.database_file(), options)?;
                 let duties = Arc::new(MemoryDutyRoster::default());
                 let kept = Arc::new(store.clone());
                 Self::of(kept, duties, queue, limiter, Store::Sqlite(store), shares_queue)

@@ -7,7 +7,7 @@ use crate::memory::store::MemoryStore;
 use crate::ports::store_error::StoreError;
 use crate::ports::upkeep::Upkeep;
 
-/// Nothing.
+/// Nothing: there is nothing to add up, and what it keeps it keeps until the process ends.
 #[async_trait]
 impl Upkeep for MemoryStore {
     async fn upkeep(&self, _now: Timestamp) -> Result<(), StoreError> {
