@@ -21,7 +21,6 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::Instant;
 
 use crate::connections::Connections;
-use crate::error::{is_locked, is_passing, store_error};
 use crate::retention::month::Month;
 
 /// For how long a pass goes from one step to the next. It is shorter than the duty of upkeep is
@@ -66,7 +65,7 @@ async fn have_alone(
     let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables.join(", "));
     match run(connection, lock).await {
         Ok(()) => {}
-        Err(error) if is_locked(&error) || is_passing(&error) || took_too_long(&error) => {
+        Err(error) if is_of_others(&error) => {
             tracing::debug!(month = %month.name, "a month stays for now: its tables are in use");
             return Ok(false);
         }
@@ -93,21 +92,14 @@ async fn run(connection: &mut PgConnection, statement: String) -> Result<(), sql
     Ok(())
 }
 
-fn took_too_long(error: &sqlx::Error) -> bool {
+/// Whether tables could not be had because others are at work on them, or have just dropped them.
+fn is_of_others(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|refusal| refusal.code());
-    // query_canceled
-    code.as_deref() == Some("57014")
+    // query_canceled, lock_not_available, deadlock_detected, undefined_table
+    matches!(code.as_deref(), Some("57014" | "55P03" | "40P01" | "42P01"))
 }
 
-/// Drops a month of a table whose rows nothing refers to.
-async fn drop_month(
-    connection: &mut PgConnection,
-    parent: &str,
-    month: &Month,
-) -> Result<(), StoreError> {
-    for table in &month.tables {
-        run(connection, format!("DROP TABLE {table}")).await.map_err(store_error)?;
-    }
-    tracing::info!(table = parent, month = %month.name, "a month is kept no longer");
-    Ok(())
+/// Says in the log which month of what has gone.
+fn tell(table: &str, month: &Month) {
+    tracing::info!(table, month = %month.name, "a month is kept no longer");
 }

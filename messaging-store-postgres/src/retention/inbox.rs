@@ -4,10 +4,10 @@ use messaging_core::ports::store_error::StoreError;
 use sqlx::PgConnection;
 use tokio::time::Instant;
 
-use crate::connections::Connections;
+use crate::connections::{Connections, Lent};
 use crate::error::store_error;
 use crate::retention::month::{self, Month};
-use crate::retention::{drop_month, have_alone, take_its_time};
+use crate::retention::{have_alone, run, take_its_time, tell};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -25,15 +25,19 @@ pub(super) async fn let_go(
                 continue;
             }
             // Before the month: as long as it is there, they are looked for again.
-            if is_inbox && !forget_keys(connections, &month, until).await? {
+            if is_inbox && !forget_keys(&mut connection, &month, until).await? {
                 return Ok(());
             }
             let mut transaction = connection.begin().await.map_err(store_error)?;
             if have_alone(&mut transaction, &[parent], &month).await.map_err(store_error)?
                 && (!is_inbox || is_over(&mut transaction, &month).await?)
             {
-                drop_month(&mut transaction, parent, &month).await?;
+                for table in &month.tables {
+                    let drop = format!("DROP TABLE {table}");
+                    run(&mut transaction, drop).await.map_err(store_error)?;
+                }
                 transaction.commit().await.map_err(store_error)?;
+                tell(parent, &month);
             } else {
                 transaction.rollback().await.map_err(store_error)?;
             }
@@ -62,11 +66,10 @@ async fn is_over(connection: &mut PgConnection, month: &Month) -> Result<bool, S
 
 /// Forgets what was received in a month, day by day. Tells whether that is all done.
 async fn forget_keys(
-    connections: &Connections,
+    connection: &mut Lent,
     month: &Month,
     until: Instant,
 ) -> Result<bool, StoreError> {
-    let mut connection = connections.acquire().await?;
     let mut day = month.begins_at;
     while day < month.ends_at {
         if Instant::now() >= until {

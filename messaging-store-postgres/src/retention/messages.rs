@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::connections::Connections;
 use crate::error::store_error;
 use crate::retention::month::{self, Month};
-use crate::retention::{have_alone, run, take_its_time};
+use crate::retention::{have_alone, run, take_its_time, tell};
 use crate::upkeep::add_up_all;
 
 /// The tables that have a month's messages.
@@ -36,7 +36,7 @@ pub(super) async fn let_go(connections: &Connections, ends_at: i64) -> Result<()
         {
             take_out(&mut transaction, &month).await.map_err(store_error)?;
             transaction.commit().await.map_err(store_error)?;
-            tracing::info!(table = "messages", month = %month.name, "a month is kept no longer");
+            tell("messages", &month);
         } else {
             transaction.rollback().await.map_err(store_error)?;
         }
@@ -139,6 +139,7 @@ async fn step(connections: &Connections) -> Result<Step, StoreError> {
             let is_any = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM leaving) AS "is_any!""#)
                 .fetch_one(&mut *transaction)
                 .await?;
+            transaction.rollback().await?;
             return Ok(if is_any { Step::OfAnotherNode } else { Step::None });
         };
         take_its_time(&mut transaction).await?;
@@ -151,6 +152,7 @@ async fn step(connections: &Connections) -> Result<Step, StoreError> {
                 .execute(&mut *transaction)
                 .await?;
         } else {
+            transaction.rollback().await?;
             return Ok(Step::Last { month: next.month, ends_at: next.ends_at });
         }
         transaction.commit().await?;
