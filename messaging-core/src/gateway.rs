@@ -240,22 +240,19 @@ impl Gateway {
 
     /// What a limiter answered; `None`, and a fault to be counted, where it could not be asked.
     pub(crate) fn counted<T>(&self, answer: Result<T, RateLimiterError>) -> Option<T> {
-        answer
-            .inspect_err(|error| {
-                tracing::debug!(error = error as &dyn std::error::Error, "nothing is counted");
-                self.observe(Observation::Fault { what: "limiter" });
-            })
-            .ok()
+        answer.inspect_err(|error| self.fault("limiter", error)).ok()
     }
 
     /// What a queue answered; `None`, and a fault to be counted, where it could not be asked.
     pub(crate) fn queued<T>(&self, answer: Result<T, QueueError>) -> Option<T> {
-        answer
-            .inspect_err(|error| {
-                tracing::debug!(error = error as &dyn std::error::Error, "the queue is not told");
-                self.observe(Observation::Fault { what: "queue" });
-            })
-            .ok()
+        answer.inspect_err(|error| self.fault("queue", error)).ok()
+    }
+
+    /// Counts a fault of what the caller's request can do without. The log has it at the level that
+    /// does not fill it: there may be many a second, and adapters tell of the first.
+    fn fault(&self, what: &'static str, error: &(dyn std::error::Error + 'static)) {
+        tracing::debug!(error, "the {what} cannot be used");
+        self.observe(Observation::Fault { what });
     }
 
     /// Tells the queue of messages that the store has. A queue that cannot be told is no fault

@@ -38,36 +38,31 @@ async fn works_again(connection: &RedisConnection) {
     tokio::time::timeout(PATIENCE, asking).await.unwrap();
 }
 
-#[tokio::test]
-async fn after_a_greeting_that_was_refused() {
+/// Whatever Redis answers for a while to those who connect, it is used again afterwards.
+async fn works_again_after(answer: &'static str, fault: RedisFault) {
     let redis = Redis::start().await;
     let (gate, connection) = behind_a_gate(&redis).await;
-    gate.set(Passage::Answers("-NOAUTH Authentication required.\r\n"));
-    fails_with(&connection, RedisFault::Refused("NOAUTH".into())).await;
+    gate.set(Passage::Answers(answer));
+    fails_with(&connection, fault).await;
     gate.set(Passage::Open);
     works_again(&connection).await;
+}
+
+#[tokio::test]
+async fn after_a_greeting_that_was_refused() {
+    let refused = RedisFault::Refused("NOAUTH".into());
+    works_again_after("-NOAUTH Authentication required.\r\n", refused).await;
 }
 
 #[tokio::test]
 async fn after_a_password_that_was_refused() {
-    let redis = Redis::start().await;
-    let (gate, connection) = behind_a_gate(&redis).await;
-    gate.set(Passage::Answers(
-        "-WRONGPASS invalid username-password pair or user is disabled.\r\n",
-    ));
-    fails_with(&connection, RedisFault::Refused("WRONGPASS".into())).await;
-    gate.set(Passage::Open);
-    works_again(&connection).await;
+    let refused = RedisFault::Refused("WRONGPASS".into());
+    works_again_after("-WRONGPASS invalid username-password pair.\r\n", refused).await;
 }
 
 #[tokio::test]
 async fn after_an_answer_of_something_else() {
-    let redis = Redis::start().await;
-    let (gate, connection) = behind_a_gate(&redis).await;
-    gate.set(Passage::Answers("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"));
-    fails_with(&connection, RedisFault::Answer).await;
-    gate.set(Passage::Open);
-    works_again(&connection).await;
+    works_again_after("HTTP/1.1 400 Bad Request\r\n\r\n", RedisFault::Answer).await;
 }
 
 #[tokio::test]
