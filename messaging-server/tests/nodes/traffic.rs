@@ -15,7 +15,7 @@ use crate::process::eventually;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a sender waits between two messages.
-const PACE: Duration = Duration::from_millis(150);
+const PACE: Duration = Duration::from_millis(250);
 
 /// What the senders of all nodes share.
 #[derive(Default)]
