@@ -103,14 +103,19 @@ impl Connections {
 
     /// A connection, for as long as it is kept.
     pub(crate) async fn acquire(&self) -> Result<Lent, StoreError> {
-        let turn = self.turn().await?;
-        match self.0.pool.acquire().await {
-            Ok(connection) => Ok(Lent { connection, turn: Some(turn) }),
-            Err(sqlx::Error::PoolTimedOut) => {
-                self.have_one_less(turn);
-                Err(self.why_none().await)
+        let since = Instant::now();
+        loop {
+            let turn = self.turn().await?;
+            // A turn may stand for one that the server gave a moment ago, and then gave to others.
+            // Who has it waits for half the time, and for the rest of it as all others do.
+            match timeout(self.0.patience / 2, self.0.pool.acquire()).await {
+                Ok(Ok(connection)) => return Ok(Lent { connection, turn: Some(turn) }),
+                Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => self.have_one_less(turn),
+                Ok(Err(error)) => return Err(store_error(error)),
             }
-            Err(error) => Err(store_error(error)),
+            if since.elapsed() >= self.0.patience {
+                return Err(self.why_none().await);
+            }
         }
     }
 
