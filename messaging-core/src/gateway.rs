@@ -2,6 +2,7 @@
 
 pub mod bulk;
 pub mod cancel;
+pub(crate) mod directory;
 pub mod error;
 mod fresh_webhooks;
 pub mod health;
@@ -27,6 +28,7 @@ use crate::domain::phone::PhoneValidation;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::session::Session;
+use crate::gateway::directory::{Asked, Directory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::fresh_webhooks::FreshWebhooks;
 use crate::gateway::ids::IdSource;
@@ -139,7 +141,7 @@ impl Default for Settings {
 }
 
 /// How callers name a session: by id or by name, within their tenant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SessionRef {
     /// By id.
     Id(SessionId),
@@ -172,6 +174,8 @@ pub(crate) struct Inner {
     pub(crate) ids: IdSource,
     /// This process, among all that share the ports.
     pub(crate) node: NodeId,
+    /// Sessions that were looked up a moment ago.
+    pub(crate) directory: Directory,
     /// Webhooks that were kept here, for the task that applies them.
     pub(crate) fresh: FreshWebhooks,
     /// What the queue could not be told.
@@ -191,6 +195,7 @@ impl Gateway {
             settings,
             ids,
             node,
+            directory: Directory::default(),
             fresh: FreshWebhooks::default(),
             untold: Untold::default(),
             clock_is_off: AtomicBool::new(false),
@@ -218,6 +223,34 @@ impl Gateway {
             SessionRef::Name(name) => sessions.find_named(tenant, name).await?,
         };
         found.ok_or(GatewayError::SessionNotFound)
+    }
+
+    /// A session that messages go through, or webhooks come from, as the store has it, or had it a
+    /// moment ago.
+    pub(crate) async fn look_up(&self, asked: Asked) -> Result<Option<Arc<Session>>, GatewayError> {
+        let (sessions, directory) = (&self.ports().sessions, &self.inner.directory);
+        let now = self.ports().clock.now();
+        let changes = match directory.get(&asked, now) {
+            Ok(session) => return Ok(Some(session)),
+            Err(changes) => changes,
+        };
+        let found = match &asked {
+            Asked::Own(tenant, SessionRef::Id(id)) => sessions.find(*tenant, *id).await?,
+            Asked::Own(tenant, SessionRef::Name(name)) => {
+                sessions.find_named(*tenant, name).await?
+            }
+            Asked::Any(id) => sessions.find_any(*id).await?,
+            Asked::Placed(name) => {
+                let mut placed = sessions.find_placed(name).await?;
+                // A name that several servers have tells nothing about which one is meant.
+                if placed.len() == 1 { placed.pop() } else { None }
+            }
+        };
+        let found = found.map(Arc::new);
+        if let Some(session) = &found {
+            directory.remember(asked, session, now, changes);
+        }
+        Ok(found)
     }
 
     /// Counts one request of the tenant's.

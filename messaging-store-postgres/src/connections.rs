@@ -29,6 +29,9 @@ const AHEAD: u32 = 2;
 /// How long a question may take whose answer only says what is wrong.
 const BRIEFLY: Duration = Duration::from_millis(500);
 
+/// How long a connection may be kept that is in use all the time.
+const KEPT_AT_MOST: Duration = Duration::from_secs(30);
+
 /// How long a reason is told to others who ask for it.
 const TOLD_AGAIN: Duration = Duration::from_secs(1);
 
@@ -44,6 +47,8 @@ struct Parts {
     turns: Arc<Semaphore>,
     /// How many that is.
     known: AtomicU32,
+    /// How many wait for a turn.
+    waiting: AtomicU32,
     /// Whether somebody is trying to open another one.
     opening: AtomicBool,
     /// Why there was none, and when that was found out.
@@ -54,6 +59,8 @@ struct Parts {
 pub(crate) struct Lent {
     connection: PoolConnection<Postgres>,
     turn: Option<OwnedSemaphorePermit>,
+    of: Arc<Parts>,
+    since: Instant,
 }
 
 /// Why there is no connection.
@@ -96,6 +103,7 @@ impl Connections {
             patience,
             turns: Arc::new(Semaphore::new(ahead as usize)),
             known: AtomicU32::new(ahead),
+            waiting: AtomicU32::new(0),
             opening: AtomicBool::new(false),
             why_none: Mutex::default(),
         })))
@@ -109,7 +117,10 @@ impl Connections {
             // A turn may stand for one that the server gave a moment ago, and then gave to others.
             // Who has it waits for half the time, and for the rest of it as all others do.
             match timeout(self.0.patience / 2, self.0.pool.acquire()).await {
-                Ok(Ok(connection)) => return Ok(Lent { connection, turn: Some(turn) }),
+                Ok(Ok(connection)) => {
+                    let of = Arc::clone(&self.0);
+                    return Ok(Lent { connection, turn: Some(turn), of, since: Instant::now() });
+                }
                 Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => self.have_one_less(turn),
                 Ok(Err(error)) => return Err(store_error(error)),
             }
@@ -140,6 +151,7 @@ impl Connections {
             return Ok(turn);
         }
         self.open_another();
+        let _waiting = Waiting::new(&self.0.waiting);
         match timeout(self.0.patience, Arc::clone(&self.0.turns).acquire_owned()).await {
             Ok(turn) => turn.map_err(|_| closed()),
             Err(_) => Err(self.why_none().await),
@@ -202,7 +214,29 @@ impl Parts {
     }
 }
 
+/// Somebody waits, until this is dropped.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Lent {
+    /// Whether it may be used once more before it is given back: nobody waits for it, and it was
+    /// not kept for so long that it should be looked at.
+    pub(crate) fn may_be_kept(&self) -> bool {
+        self.of.waiting.load(Ordering::Relaxed) == 0 && self.since.elapsed() < KEPT_AT_MOST
+    }
+
     /// A transaction, which is undone unless it is committed.
     pub(crate) fn begin(
         &mut self,

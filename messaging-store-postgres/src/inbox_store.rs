@@ -10,10 +10,10 @@ use messaging_core::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxVerdi
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::inbox_store::{InboxDepth, InboxStore};
 use messaging_core::ports::store_error::{BoxError, StoreError};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 pub(crate) use self::apply::Applies;
-use crate::connections::Connections;
 use crate::error::store_error;
 use crate::named::{BadColumn, Stored, decode_all, instant, small};
 use crate::store::PostgresStore;
@@ -56,7 +56,7 @@ impl Stored for EntryRow {
 }
 
 /// Webhooks of many callers, to be kept.
-pub(crate) struct Keeps(pub(crate) Connections);
+pub(crate) struct Keeps;
 
 /// New entries on their way to becoming rows, column by column.
 #[derive(Default)]
@@ -91,7 +91,10 @@ impl Work for Keeps {
     type Request = Vec<InboxEntry>;
     type Answer = Vec<Kept>;
 
-    async fn run(&self, requests: &[Vec<InboxEntry>]) -> Result<(Vec<Vec<Kept>>, u64), Fault> {
+    async fn run(
+        connection: &mut PgConnection,
+        requests: &[Vec<InboxEntry>],
+    ) -> Result<(Vec<Vec<Kept>>, u64), Fault> {
         let mut seen = HashSet::new();
         let mut new = NewEntries::default();
         for entry in requests.iter().flatten() {
@@ -134,7 +137,7 @@ impl Work for Keeps {
             &new.received_at,
             &new.payloads,
         )
-        .fetch_all(&mut *self.0.acquire().await?)
+        .fetch_all(connection)
         .await?;
         let kept: HashSet<Uuid> = kept.into_iter().collect();
         let verdict = |entry: &InboxEntry| {

@@ -21,9 +21,9 @@ use messaging_core::domain::statistics::{Statistics, StatisticsRange};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::store_error::StoreError;
+use sqlx::{Connection, PgConnection};
 
 pub(crate) use self::reading::{Loads, Orders};
-use crate::connections::Connections;
 use crate::error::store_error;
 use crate::message_store::change::Opened;
 use crate::message_store::row::{NewMessages, query_messages};
@@ -32,21 +32,23 @@ use crate::store::PostgresStore;
 use crate::together::{Fault, Work};
 
 /// New messages of many callers.
-pub(crate) struct Inserts(pub(crate) Connections);
+pub(crate) struct Inserts;
 
 #[async_trait]
 impl Work for Inserts {
     type Request = NewMessages;
     type Answer = ();
 
-    async fn run(&self, requests: &[NewMessages]) -> Result<(Vec<()>, u64), Fault> {
-        let mut connection = self.0.acquire().await?;
+    async fn run(
+        connection: &mut PgConnection,
+        requests: &[NewMessages],
+    ) -> Result<(Vec<()>, u64), Fault> {
         match requests {
-            [alone] => alone.insert(&mut connection).await?,
+            [alone] => alone.insert(connection).await?,
             many => {
                 let mut all = NewMessages::default();
                 many.iter().for_each(|each| all.extend(each));
-                all.insert(&mut connection).await?;
+                all.insert(connection).await?;
             }
         }
         Ok((vec![(); requests.len()], 1))
@@ -54,7 +56,7 @@ impl Work for Inserts {
 }
 
 /// Changes of many callers.
-pub(crate) struct Changes(pub(crate) Connections);
+pub(crate) struct Changes;
 
 #[async_trait]
 impl Work for Changes {
@@ -62,10 +64,9 @@ impl Work for Changes {
     type Answer = Vec<ChangeOutcome>;
 
     async fn run(
-        &self,
+        connection: &mut PgConnection,
         requests: &[Vec<StatusChange>],
     ) -> Result<(Vec<Vec<ChangeOutcome>>, u64), Fault> {
-        let mut connection = self.0.acquire().await?;
         let mut transaction = connection.begin().await?;
         let changes = requests.iter().flatten();
         let (mut opened, mut statements) = Opened::open(&mut transaction, changes).await?;

@@ -79,14 +79,14 @@ impl PostgresStore {
         let of_tenants = Connections::open(as_tenants, for_tenants, patience).await?;
         let limit = options.answer_timeout;
         Ok(Self(Arc::new(Parts {
-            inserts: Together::new(Inserts(all.clone()), limit),
-            changes: Together::new(Changes(all.clone()), limit),
-            keeps: Together::new(Keeps(all.clone()), limit),
-            applies: Together::new(Applies(all.clone()), limit),
-            loads: Together::new(Loads(all.clone()), limit),
-            orders: Together::new(Orders(all.clone()), limit),
-            finds: Together::new(Finds(all.clone()), limit),
-            own_finds: Together::new(OwnFinds(of_tenants.clone()), limit),
+            inserts: Together::new(&all, limit),
+            changes: Together::new(&all, limit),
+            keeps: Together::new(&all, limit),
+            applies: Together::new(&all, limit),
+            loads: Together::new(&all, limit),
+            orders: Together::new(&all, limit),
+            finds: Together::new(&all, limit),
+            own_finds: Together::new(&of_tenants, limit),
             all,
             most,
             is_well: AtomicBool::new(true),

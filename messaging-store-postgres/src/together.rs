@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use messaging_core::ports::store_error::StoreError;
-use tokio::sync::{mpsc, oneshot};
+use sqlx::PgConnection;
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::connections::{Connections, Lent};
 use crate::error::{is_passing, shared, store_error};
 use crate::store::closed;
 
@@ -23,6 +25,10 @@ const MOST: usize = 256;
 /// How many transactions of a kind are under way at once: while one is being committed, the next
 /// is made.
 const AT_ONCE: usize = 2;
+
+/// How long a connection is kept for the next transaction. To be given back and lent again costs a
+/// connection two round trips.
+const KEPT_FOR: Duration = Duration::from_millis(100);
 
 /// How often a transaction is tried that others were in the way of.
 const TRIES: usize = 5;
@@ -82,13 +88,16 @@ impl From<Fault> for StoreError {
 
 /// What can be done for many callers in one transaction.
 #[async_trait]
-pub(crate) trait Work: Send + Sync + 'static {
-    type Request: Send + Sync;
-    type Answer: Send;
+pub(crate) trait Work: 'static {
+    type Request: Send + Sync + 'static;
+    type Answer: Send + 'static;
 
     /// Does what all ask for, or nothing of it; gives an answer for each, in their order, and how
     /// many statements it took.
-    async fn run(&self, requests: &[Self::Request]) -> Result<(Vec<Self::Answer>, u64), Fault>;
+    async fn run(
+        connection: &mut PgConnection,
+        requests: &[Self::Request],
+    ) -> Result<(Vec<Self::Answer>, u64), Fault>;
 }
 
 /// The server said nothing in time.
@@ -117,17 +126,19 @@ pub(crate) struct Together<W: Work> {
 impl<W: Work> Together<W> {
     /// Starts the tasks that work, on the current runtime. They end when this is dropped. An answer
     /// of the server is waited for as long as `limit`.
-    pub(crate) fn new(work: W, limit: Duration) -> Self {
+    pub(crate) fn new(connections: &Connections, limit: Duration) -> Self {
         let (calls, waiting) = mpsc::channel(4 * MOST);
-        let (work, waiting) = (Arc::new(work), Arc::new(tokio::sync::Mutex::new(waiting)));
+        let waiting = Arc::new(Mutex::new(waiting));
         let counters = Arc::new(Counters::default());
         for _ in 0..AT_ONCE {
-            tokio::spawn(work_on(
-                Arc::clone(&work),
-                Arc::clone(&waiting),
-                Arc::clone(&counters),
+            let worker = Worker::<W> {
+                connections: connections.clone(),
+                waiting: Arc::clone(&waiting),
+                counters: Arc::clone(&counters),
                 limit,
-            ));
+                kept: None,
+            };
+            tokio::spawn(worker.work());
         }
         Self { calls, counters }
     }
@@ -149,61 +160,86 @@ impl<W: Work> Together<W> {
     }
 }
 
-async fn work_on<W: Work>(
-    work: Arc<W>,
-    waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Call<W>>>>,
+/// One of those who make the transactions of a kind.
+struct Worker<W: Work> {
+    connections: Connections,
+    waiting: Arc<Mutex<mpsc::Receiver<Call<W>>>>,
     counters: Arc<Counters>,
     limit: Duration,
-) {
-    loop {
+    /// The connection that the last transaction was made on.
+    kept: Option<Lent>,
+}
+
+impl<W: Work> Worker<W> {
+    async fn work(mut self) {
         let mut calls = Vec::new();
-        if waiting.lock().await.recv_many(&mut calls, MOST).await == 0 {
-            return;
-        }
-        counters.calls.fetch_add(calls.len() as u64, Ordering::Relaxed);
-        let (requests, replies): (Vec<_>, Vec<_>) =
-            calls.into_iter().map(|call| (call.request, call.reply)).unzip();
-        match run(&*work, &requests, &counters, limit).await {
-            Ok(answers) => {
-                for (reply, answer) in replies.into_iter().zip(answers) {
-                    // Who is gone needs no answer.
-                    let _ = reply.send(Ok(answer));
+        while self.receive(&mut calls).await {
+            self.counters.calls.fetch_add(calls.len() as u64, Ordering::Relaxed);
+            let (requests, replies): (Vec<_>, Vec<_>) =
+                calls.drain(..).map(|call| (call.request, call.reply)).unzip();
+            match self.run(&requests).await {
+                Ok(answers) => {
+                    for (reply, answer) in replies.into_iter().zip(answers) {
+                        // Who is gone needs no answer.
+                        let _ = reply.send(Ok(answer));
+                    }
                 }
-            }
-            // One of them may be what the database refuses; the others must not suffer for it.
-            Err(error) if !matches!(error, StoreError::Unavailable(_)) && requests.len() > 1 => {
-                for (request, reply) in requests.into_iter().zip(replies) {
-                    let answer = run(&*work, &[request], &counters, limit).await;
-                    let _ = reply.send(answer.and_then(|mut all| all.pop().ok_or_else(closed)));
+                // One of them may be what the database refuses; the others must not suffer for it.
+                Err(error)
+                    if !matches!(error, StoreError::Unavailable(_)) && requests.len() > 1 =>
+                {
+                    for (request, reply) in requests.into_iter().zip(replies) {
+                        let answer = self.run(&[request]).await;
+                        let _ = reply.send(answer.and_then(|mut all| all.pop().ok_or_else(closed)));
+                    }
                 }
-            }
-            Err(error) => {
-                let error = shared(error);
-                for reply in replies {
-                    let _ = reply.send(Err(error()));
+                Err(error) => {
+                    let error = shared(error);
+                    for reply in replies {
+                        let _ = reply.send(Err(error()));
+                    }
                 }
             }
         }
     }
-}
 
-async fn run<W: Work>(
-    work: &W,
-    requests: &[W::Request],
-    counters: &Counters,
-    limit: Duration,
-) -> Result<Vec<W::Answer>, StoreError> {
-    let mut tries = 1;
-    loop {
-        let answered = timeout(limit, work.run(requests)).await;
-        match answered.map_err(|_| StoreError::unavailable(NoAnswer))? {
-            Ok((answers, statements)) => {
-                counters.transactions.fetch_add(1, Ordering::Relaxed);
-                counters.statements.fetch_add(statements, Ordering::Relaxed);
-                return Ok(answers);
+    /// Waits for calls, and gives the connection back where none come. There will be none any more
+    /// where this is false.
+    async fn receive(&mut self, calls: &mut Vec<Call<W>>) -> bool {
+        if self.kept.is_some() {
+            let next = async { self.waiting.lock().await.recv_many(calls, MOST).await };
+            if let Ok(received) = timeout(KEPT_FOR, next).await {
+                return received > 0;
             }
-            Err(Fault::Postgres(error)) if tries < TRIES && is_passing(&error) => tries += 1,
-            Err(fault) => return Err(fault.into()),
+            self.kept = None;
         }
+        self.waiting.lock().await.recv_many(calls, MOST).await > 0
+    }
+
+    async fn run(&mut self, requests: &[W::Request]) -> Result<Vec<W::Answer>, StoreError> {
+        let mut tries = 1;
+        loop {
+            let answered = timeout(self.limit, self.run_once(requests)).await;
+            match answered.map_err(|_| StoreError::unavailable(NoAnswer))? {
+                Ok((answers, statements)) => {
+                    self.counters.transactions.fetch_add(1, Ordering::Relaxed);
+                    self.counters.statements.fetch_add(statements, Ordering::Relaxed);
+                    return Ok(answers);
+                }
+                Err(Fault::Postgres(error)) if tries < TRIES && is_passing(&error) => tries += 1,
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+    }
+
+    async fn run_once(&mut self, requests: &[W::Request]) -> Result<(Vec<W::Answer>, u64), Fault> {
+        let mut connection = match self.kept.take() {
+            Some(kept) => kept,
+            None => self.connections.acquire().await?,
+        };
+        let done = W::run(&mut connection, requests).await?;
+        // One on which something failed, or was not waited for, is looked at before it is used.
+        self.kept = Some(connection).filter(|kept| kept.may_be_kept());
+        Ok(done)
     }
 }

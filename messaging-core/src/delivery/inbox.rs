@@ -248,6 +248,7 @@ impl InboxProcessor {
                 });
             }
             (Applied::Done(_), InboxEffect::Session { .. }) => {
+                self.gateway.inner.directory.forget(|known| known.id == entry.session);
                 let session = self.gateway.ports().sessions.find_any(entry.session).await?;
                 if let Some(session) = session {
                     self.gateway.follow_status(&session).await;

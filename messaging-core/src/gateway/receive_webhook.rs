@@ -1,5 +1,6 @@
 //! Taking in a webhook: verify, keep, answer. What it means is found out later.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::id::{InboxId, SessionId};
@@ -7,6 +8,7 @@ use crate::domain::inbox::{InboxEntry, Kept};
 use crate::domain::quota::Decision;
 use crate::domain::session::Session;
 use crate::gateway::Gateway;
+use crate::gateway::directory::Asked;
 use crate::gateway::error::GatewayError;
 use crate::ports::observer::{Observation, WebhookResult};
 use crate::ports::rate_limiter::RateKey;
@@ -96,15 +98,10 @@ impl Gateway {
         &self,
         addressed: Option<SessionId>,
         name: &str,
-    ) -> Result<Session, GatewayError> {
-        let sessions = &self.ports().sessions;
+    ) -> Result<Arc<Session>, GatewayError> {
         let found = match addressed {
-            Some(id) => sessions.find_any(id).await?.filter(|each| each.place.name == name),
-            None => {
-                let mut placed = sessions.find_placed(name).await?;
-                // A name that several servers have tells nothing about which one is meant.
-                if placed.len() == 1 { placed.pop() } else { None }
-            }
+            Some(id) => self.look_up(Asked::Any(id)).await?.filter(|each| each.place.name == name),
+            None => self.look_up(Asked::Placed(name.to_owned())).await?,
         };
         found.ok_or(GatewayError::SessionNotFound)
     }

@@ -1,5 +1,6 @@
 //! Accepting one message.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::address::Address;
@@ -11,6 +12,7 @@ use crate::domain::quota::Quota;
 use crate::domain::session::{OnRateLimit, Session, SessionStatus};
 use crate::domain::status::Status;
 use crate::domain::timestamp::Timestamp;
+use crate::gateway::directory::Asked;
 use crate::gateway::error::GatewayError;
 use crate::gateway::{Gateway, SessionRef, validation};
 use crate::ports::observer::Observation;
@@ -107,22 +109,37 @@ impl Gateway {
         tenant: TenantId,
         request: SendRequest,
     ) -> Result<Accepted, GatewayError> {
-        self.admit_tenant(tenant).await?;
-        let to = self.check_message(&request)?;
-        let session = self.working_session(tenant, &request.session).await?;
-        let waiting = self.check_backlog(&session).await?;
-
-        let now = self.ports().clock.now();
-        let on_rate_limit = request.on_rate_limit.unwrap_or(session.on_rate_limit);
-        let (permit, quota) = match self.reserve_admission(&session, now).await? {
-            Some((None, QuotaState { quota, reset_after: retry_after, .. }))
-                if on_rate_limit == OnRateLimit::Reject =>
-            {
-                return Err(GatewayError::RateLimited { quota, retry_after });
+        let (to, session) = match self.check_request(tenant, &request).await {
+            Ok(checked) => checked,
+            Err(error) => {
+                // What is refused counts as well.
+                self.admit_tenant(tenant).await?;
+                return Err(error);
             }
-            Some((permit, state)) => (permit, Some(state)),
-            None => (None, None),
         };
+        let now = self.ports().clock.now();
+        let (admitted, waiting, reserved) = tokio::join!(
+            self.admit_tenant(tenant),
+            self.check_backlog(&session),
+            self.reserve_admission(&session, now),
+        );
+        let (permit, quota) = reserved?;
+        let waiting = match admitted.and(waiting) {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                self.release(permit).await;
+                return Err(error);
+            }
+        };
+        let on_rate_limit = request.on_rate_limit.unwrap_or(session.on_rate_limit);
+        if let (
+            None,
+            Some(QuotaState { quota, reset_after: retry_after, .. }),
+            OnRateLimit::Reject,
+        ) = (permit, quota, on_rate_limit)
+        {
+            return Err(GatewayError::RateLimited { quota, retry_after });
+        }
 
         let draft = Draft {
             session: &session,
@@ -134,29 +151,36 @@ impl Gateway {
         };
         let message = self.draft(draft);
         if let Err(error) = self.ports().messages.insert(std::slice::from_ref(&message)).await {
-            if let Some(permit) = permit {
-                self.counted(self.ports().limiter.release(permit).await);
-            }
+            self.release(permit).await;
             self.observe(Observation::Fault { what: "store" });
             return Err(error.into());
         }
-        self.enqueue(std::iter::once(&message)).await;
-        if let Some(permit) = permit {
-            // The message is kept, whatever the limiter says.
-            self.counted(self.ports().limiter.settle(permit, now).await);
-        }
+        // The message is kept, whatever the queue and the limiter say.
+        tokio::join!(self.enqueue(std::iter::once(&message)), self.settle(permit, now));
         self.observe(accepted(&message));
         let estimated_send_at = self.estimate(waiting, now);
         Ok(Accepted { message, estimated_send_at, quota })
     }
 
-    /// The right to have one more accepted for the session, or none, and what is left of its quota;
-    /// `None` where the limiter cannot count: then the message waits for it, accepted.
+    async fn release(&self, permit: Option<Permit>) {
+        if let Some(permit) = permit {
+            self.counted(self.ports().limiter.release(permit).await);
+        }
+    }
+
+    async fn settle(&self, permit: Option<Permit>, at: Timestamp) {
+        if let Some(permit) = permit {
+            self.counted(self.ports().limiter.settle(permit, at).await);
+        }
+    }
+
+    /// The right to have one more accepted for the session, if any, and what is left of its quota.
+    /// Neither where the limiter cannot count: then the message waits for it, accepted.
     async fn reserve_admission(
         &self,
         session: &Session,
         now: Timestamp,
-    ) -> Result<Option<(Option<Permit>, QuotaState)>, GatewayError> {
+    ) -> Result<(Option<Permit>, Option<QuotaState>), GatewayError> {
         let quota = self.settings().session_quota;
         let key = RateKey::Admission(session.id);
         for _ in 0..PRIMINGS {
@@ -165,19 +189,19 @@ impl Gateway {
             match self.counted(answer) {
                 Some(Reservation::Granted { permit, remaining }) => {
                     let state = QuotaState { quota, remaining, reset_after: quota.window };
-                    return Ok(Some((Some(permit), state)));
+                    return Ok((Some(permit), Some(state)));
                 }
                 Some(Reservation::Limited { retry_after }) => {
                     let state = QuotaState { quota, remaining: 0, reset_after: retry_after };
-                    return Ok(Some((None, state)));
+                    return Ok((None, Some(state)));
                 }
                 Some(Reservation::Unprimed) => self.prime_admission(session, now).await?,
-                None => return Ok(None),
+                None => return Ok((None, None)),
             }
         }
         // It forgets faster than it is told.
         self.observe(Observation::Fault { what: "limiter" });
-        Ok(None)
+        Ok((None, None))
     }
 
     /// Tells a limiter that has forgotten a session, or never knew it, of the messages that were
@@ -212,6 +236,15 @@ impl Gateway {
         Ok(())
     }
 
+    async fn check_request(
+        &self,
+        tenant: TenantId,
+        request: &SendRequest,
+    ) -> Result<(Address, Arc<Session>), GatewayError> {
+        let to = self.check_message(request)?;
+        Ok((to, self.working_session(tenant, &request.session).await?))
+    }
+
     /// Everything about a message that can be judged without asking anybody.
     fn check_message(&self, request: &SendRequest) -> Result<Address, GatewayError> {
         let mut wrong = Vec::new();
@@ -229,8 +262,9 @@ impl Gateway {
         &self,
         tenant: TenantId,
         session: &SessionRef,
-    ) -> Result<Session, GatewayError> {
-        let session = self.session(tenant, session).await?;
+    ) -> Result<Arc<Session>, GatewayError> {
+        let session = self.look_up(Asked::Own(tenant, session.clone())).await?;
+        let session = session.ok_or(GatewayError::SessionNotFound)?;
         if session.status == SessionStatus::Working {
             return Ok(session);
         }

@@ -87,7 +87,7 @@ impl Gateway {
             let (place, state) = self.find_place(&session.place.name, server).await?;
             session.place = place;
             (session.status, session.own_address) = (state.status, state.own_address);
-            self.ports().sessions.insert(&session).await?;
+            self.insert_session(&session).await?;
             return Ok(session);
         }
         for server in self.servers_with_room(server).await? {
@@ -109,13 +109,26 @@ impl Gateway {
     ) -> Result<Result<ProviderState, ProviderError>, GatewayError> {
         // First here, then there: an account's first webhooks find their session, and of two
         // requests for one name only one gets as far as the provider.
-        self.ports().sessions.insert(session).await?;
+        self.insert_session(session).await?;
         let webhook = self.webhook_target(session.id);
         let created = self.ports().control.create(&session.place, webhook).await;
         if created.is_err() {
-            self.ports().sessions.delete(session.tenant, session.id).await?;
+            self.forget_session(session).await?;
         }
         Ok(created)
+    }
+
+    async fn insert_session(&self, session: &Session) -> Result<(), GatewayError> {
+        self.ports().sessions.insert(session).await?;
+        // Two of one name at the provider: neither is meant by it any more.
+        self.inner.directory.forget(|known| known.place.name == session.place.name);
+        Ok(())
+    }
+
+    async fn forget_session(&self, session: &Session) -> Result<(), GatewayError> {
+        self.ports().sessions.delete(session.tenant, session.id).await?;
+        self.inner.directory.forget(|known| known.id == session.id);
+        Ok(())
     }
 
     /// Where the provider is to send a session's webhooks; `None` where the gateway does not know
@@ -167,6 +180,7 @@ impl Gateway {
         let id = self.session(tenant, session).await?.id;
         let now = self.ports().clock.now();
         let patched = self.ports().sessions.patch(tenant, id, &patch, now).await?;
+        self.inner.directory.forget(|known| known.id == id);
         patched.ok_or(GatewayError::SessionNotFound)
     }
 
@@ -186,7 +200,7 @@ impl Gateway {
         if purge || !session.adopted {
             self.ports().control.delete(&session.place).await?;
         }
-        self.ports().sessions.delete(tenant, session.id).await?;
+        self.forget_session(&session).await?;
         // What waits is taken up, found to have no session, and failed.
         self.queued(self.ports().queue.resume(session.id).await);
         Ok(())
@@ -252,6 +266,7 @@ impl Gateway {
         let own = state.own_address.clone();
         let changed =
             self.ports().sessions.record_status(session.id, state.status, now, own).await?;
+        self.inner.directory.forget(|known| known.id == session.id);
         let Some(changed) = changed else {
             return self.session(session.tenant, &session.id.into()).await;
         };

@@ -6,10 +6,9 @@ use async_trait::async_trait;
 use messaging_core::domain::id::{InboxId, MessageId, ProviderMessageId, SessionId};
 use messaging_core::domain::inbox::{Applied, InboxEffect};
 use messaging_core::domain::message::{ChangeOutcome, Message};
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::connections::Connections;
 use crate::message_store::change::Opened;
 use crate::message_store::row::NewMessages;
 use crate::session_store::record_status;
@@ -17,7 +16,7 @@ use crate::text;
 use crate::together::{Fault, Work};
 
 /// Effects of webhooks of many callers.
-pub(crate) struct Applies(pub(crate) Connections);
+pub(crate) struct Applies;
 
 #[async_trait]
 impl Work for Applies {
@@ -25,10 +24,9 @@ impl Work for Applies {
     type Answer = Vec<Applied>;
 
     async fn run(
-        &self,
+        connection: &mut PgConnection,
         requests: &[Vec<(InboxId, InboxEffect)>],
     ) -> Result<(Vec<Vec<Applied>>, u64), Fault> {
-        let mut connection = self.0.acquire().await?;
         let mut transaction = connection.begin().await?;
         let mut under_way = UnderWay::open(&mut transaction, requests).await?;
         let mut answers = Vec::with_capacity(requests.len());

@@ -5,30 +5,33 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use messaging_core::domain::id::MessageId;
 use messaging_core::domain::message::{Message, QueueItem};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::connections::Connections;
 use crate::message_store::row::{MessageRow, query_messages};
 use crate::message_store::waiting;
 use crate::named::Stored;
 use crate::together::{Fault, Work};
 
 /// Messages by their ids.
-pub(crate) struct Loads(pub(crate) Connections);
+pub(crate) struct Loads;
 
 #[async_trait]
 impl Work for Loads {
     type Request = Vec<MessageId>;
     type Answer = Vec<Message>;
 
-    async fn run(&self, requests: &[Vec<MessageId>]) -> Result<(Vec<Vec<Message>>, u64), Fault> {
+    async fn run(
+        connection: &mut PgConnection,
+        requests: &[Vec<MessageId>],
+    ) -> Result<(Vec<Vec<Message>>, u64), Fault> {
         let ids: Vec<Uuid> = requests.iter().flatten().map(|id| id.0).collect();
         let rows: Vec<MessageRow> = query_messages!(
             "FROM messages m JOIN message_contents c ON c.message = m.id \
              WHERE m.id = ANY($1::uuid[]) AND c.message = ANY($1)",
             &ids
         )
-        .fetch_all(&mut *self.0.acquire().await?)
+        .fetch_all(connection)
         .await?;
         let mut found = HashMap::with_capacity(rows.len());
         for row in rows {
@@ -46,16 +49,19 @@ impl Work for Loads {
 }
 
 /// What must leave before messages.
-pub(crate) struct Orders(pub(crate) Connections);
+pub(crate) struct Orders;
 
 #[async_trait]
 impl Work for Orders {
     type Request = Vec<MessageId>;
     type Answer = Vec<(MessageId, QueueItem)>;
 
-    async fn run(&self, requests: &[Vec<MessageId>]) -> Result<(Vec<Self::Answer>, u64), Fault> {
+    async fn run(
+        connection: &mut PgConnection,
+        requests: &[Vec<MessageId>],
+    ) -> Result<(Vec<Self::Answer>, u64), Fault> {
         let ids: Vec<Uuid> = requests.iter().flatten().map(|id| id.0).collect();
-        let behind = waiting::behind(&self.0, &ids).await?;
+        let behind = waiting::behind(connection, &ids).await?;
         let behind: HashMap<_, _> = behind.into_iter().collect();
         let answer = |ids: &Vec<MessageId>| {
             ids.iter().filter_map(|id| Some((*id, *behind.get(id)?))).collect()

@@ -4,6 +4,7 @@ use messaging_core::domain::address::RecipientKey;
 use messaging_core::domain::id::{MessageId, SessionId, TenantId};
 use messaging_core::domain::message::QueueItem;
 use messaging_core::ports::store_error::{BoxError, StoreError};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::connections::Connections;
@@ -69,7 +70,7 @@ pub(super) async fn pending(
 ///
 /// Looks once for each urgency: their names do not sort as they rank.
 pub(super) async fn behind(
-    connections: &Connections,
+    connection: &mut PgConnection,
     ids: &[Uuid],
 ) -> Result<Vec<(MessageId, QueueItem)>, Fault> {
     let rows = sqlx::query!(
@@ -99,7 +100,7 @@ pub(super) async fn behind(
         "#,
         ids,
     )
-    .fetch_all(&mut *connections.acquire().await?)
+    .fetch_all(connection)
     .await?;
     rows.into_iter()
         .map(|row| {

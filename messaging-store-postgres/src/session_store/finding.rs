@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use messaging_core::domain::id::{SessionId, TenantId};
 use messaging_core::domain::session::Session;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::connections::Connections;
 use crate::named::Stored;
 use crate::session_store::row::{SessionRow, query_sessions};
 use crate::tenant_role;
@@ -16,18 +16,21 @@ use crate::text;
 use crate::together::{Fault, Work};
 
 /// Sessions by their ids, whoever owns them.
-pub(crate) struct Finds(pub(crate) Connections);
+pub(crate) struct Finds;
 
 #[async_trait]
 impl Work for Finds {
     type Request = SessionId;
     type Answer = Option<Session>;
 
-    async fn run(&self, ids: &[SessionId]) -> Result<(Vec<Option<Session>>, u64), Fault> {
+    async fn run(
+        connection: &mut PgConnection,
+        ids: &[SessionId],
+    ) -> Result<(Vec<Option<Session>>, u64), Fault> {
         let asked: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let rows: Vec<SessionRow> =
             query_sessions!("SELECT", "FROM sessions s WHERE s.id = ANY($1::uuid[])", &asked)
-                .fetch_all(&mut *self.0.acquire().await?)
+                .fetch_all(connection)
                 .await?;
         let mut found = HashMap::with_capacity(rows.len());
         for row in rows {
@@ -46,7 +49,7 @@ pub(crate) enum Called {
 }
 
 /// Sessions that tenants ask for: a statement for each tenant that does, as one that sees no other.
-pub(crate) struct OwnFinds(pub(crate) Connections);
+pub(crate) struct OwnFinds;
 
 #[async_trait]
 impl Work for OwnFinds {
@@ -54,7 +57,7 @@ impl Work for OwnFinds {
     type Answer = Option<Session>;
 
     async fn run(
-        &self,
+        connection: &mut PgConnection,
         requests: &[(TenantId, Called)],
     ) -> Result<(Vec<Option<Session>>, u64), Fault> {
         let mut by_tenant: BTreeMap<TenantId, Vec<&Called>> = BTreeMap::new();
@@ -62,7 +65,6 @@ impl Work for OwnFinds {
             by_tenant.entry(*tenant).or_default().push(called);
         }
         let statements = 2 * by_tenant.len() as u64;
-        let mut connection = self.0.acquire().await?;
         let mut found = HashMap::new();
         for (tenant, called) in by_tenant {
             let (mut ids, mut names) = (Vec::new(), Vec::new());
@@ -72,7 +74,7 @@ impl Work for OwnFinds {
                     Called::Name(name) => names.push(text::kept(name).into_owned()),
                 }
             }
-            tenant_role::see_only(&mut connection, tenant).await?;
+            tenant_role::see_only(connection, tenant).await?;
             let rows: Vec<SessionRow> = query_sessions!(
                 "SELECT",
                 "FROM sessions s WHERE s.tenant = $1 \

@@ -12,6 +12,7 @@ use crate::domain::session::{Session, SessionStatus};
 use crate::domain::status::{Status, StatusEvent};
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::cancel::moved;
+use crate::gateway::directory::Asked;
 use crate::gateway::error::GatewayError;
 use crate::gateway::sessions::RECHECK_AFTER;
 use crate::ports::observer::Observation;
@@ -97,7 +98,7 @@ impl Worker {
         let Some(to) = message.to.as_ref().filter(|_| to_be_sent && !message.held_by_batch) else {
             return Ok(Next::Done);
         };
-        let Some(session) = ports.sessions.find_any(message.session).await? else {
+        let Some(session) = self.gateway.look_up(Asked::Any(message.session)).await? else {
             let code = match message.status {
                 Status::Sending => FailureCode::OutcomeUnknown,
                 _ => FailureCode::SessionGone,
@@ -132,7 +133,7 @@ impl Worker {
                 self.release(permit).await;
                 match later.reason {
                     LaterReason::Unreachable => self.hold_unreachable(session.id).await,
-                    LaterReason::SessionNotWorking => self.hold_disconnected(session).await,
+                    LaterReason::SessionNotWorking => self.hold_disconnected(&session).await,
                     // It may be this recipient alone that the provider stumbles over, so it
                     // must come to an end some time: the attempt counts.
                     LaterReason::Overloaded | LaterReason::Failed => {
@@ -224,34 +225,45 @@ impl Worker {
             outcome,
             SendOutcome::TryLater(Later { reason: LaterReason::Unreachable, .. })
         );
-        if reached_nobody {
-            self.release(permit).await;
-        } else {
-            // Counted from the answer: whenever the request arrived, it was not later.
-            // What was answered counts, whether or not the limiter can be told.
-            self.gateway.counted(ports.limiter.settle(permit, answered).await);
-            self.was_reached(session.id);
-        }
+        let counted = async {
+            if reached_nobody {
+                self.release(permit).await;
+            } else {
+                // Counted from the answer: whenever the request arrived, it was not later.
+                // What was answered counts, whether or not the limiter can be told.
+                self.gateway.counted(ports.limiter.settle(permit, answered).await);
+                self.was_reached(session.id);
+            }
+        };
+        let lookup = Lookup { envelope, route, id: id.as_ref(), since: began };
+        tokio::join!(self.settle(&begun, session, outcome, lookup), counted).0
+    }
+
+    /// What came of an attempt.
+    async fn settle(
+        &self,
+        begun: &Message,
+        session: &Session,
+        outcome: SendOutcome,
+        lookup: Lookup<'_>,
+    ) -> Result<Next, GatewayError> {
         match outcome {
-            SendOutcome::Accepted { id } => self.end(&begun, End::accepted(id)).await,
-            SendOutcome::Rejected(failure) => self.end(&begun, End::failed(failure)).await,
+            SendOutcome::Accepted { id } => self.end(begun, End::accepted(id)).await,
+            SendOutcome::Rejected(failure) => self.end(begun, End::failed(failure)).await,
             SendOutcome::TryLater(later) => match later.reason {
                 LaterReason::Unreachable => {
-                    self.end_held(&begun, FailureCode::ProviderUnreachable).await?;
+                    self.end_held(begun, FailureCode::ProviderUnreachable).await?;
                     self.hold_unreachable(session.id).await
                 }
                 LaterReason::SessionNotWorking => {
-                    self.end_held(&begun, FailureCode::SessionNotWorking).await?;
-                    self.hold_disconnected(session.clone()).await
+                    self.end_held(begun, FailureCode::SessionNotWorking).await?;
+                    self.hold_disconnected(session).await
                 }
                 LaterReason::Overloaded | LaterReason::Failed => {
-                    self.end_later(&begun, &later).await
+                    self.end_later(begun, &later).await
                 }
             },
-            SendOutcome::Unknown => {
-                let lookup = Lookup { envelope, route, id: id.as_ref(), since: began };
-                self.look_up(&begun, session, lookup).await
-            }
+            SendOutcome::Unknown => self.look_up(begun, session, lookup).await,
         }
     }
 
@@ -302,7 +314,7 @@ impl Worker {
 
     async fn hold_for(&self, session: &Session, reason: LaterReason) -> Result<Next, GatewayError> {
         match reason {
-            LaterReason::SessionNotWorking => self.hold_disconnected(session.clone()).await,
+            LaterReason::SessionNotWorking => self.hold_disconnected(session).await,
             LaterReason::Unreachable | LaterReason::Overloaded | LaterReason::Failed => {
                 self.hold_unreachable(session.id).await
             }
@@ -310,10 +322,10 @@ impl Worker {
     }
 
     /// Holds a session that the provider says is not connected, and learns what it is instead.
-    async fn hold_disconnected(&self, session: Session) -> Result<Next, GatewayError> {
+    async fn hold_disconnected(&self, session: &Session) -> Result<Next, GatewayError> {
         let id = session.id;
         // What the provider says now decides; should it not answer, the watch will ask again.
-        match self.gateway.refresh_session(session).await {
+        match self.gateway.refresh_session(session.clone()).await {
             Ok(_) | Err(GatewayError::ProviderUnavailable) => {}
             Err(error) => return Err(error),
         }
