@@ -8,6 +8,10 @@ use anyhow::Context;
 use clap::Parser;
 use messaging_server::cli::Cli;
 
+/// Requests are many small pieces of memory, given back by other threads than asked for them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // A wrong command line ends here, with status 2.
     let cli = Cli::parse();
