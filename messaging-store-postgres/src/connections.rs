@@ -16,8 +16,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, Postgres};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::error::{in_words, store_error};
 use crate::open_error::OpenError;
@@ -29,7 +29,11 @@ const AHEAD: u32 = 2;
 /// How long a question may take whose answer only says what is wrong.
 const BRIEFLY: Duration = Duration::from_millis(500);
 
-/// How long a connection may be kept that is in use all the time.
+/// How long a connection is kept for whoever used it last. To be given back and lent again costs it
+/// two round trips.
+const KEPT_UNUSED: Duration = Duration::from_millis(100);
+
+/// How long one may be kept that is in use all the time.
 const KEPT_AT_MOST: Duration = Duration::from_secs(30);
 
 /// How long a reason is told to others who ask for it.
@@ -47,8 +51,8 @@ struct Parts {
     turns: Arc<Semaphore>,
     /// How many that is.
     known: AtomicU32,
-    /// How many wait for a turn.
-    waiting: AtomicU32,
+    /// Rung where somebody waits for a turn.
+    wanted: Notify,
     /// Whether somebody is trying to open another one.
     opening: AtomicBool,
     /// Why there was none, and when that was found out.
@@ -103,7 +107,7 @@ impl Connections {
             patience,
             turns: Arc::new(Semaphore::new(ahead as usize)),
             known: AtomicU32::new(ahead),
-            waiting: AtomicU32::new(0),
+            wanted: Notify::new(),
             opening: AtomicBool::new(false),
             why_none: Mutex::default(),
         })))
@@ -151,7 +155,7 @@ impl Connections {
             return Ok(turn);
         }
         self.open_another();
-        let _waiting = Waiting::new(&self.0.waiting);
+        self.0.wanted.notify_one();
         match timeout(self.0.patience, Arc::clone(&self.0.turns).acquire_owned()).await {
             Ok(turn) => turn.map_err(|_| closed()),
             Err(_) => Err(self.why_none().await),
@@ -214,27 +218,15 @@ impl Parts {
     }
 }
 
-/// Somebody waits, until this is dropped.
-struct Waiting<'a>(&'a AtomicU32);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicU32) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Lent {
-    /// Whether it may be used once more before it is given back: nobody waits for it, and it was
-    /// not kept for so long that it should be looked at.
-    pub(crate) fn may_be_kept(&self) -> bool {
-        self.of.waiting.load(Ordering::Relaxed) == 0 && self.since.elapsed() < KEPT_AT_MOST
+    /// Returns when it should be given back: somebody waits for one, or it was not used for a while,
+    /// or not looked at for a long time.
+    pub(crate) async fn should_return(&self) {
+        let until = (Instant::now() + KEPT_UNUSED).min(self.since + KEPT_AT_MOST);
+        tokio::select! {
+            () = self.of.wanted.notified() => {}
+            () = sleep_until(until) => {}
+        }
     }
 
     /// A transaction, which is undone unless it is committed.

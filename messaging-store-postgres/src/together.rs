@@ -26,10 +26,6 @@ const MOST: usize = 256;
 /// is made.
 const AT_ONCE: usize = 2;
 
-/// How long a connection is kept for the next transaction. To be given back and lent again costs a
-/// connection two round trips.
-const KEPT_FOR: Duration = Duration::from_millis(100);
-
 /// How often a transaction is tried that others were in the way of.
 const TRIES: usize = 5;
 
@@ -206,14 +202,17 @@ impl<W: Work> Worker<W> {
     /// Waits for calls, and gives the connection back where none come. There will be none any more
     /// where this is false.
     async fn receive(&mut self, calls: &mut Vec<Call<W>>) -> bool {
-        if self.kept.is_some() {
-            let next = async { self.waiting.lock().await.recv_many(calls, MOST).await };
-            if let Ok(received) = timeout(KEPT_FOR, next).await {
-                return received > 0;
+        let next = async { self.waiting.lock().await.recv_many(calls, MOST).await };
+        tokio::pin!(next);
+        if let Some(kept) = &self.kept {
+            tokio::select! {
+                // Where there is always something to do, others want a connection all the same.
+                biased;
+                () = kept.should_return() => self.kept = None,
+                received = &mut next => return received > 0,
             }
-            self.kept = None;
         }
-        self.waiting.lock().await.recv_many(calls, MOST).await > 0
+        next.await > 0
     }
 
     async fn run(&mut self, requests: &[W::Request]) -> Result<Vec<W::Answer>, StoreError> {
@@ -239,7 +238,7 @@ impl<W: Work> Worker<W> {
         };
         let done = W::run(&mut connection, requests).await?;
         // One on which something failed, or was not waited for, is looked at before it is used.
-        self.kept = Some(connection).filter(|kept| kept.may_be_kept());
+        self.kept = Some(connection);
         Ok(done)
     }
 }
