@@ -238,6 +238,26 @@ async fn a_slow_attempt_keeps_its_message_as_long_as_it_is_renewed() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_completed_is_not_renewed() {
+    let world = World::new().await;
+    world.send(1, "first").await;
+    let (completions, renewals) =
+        (world.queue.completions.write().await, world.queue.renewals.write().await);
+    let mut sending = Box::pin(world.worker.run_once(1));
+    assert!(futures::poll!(&mut sending).is_pending());
+    let mut renewing = Box::pin(world.worker.renew_leases());
+    assert!(futures::poll!(&mut renewing).is_pending());
+    drop(completions);
+    sending.await.unwrap();
+    drop(renewals);
+    renewing.await;
+    // Taken as under way, it would hold up what comes after it until its lease ends.
+    world.send(1, "second").await;
+    world.work().await;
+    assert_eq!(world.delivered(), ["first", "second"]);
+}
+
+#[tokio::test]
 async fn a_lost_answer_is_found_and_not_sent_twice() {
     for content in [Content::text("hello"), file()] {
         let world = World::new().await;

@@ -72,10 +72,8 @@ impl PostgresStore {
         let for_all = most - 1 - for_tenants;
         let as_tenants = tenant_role::options(connect.clone(), &options.schema);
         // Every statement of theirs has an index. Of a month that has just begun PostgreSQL knows
-        // nothing, and would keep to plans that read it from end to end while it grows. And since
-        // they are always the same, each is planned once: that takes longer than to run it.
-        let connect = connect
-            .options([("enable_seqscan", "off"), ("plan_cache_mode", "force_generic_plan")]);
+        // nothing, and would keep to plans that read it from end to end while it grows.
+        let connect = connect.options([("enable_seqscan", "off")]);
         let patience = options.acquire_timeout;
         let all = Connections::open(connect, for_all, patience).await?;
         let of_tenants = Connections::open(as_tenants, for_tenants, patience).await?;

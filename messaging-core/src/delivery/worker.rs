@@ -144,20 +144,22 @@ impl Worker {
 
     async fn deliver(&self, claim: Claim) {
         let ports = self.gateway.ports();
-        let _held = self.leases.hold(claim);
+        let held = self.leases.hold(claim);
         let next = self.attempt(&claim).await.unwrap_or_else(|error| {
             let message = claim.item.message;
             tracing::error!(%error, message.id = %message, "message {message} is put back");
             self.gateway.observe(Observation::Fault { what: "store" });
             Next::Again(ports.clock.now().plus(PAUSE_AFTER_FAULT))
         });
-        let told = match next {
-            Next::Done => ports.queue.complete(&claim).await,
-            Next::Again(at) => ports.queue.retry_at(&claim, at).await,
-        };
+        let told = self.leases.end(held, async {
+            match next {
+                Next::Done => ports.queue.complete(&claim).await,
+                Next::Again(at) => ports.queue.retry_at(&claim, at).await,
+            }
+        });
         // A queue that cannot be told hands the message out again when the lease ends, and then
         // its status says what is left to do.
-        if told.is_err() {
+        if told.await.is_err() {
             self.gateway.observe(Observation::Fault { what: "queue" });
         }
     }

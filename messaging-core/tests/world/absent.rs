@@ -10,6 +10,7 @@ use messaging_core::domain::message::QueueItem;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::ports::queue::{Claim, Claims, Pause, Position, Queue, QueueError};
+use tokio::sync::RwLock;
 
 /// A queue in memory that does nothing while it is away.
 #[derive(Default)]
@@ -17,6 +18,9 @@ pub(crate) struct AbsentQueue {
     queue: MemoryQueue,
     away: AtomicBool,
     then: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// Whoever has one of these keeps such calls on their way.
+    pub(crate) completions: RwLock<()>,
+    pub(crate) renewals: RwLock<()>,
 }
 
 impl AbsentQueue {
@@ -62,10 +66,12 @@ impl Queue for AbsentQueue {
         lease: Duration,
         now: Timestamp,
     ) -> Result<Vec<bool>, QueueError> {
+        let _arrived = self.renewals.read().await;
         self.queue()?.renew(claims, lease, now).await
     }
 
     async fn complete(&self, claim: &Claim) -> Result<bool, QueueError> {
+        let _arrived = self.completions.read().await;
         self.queue()?.complete(claim).await
     }
 

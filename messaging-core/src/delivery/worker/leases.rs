@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::RwLock;
+
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::Gateway;
 use crate::ports::observer::Observation;
@@ -24,6 +26,8 @@ const MARGIN: Duration = Duration::from_secs(1);
 pub(super) struct Leases {
     gateway: Gateway,
     held: Mutex<HashMap<u64, Claim>>,
+    /// Shared by those who end a claim; renewing is done by one, while nobody does.
+    ending: RwLock<()>,
 }
 
 /// A lease that is renewed until this is dropped.
@@ -40,7 +44,7 @@ impl Drop for Held<'_> {
 
 impl Leases {
     pub(super) fn new(gateway: Gateway) -> Self {
-        Self { gateway, held: Mutex::default() }
+        Self { gateway, held: Mutex::default(), ending: RwLock::default() }
     }
 
     /// Goes on with a claim from now on.
@@ -56,9 +60,19 @@ impl Leases {
         (now.plus(MARGIN) <= until).then_some(until)
     }
 
+    /// Ends a claim by a call to the queue. No renewal is on its way meanwhile: one that came after it
+    /// would tell the queue that the message is under way still.
+    pub(super) async fn end<T>(&self, held: Held<'_>, call: impl Future<Output = T>) -> T {
+        let _ending = self.ending.read().await;
+        let ended = call.await;
+        drop(held);
+        ended
+    }
+
     /// Renews all leases, once.
     pub(super) async fn renew(&self) {
         let ports = self.gateway.ports();
+        let _alone = self.ending.write().await;
         let claims: Vec<Claim> = self.lock().values().copied().collect();
         if claims.is_empty() {
             return;
