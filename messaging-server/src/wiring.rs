@@ -168,7 +168,7 @@ impl Service {
         let mut place = self.storage.take_place().await.map_err(io::Error::other)?;
         // Cancelled also from within.
         let stop = stop.child_token();
-        self.storage.warn().await;
+        self.storage.warn_of_shortage().await;
         let address = listener.local_addr()?;
         let acceptor = TcpAcceptor::from_tokio(listener)?;
         let limit = self.config.shutdown_timeout;

@@ -17,7 +17,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, Postgres};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use crate::error::{in_words, store_error};
 use crate::open_error::OpenError;
@@ -115,9 +115,9 @@ impl Connections {
 
     /// A connection, for as long as it is kept.
     pub(crate) async fn acquire(&self) -> Result<Lent, StoreError> {
-        let since = Instant::now();
+        let until = Instant::now() + self.0.patience;
         loop {
-            let turn = self.turn().await?;
+            let turn = self.turn(until).await?;
             // A turn may stand for one that the server gave a moment ago, and then gave to others.
             // Who has it waits for half the time, and for the rest of it as all others do.
             match timeout(self.0.patience / 2, self.0.pool.acquire()).await {
@@ -128,15 +128,15 @@ impl Connections {
                 Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => self.have_one_less(turn),
                 Ok(Err(error)) => return Err(store_error(error)),
             }
-            if since.elapsed() >= self.0.patience {
+            if Instant::now() >= until {
                 return Err(self.why_none().await);
             }
         }
     }
 
-    /// How many are open.
-    pub(crate) fn open_now(&self) -> u32 {
-        self.0.known.load(Ordering::Relaxed)
+    /// How many may come to those that are open.
+    pub(crate) fn may_open(&self) -> u32 {
+        self.0.most.saturating_sub(self.0.known.load(Ordering::Relaxed))
     }
 
     /// Closes all once they are back.
@@ -150,13 +150,13 @@ impl Connections {
         self.0.pool.connect_options()
     }
 
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+    async fn turn(&self, until: Instant) -> Result<OwnedSemaphorePermit, StoreError> {
         if let Ok(turn) = Arc::clone(&self.0.turns).try_acquire_owned() {
             return Ok(turn);
         }
         self.open_another();
         self.0.wanted.notify_one();
-        match timeout(self.0.patience, Arc::clone(&self.0.turns).acquire_owned()).await {
+        match timeout_at(until, Arc::clone(&self.0.turns).acquire_owned()).await {
             Ok(turn) => turn.map_err(|_| closed()),
             Err(_) => Err(self.why_none().await),
         }

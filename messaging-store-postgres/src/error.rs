@@ -77,18 +77,22 @@ fn repeated(constraint: &str) -> &'static str {
 
 /// Whether the same work, done again, may succeed at once: another transaction was in the way.
 pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
-    let Some(refusal) = error.as_database_error() else { return false };
     // A message that was received meanwhile is known the next time.
-    let is_known_now = refusal.constraint() == Some("received_once");
+    let constraint = error.as_database_error().and_then(|refusal| refusal.constraint());
     // serialization_failure, deadlock_detected
-    is_known_now || matches!(refusal.code().as_deref(), Some("40001" | "40P01"))
+    constraint == Some("received_once") || has_code(error, &["40001", "40P01"])
+}
+
+/// Whether the server refused with one of these SQLSTATEs.
+pub(crate) fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
+    let code = error.as_database_error().and_then(|refusal| refusal.code());
+    code.is_some_and(|code| codes.contains(&&*code))
 }
 
 /// Whether a lock was not to be had in time.
 pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|refusal| refusal.code());
     // lock_not_available
-    code.as_deref() == Some("55P03")
+    has_code(error, &["55P03"])
 }
 
 /// What led to one error, told to everybody who shared a transaction.

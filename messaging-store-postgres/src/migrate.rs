@@ -7,6 +7,7 @@ use crate::open_error::OpenError;
 use crate::options::PostgresOptions;
 use crate::schema_name::quoted;
 use crate::tenant_role;
+use crate::upkeep::MONTHS_AHEAD;
 
 /// What the schema is made under: two nodes that start at once do it one after the other.
 const SCHEMA_LOCK: i64 = 0x6d65_7373_6167_696e;
@@ -60,7 +61,8 @@ async fn bring_up_to_date(
     migrator.run(&mut *connection).await?;
     tenant_role::make(connection, schema).await?;
     // From the first message on, by the clock of the server: upkeep comes later.
-    sqlx::query!("CALL make_partitions((extract(epoch FROM now()) * 1000000)::bigint, 2)")
+    sqlx::query("CALL make_partitions((extract(epoch FROM now()) * 1000000)::bigint, $1)")
+        .bind(MONTHS_AHEAD)
         .execute(&mut *connection)
         .await
         .map_err(OpenError::of)?;

@@ -21,6 +21,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::Instant;
 
 use crate::connections::Connections;
+use crate::error::has_code;
 use crate::retention::month::Month;
 
 /// For how long a pass goes from one step to the next. It is shorter than the duty of upkeep is
@@ -40,11 +41,11 @@ pub(crate) async fn keep_since(
     kept_since: Timestamp,
 ) -> Result<(), StoreError> {
     let until = Instant::now() + LONGEST_PASS;
-    let ends_at = month::beginning(connections, kept_since).await?;
-    remainder::clear(connections, ends_at, until).await?;
-    inbox::let_go(connections, ends_at, until).await?;
+    let kept_from = month::beginning(connections, kept_since).await?;
+    remainder::clear(connections, kept_from, until).await?;
+    inbox::let_go(connections, kept_from, until).await?;
     if messages::finish(connections, until).await? {
-        messages::let_go(connections, ends_at).await?;
+        messages::let_go(connections, kept_from).await?;
         messages::finish(connections, until).await?;
     }
     Ok(())
@@ -94,9 +95,8 @@ async fn run(connection: &mut PgConnection, statement: String) -> Result<(), sql
 
 /// Whether tables could not be had because others are at work on them, or have just dropped them.
 fn is_of_others(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|refusal| refusal.code());
     // query_canceled, lock_not_available, deadlock_detected, undefined_table
-    matches!(code.as_deref(), Some("57014" | "55P03" | "40P01" | "42P01"))
+    has_code(error, &["57014", "55P03", "40P01", "42P01"])
 }
 
 /// Says in the log which month of what has gone.

@@ -52,8 +52,7 @@ impl Room {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "PostgreSQL has {connections} connections for this user, of which about {free} are free, and \
-     this node may need {wanted} more: what finds none will wait, and may be refused; raise \
-     max_connections, or the limit of the user or the database, or lower DB_CONNECTIONS"
+     this node may need {wanted} more: what finds none will wait, and may be refused"
 )]
 pub struct Shortage {
     /// How many it has in all for the user.

@@ -34,8 +34,6 @@ struct Parts {
     all: Connections,
     /// Connections that see one tenant's rows.
     of_tenants: Connections,
-    /// How many connections there may be in all.
-    most: u32,
     /// Whether it answered when it was last asked.
     is_well: AtomicBool,
     /// How long it keeps what is over.
@@ -88,7 +86,6 @@ impl PostgresStore {
             finds: Together::new(&all, limit),
             own_finds: Together::new(&of_tenants, limit),
             all,
-            most,
             is_well: AtomicBool::new(true),
             retention: options.retention,
             of_tenants,
@@ -113,8 +110,7 @@ impl PostgresStore {
 
     /// How many connections may come to those that are open.
     pub(crate) fn may_open(&self) -> u32 {
-        let open = self.0.all.open_now() + self.0.of_tenants.open_now();
-        self.0.most.saturating_sub(open)
+        self.0.all.may_open() + self.0.of_tenants.may_open()
     }
 
     /// Connections that see one tenant's rows.

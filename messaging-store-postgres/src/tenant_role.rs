@@ -5,6 +5,7 @@ use messaging_core::domain::id::TenantId;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use crate::error::has_code;
 use crate::open_error::OpenError;
 use crate::schema_name::quoted;
 
@@ -60,9 +61,8 @@ pub(crate) async fn make(connection: &mut PgConnection, schema: &str) -> Result<
 
 /// Whether somebody has made it meanwhile, for another database of this server.
 fn is_there(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|refusal| refusal.code());
     // duplicate_object; unique_violation, where both were about to
-    matches!(code.as_deref(), Some("42710" | "23505"))
+    has_code(error, &["42710", "23505"])
 }
 
 /// How to connect under the role.

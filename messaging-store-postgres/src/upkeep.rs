@@ -11,7 +11,7 @@ use crate::retention;
 use crate::store::PostgresStore;
 
 /// For how many months to come there are partitions.
-const MONTHS_AHEAD: i32 = 2;
+pub(crate) const MONTHS_AHEAD: i32 = 2;
 
 /// How many changes of counts are added up in one transaction.
 const CHANGES_AT_ONCE: i64 = 20_000;

@@ -8,9 +8,17 @@ use std::time::Duration;
 use messaging_store_postgres::{Place, PostgresOptions, PostgresStore, Standing};
 use support::{Database, count};
 
-const HOLDERS: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
-                       classid = 1869507705 AND database = \
-                       (SELECT oid FROM pg_database WHERE datname = current_database())";
+/// The backends that hold a place, by the number that its locks have.
+macro_rules! holders {
+    ($what:literal) => {
+        concat!(
+            "SELECT ",
+            $what,
+            " FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 1869507705 AND \
+             database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+    };
+}
 
 /// The server learns a moment later that a connection is gone.
 async fn eventually_takes(store: &PostgresStore, standing: Standing) -> Place {
@@ -27,10 +35,7 @@ async fn eventually_takes(store: &PostgresStore, standing: Standing) -> Place {
 /// Ends what holds a place, and waits until it is ended.
 async fn cut(database: &Database) {
     let mut beside = database.connection().await;
-    let cut = "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' \
-               AND classid = 1869507705 AND database = \
-               (SELECT oid FROM pg_database WHERE datname = current_database())";
-    sqlx::raw_sql(cut).execute(&mut beside).await.unwrap();
+    sqlx::raw_sql(holders!("pg_terminate_backend(pid, 10000)")).execute(&mut beside).await.unwrap();
 }
 
 #[tokio::test]
@@ -67,7 +72,7 @@ async fn a_place_that_was_lost_is_taken_again() {
     let mut beside = database.connection().await;
     for _ in 0..2 {
         cut(&database).await;
-        let again = async { while count(&mut beside, HOLDERS).await != 1 {} };
+        let again = async { while count(&mut beside, holders!("count(*)")).await != 1 {} };
         tokio::time::timeout(Duration::from_secs(30), again).await.unwrap();
         assert!(!watching.is_finished());
         assert!(store.take_place(Standing::Alone).await.unwrap().is_none());
@@ -83,9 +88,7 @@ async fn whoever_cannot_reach_what_holds_its_place_ends_it() {
     let store = PostgresStore::open(&network.url, &PostgresOptions::default()).await.unwrap();
     let mut place = store.take_place(Standing::Alone).await.unwrap().unwrap();
     let mut beside = database.connection().await;
-    let holder = "SELECT pid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
-                  classid = 1869507705 AND database = \
-                  (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let holder = holders!("pid::bigint");
     let before = count(&mut beside, holder).await;
     let watching = tokio::spawn(async move { place.watch().await });
     network.fall_silent_for_those_before();

@@ -23,7 +23,7 @@ pub(crate) struct Away(Mutex<Option<Since>>);
 struct Since {
     rests_until: Instant,
     /// Once somebody has tried since.
-    is_tried_until: Option<Instant>,
+    tried_until: Option<Instant>,
     why: RedisError,
 }
 
@@ -36,17 +36,17 @@ impl Away {
         if now < since.rests_until {
             return Err(since.why.clone());
         }
-        if now < *since.is_tried_until.get_or_insert(now + TRY_FOR) {
+        if now < *since.tried_until.get_or_insert(now + TRY_FOR) {
             return Ok(());
         }
-        (since.rests_until, since.is_tried_until) = (now + TRY_EVERY, None);
+        (since.rests_until, since.tried_until) = (now + TRY_EVERY, None);
         Err(since.why.clone())
     }
 
     /// Redis could not be used.
     pub(crate) fn leave(&self, why: &RedisError) {
         let rests_until = Instant::now() + TRY_EVERY;
-        let since = Since { rests_until, is_tried_until: None, why: why.clone() };
+        let since = Since { rests_until, tried_until: None, why: why.clone() };
         if self.state().replace(since).is_none() {
             tracing::error!(error = %RedisFault::from(why), "Redis cannot be used");
         }

@@ -173,8 +173,8 @@ impl RedisConnection {
         &self.inner.partitions
     }
 
-    /// How many partitions, by their number modulo this, are asked apart: where all lie on one
-    /// server, none.
+    /// In how many lanes partitions are asked: one where all lie on one server, else one for each
+    /// partition. A partition's lane is its number modulo this.
     pub(crate) fn lanes(&self) -> usize {
         self.inner.away.len()
     }
@@ -182,18 +182,17 @@ impl RedisConnection {
     /// Sends a command about a partition to where its keys are. While that is away, all but one in
     /// a while fail at once.
     pub(crate) async fn send(&self, partition: usize, command: &Cmd) -> Result<Value, RedisError> {
-        let away = self.inner.away.get(partition % self.lanes());
-        away.map_or(Ok(()), Away::check)?;
+        let away = &self.inner.away[partition % self.lanes()];
+        away.check()?;
         let answer = match self.link.clone() {
             Link::Single(single) => single.send(command).await,
             Link::Cluster(mut connection) => {
                 connection.req_packed_command(command).await.and_then(Value::extract_error)
             }
         };
-        match (away, &answer) {
-            (Some(away), Err(error)) if is_about_redis(error) => away.leave(error),
-            (Some(away), _) => away.come_back(),
-            (None, _) => {}
+        match &answer {
+            Err(error) if is_about_redis(error) => away.leave(error),
+            _ => away.come_back(),
         }
         answer
     }

@@ -20,7 +20,8 @@ pub struct RedisOptions {
     /// How many parts the keys are split into. A Redis Cluster spreads them over its nodes, so
     /// that there should be a few for each: 16 unless said otherwise. A single server gains nothing
     /// by them, and what is done together for one costs less than half: there it is one. From 1
-    /// to 64. When it is changed, all nodes must be stopped before the first is started anew.
+    /// to 64. When it is changed, all nodes must be stopped for half a minute before the first is
+    /// started anew.
     pub partitions: u16,
     /// How long an answer may take.
     pub response_timeout: Duration,

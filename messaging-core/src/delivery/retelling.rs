@@ -58,8 +58,12 @@ impl Retelling {
         after: MessageId,
     ) -> Result<(Option<MessageId>, usize), GatewayError> {
         let ports = self.gateway.ports();
-        let items = ports.messages.pending(Some(after), PAGE).await?;
-        let told = ports.queue.push(&items).await;
+        let items = ports.messages.pending(Some(after), PAGE).await.inspect_err(|_| {
+            self.gateway.observe(Observation::Fault { what: "store" });
+        })?;
+        let told = ports.queue.push(&items).await.inspect_err(|_| {
+            self.gateway.observe(Observation::Fault { what: "queue" });
+        });
         told.map_err(|error| GatewayError::Unavailable(Box::new(error)))?;
         Ok((items.last().map(|item| item.message), items.len()))
     }
@@ -69,10 +73,7 @@ impl Retelling {
             match self.run_once().await {
                 Ok(0) => {}
                 Ok(told) => tracing::info!(count = told, "the queue was told what it could not be"),
-                Err(error) => {
-                    tracing::debug!(%error, "the queue cannot be told yet");
-                    self.gateway.observe(Observation::Fault { what: "queue" });
-                }
+                Err(error) => tracing::debug!(%error, "the queue cannot be told yet"),
             }
         }
     }

@@ -25,8 +25,8 @@ pub struct HealthApi {
 impl HealthApi {
     /// Tell how everything is
     ///
-    /// Needs no token. `warn` where messages are accepted but wait: WAHA, the queue or the limiter
-    /// does not answer; `fail`, with 503, where nothing can be accepted.
+    /// Needs no token. `warn` where messages are accepted but wait: WAHA, the queue or the rate
+    /// limiter does not answer, or this node's clock is wrong; `fail`, with 503, where nothing can be accepted.
     #[oai(path = "/health", method = "get", operation_id = "get_health")]
     async fn health(&self) -> HealthAnswer {
         let found = self.state.gateway.health().await;

@@ -126,10 +126,13 @@ impl Storage {
     }
 
     /// Says in the log what may keep the node from working as it should.
-    pub(super) async fn warn(&self) {
+    pub(super) async fn warn_of_shortage(&self) {
         let Store::Postgres(store) = &self.store else { return };
         match store.shortage().await {
-            Ok(Some(shortage)) => tracing::warn!("{shortage}"),
+            Ok(Some(shortage)) => tracing::warn!(
+                "{shortage}; raise max_connections, or the limit of the user or the database, or lower \
+                 DB_CONNECTIONS"
+            ),
             Ok(None) => {}
             // Whoever needs it next says why.
             Err(_) => tracing::debug!("PostgreSQL does not tell how many connections it has"),

@@ -14,12 +14,12 @@ const DAY_MICROS: i64 = 86_400_000_000;
 /// Lets go of the oldest month of either.
 pub(super) async fn let_go(
     connections: &Connections,
-    ends_at: i64,
+    kept_from: i64,
     until: Instant,
 ) -> Result<(), StoreError> {
     let mut connection = connections.acquire().await?;
     for parent in ["attempts", "inbox"] {
-        for month in month::before(&mut connection, &[parent], ends_at).await? {
+        for month in month::before(&mut connection, &[parent], kept_from).await? {
             let is_inbox = parent == "inbox";
             if is_inbox && !is_over(&mut connection, &month).await? {
                 continue;

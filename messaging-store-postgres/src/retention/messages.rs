@@ -23,9 +23,9 @@ const PARENTS: [&str; 3] = ["messages", "message_contents", "message_events"];
 const AT_ONCE: i64 = 5_000;
 
 /// Lets go of the oldest month of which nothing waits.
-pub(super) async fn let_go(connections: &Connections, ends_at: i64) -> Result<(), StoreError> {
+pub(super) async fn let_go(connections: &Connections, kept_from: i64) -> Result<(), StoreError> {
     let mut connection = connections.acquire().await?;
-    for month in month::before(&mut connection, &PARENTS, ends_at).await? {
+    for month in month::before(&mut connection, &PARENTS, kept_from).await? {
         if !is_over(&mut connection, &month).await? {
             continue;
         }

@@ -15,14 +15,14 @@ const AT_ONCE: i64 = 1_000;
 /// Removes what is older than this and over.
 pub(super) async fn clear(
     connections: &Connections,
-    ends_at: i64,
+    kept_from: i64,
     until: Instant,
 ) -> Result<(), StoreError> {
     let mut removed = 0;
     while Instant::now() < until {
-        let messages = messages(connections, ends_at).await?;
-        let inbox = inbox(connections, ends_at).await?;
-        let attempts = attempts(connections, ends_at).await?;
+        let messages = messages(connections, kept_from).await?;
+        let inbox = inbox(connections, kept_from).await?;
+        let attempts = attempts(connections, kept_from).await?;
         removed += messages;
         if messages.max(inbox).max(attempts) < AT_ONCE {
             break;
@@ -34,7 +34,7 @@ pub(super) async fn clear(
         let remove = async {
             let mut transaction = connection.begin().await?;
             take_its_time(&mut transaction).await?;
-            remove_empty(&mut transaction, ends_at).await?;
+            remove_empty(&mut transaction, kept_from).await?;
             transaction.commit().await
         };
         remove.await.map_err(store_error)?;
@@ -43,7 +43,7 @@ pub(super) async fn clear(
     Ok(())
 }
 
-async fn messages(connections: &Connections, ends_at: i64) -> Result<i64, StoreError> {
+async fn messages(connections: &Connections, kept_from: i64) -> Result<i64, StoreError> {
     sqlx::query_scalar!(
         r#"
         WITH gone AS (
@@ -72,7 +72,7 @@ async fn messages(connections: &Connections, ends_at: i64) -> Result<i64, StoreE
         )
         SELECT count(*) AS "gone!" FROM gone
         "#,
-        ends_at,
+        kept_from,
         AT_ONCE,
     )
     .fetch_one(&mut *connections.acquire().await?)
@@ -80,7 +80,7 @@ async fn messages(connections: &Connections, ends_at: i64) -> Result<i64, StoreE
     .map_err(store_error)
 }
 
-async fn inbox(connections: &Connections, ends_at: i64) -> Result<i64, StoreError> {
+async fn inbox(connections: &Connections, kept_from: i64) -> Result<i64, StoreError> {
     sqlx::query_scalar!(
         r#"
         WITH gone AS (
@@ -96,7 +96,7 @@ async fn inbox(connections: &Connections, ends_at: i64) -> Result<i64, StoreErro
         )
         SELECT count(*) AS "gone!" FROM gone
         "#,
-        ends_at,
+        kept_from,
         AT_ONCE,
     )
     .fetch_one(&mut *connections.acquire().await?)
@@ -104,12 +104,12 @@ async fn inbox(connections: &Connections, ends_at: i64) -> Result<i64, StoreErro
     .map_err(store_error)
 }
 
-async fn attempts(connections: &Connections, ends_at: i64) -> Result<i64, StoreError> {
+async fn attempts(connections: &Connections, kept_from: i64) -> Result<i64, StoreError> {
     let gone = sqlx::query!(
         "DELETE FROM attempts_other WHERE ctid = ANY(ARRAY(
              SELECT ctid FROM attempts_other WHERE at < $1 ORDER BY at LIMIT $2
          ))",
-        ends_at,
+        kept_from,
         AT_ONCE,
     )
     .execute(&mut *connections.acquire().await?)
