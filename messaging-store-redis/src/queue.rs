@@ -19,8 +19,9 @@
 //! | `:idle` | sorted set | paused sessions without messages, by the end of the pause |
 //! | `:meta` | hash | the turn served last, the latest instant known, what those who wait were told, and the number of the last change |
 //!
-//! None of them expires but `{prefix}:partitions`, the number of partitions in use: what is done is deleted. The channel `prefix:count:wake` tells processes
-//! that wait which partition has news.
+//! None of them expires: what is done is deleted. Of all partitions together there is
+//! `{prefix}:partitions`, a string that says how many are in use, for half a minute at a time. The
+//! channel `prefix:count:wake` tells processes that wait which partition has news.
 //!
 //! # How a claim finds its partitions
 //!

@@ -19,8 +19,8 @@ impl Script {
         Self { source, hash }
     }
 
-    /// Runs it about a partition. A server that does not know it (new, emptied, or the other half of a failover) is
-    /// sent the whole of it once.
+    /// Runs it about a partition. A server that does not know it (new, emptied, or the other half of
+    /// a failover) is sent the whole of it once.
     pub(crate) async fn run(
         &self,
         connection: &RedisConnection,

@@ -3,6 +3,7 @@
 //!
 //! A month begins to go when all of it lies before the time that is kept, and nothing in it waits.
 
+use messaging_core::domain::id::first_uuid_v7_at;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::StoreError;
 use rusqlite::{Connection, OptionalExtension};
@@ -83,11 +84,9 @@ impl Month {
     }
 }
 
-/// The first id that can be drawn in a second (RFC 9562, version 7: 48 bits of milliseconds stand
-/// first).
+/// The first id that can be drawn in a second.
 fn first_id_at(seconds: i64) -> IdBytes {
-    let millis = u128::try_from(seconds).unwrap_or(0) * 1000;
-    (millis << 80).to_be_bytes()
+    first_uuid_v7_at(Timestamp::from_micros(seconds.saturating_mul(SECOND_MICROS))).into_bytes()
 }
 
 /// The second in which an id was drawn.

@@ -28,7 +28,7 @@ pub(crate) struct Answers {
 struct Run {
     requests: Vec<Vec<u8>>,
     next: Cell<usize>,
-    until: Cell<Option<Instant>>,
+    until: Instant,
     answers: RefCell<Answers>,
 }
 
@@ -43,13 +43,7 @@ pub(crate) fn drive(
     let micros = Histogram::new_with_bounds(1, 60_000_000, 3)?;
     let answers =
         Answers { accepted: 0, refused: 0, first_refusal: None, took: Duration::ZERO, micros };
-    let run = Rc::new(Run {
-        requests,
-        next: Cell::new(0),
-        until: Cell::new(None),
-        answers: RefCell::new(answers),
-    });
-    let began = LocalSet::new().block_on(&runtime, async {
+    let (began, run) = LocalSet::new().block_on(&runtime, async {
         let mut streams = Vec::new();
         for _ in 0..connections {
             let stream = TcpStream::connect(to).await.context("nobody listens there")?;
@@ -57,7 +51,12 @@ pub(crate) fn drive(
             streams.push(stream);
         }
         let began = now();
-        run.until.set(Some(began + Duration::from_secs_f64(seconds)));
+        let run = Rc::new(Run {
+            requests,
+            next: Cell::new(0),
+            until: began + Duration::from_secs_f64(seconds),
+            answers: RefCell::new(answers),
+        });
         let under_way: Vec<_> = streams
             .into_iter()
             .map(|stream| tokio::task::spawn_local(connection(Rc::clone(&run), stream)))
@@ -65,7 +64,7 @@ pub(crate) fn drive(
         for connection in under_way {
             connection.await??;
         }
-        anyhow::Ok(began)
+        anyhow::Ok((began, run))
     })?;
     let took = now() - began;
     let Ok(run) = Rc::try_unwrap(run) else { bail!("a connection is still in use") };
@@ -78,7 +77,7 @@ async fn connection(run: Rc<Run>, mut stream: TcpStream) -> anyhow::Result<()> {
         let n = run.next.replace(run.next.get() + 1);
         let began = now();
         let Some(request) = run.requests.get(n) else { return Ok(()) };
-        if run.until.get().is_some_and(|until| began >= until) {
+        if began >= run.until {
             return Ok(());
         }
         stream.write_all(request).await?;

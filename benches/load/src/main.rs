@@ -78,7 +78,6 @@ fn report(answers: &Answers) -> serde_json::Value {
         "accepted": answers.accepted,
         "refused": answers.refused,
         "first_refusal": answers.first_refusal,
-        "seconds": seconds,
         "rate": answers.accepted as f64 / seconds,
         "p50_us": answers.micros.value_at_quantile(0.5),
         "p99_us": answers.micros.value_at_quantile(0.99),

@@ -104,6 +104,7 @@ macro_rules! for_each_message_store_behavior {
         $test!(searches_messages_without_sender_or_recipient);
         $test!(searches_in_either_case);
         $test!(searches_special_characters_as_they_are);
+        $test!(searches_control_and_private_characters_as_they_are);
         $test!(searches_text_of_any_script);
         $test!(filters_by_campaign);
         $test!(searches_only_the_tenants_own_messages);

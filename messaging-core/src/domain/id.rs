@@ -72,6 +72,13 @@ pub fn uuid_v7(at: Timestamp, random: u64) -> Uuid {
     Uuid::from_u64_pair(high, low)
 }
 
+/// The first UUID of version 7 that can be drawn in the millisecond of `at`: its 48 bits of
+/// milliseconds stand first.
+pub fn first_uuid_v7_at(at: Timestamp) -> Uuid {
+    let millis = u128::try_from(at.as_micros() / 1000).unwrap_or(0);
+    Uuid::from_u128(millis << 80)
+}
+
 /// A message id in the form WhatsApp Web gives its own: `3EB0` and 18 hexadecimal digits.
 pub fn provider_message_id(random: [u64; 2]) -> ProviderMessageId {
     ProviderMessageId(format!("3EB0{:016X}{:02X}", random[0], random[1] & 0xFF))
@@ -118,6 +125,14 @@ mod tests {
         assert_eq!(id.get_version_num(), 7);
         assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
         assert_eq!(id.get_timestamp().unwrap().to_unix().0, 1_785_000_000);
+    }
+
+    #[test]
+    fn the_first_id_of_a_millisecond_is_not_after_any_drawn_in_it() {
+        let at = |micros: i64| Timestamp::from_micros(1_785_000_000_123_000 + micros);
+        let first = first_uuid_v7_at(at(999));
+        assert!(uuid_v7(at(-1), u64::MAX) < first && first < uuid_v7(at(0), 0));
+        assert_eq!(first_uuid_v7_at(Timestamp::from_micros(-1)), Uuid::nil());
     }
 
     #[test]

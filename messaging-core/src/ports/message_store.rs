@@ -15,8 +15,8 @@ use crate::ports::store_error::StoreError;
 /// A store reads no clock and draws no id: both arrive with the call, so the same calls always
 /// leave the same rows behind. Every method is atomic, and what it has kept when it returns is on
 /// durable storage. A message's id is of version 7 (RFC 9562) and holds the millisecond of its
-/// `created_at`, so a store may find by the one what is asked for by the other. Calls that take a [`TenantId`] see nothing of any other tenant; the others are
-/// the worker's.
+/// `created_at`, so a store may find by the one what is asked for by the other. Calls that take a
+/// [`TenantId`] see nothing of any other tenant; the others are the worker's.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait MessageStore: Send + Sync + 'static {

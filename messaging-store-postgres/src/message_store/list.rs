@@ -4,8 +4,10 @@
 //! compare a parameter that is NULL. A tenant's connections plan each statement anew: only so does
 //! the planner see which conditions there are, and which index serves them.
 
+use std::time::Duration;
+
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
-use messaging_core::domain::id::TenantId;
+use messaging_core::domain::id::{TenantId, first_uuid_v7_at};
 use messaging_core::ports::store_error::StoreError;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -42,8 +44,8 @@ impl Asked {
             status: filter.status.map(|status| status.as_str()),
             from: filter.from.map(|from| from.as_micros()),
             to: filter.to.map(|to| to.as_micros()),
-            from_id: filter.from.map(|from| first_id_at(from.as_millis())),
-            below_id: filter.to.map(|to| first_id_at(to.as_millis().saturating_add(1))),
+            from_id: filter.from.map(first_uuid_v7_at),
+            below_id: filter.to.map(|to| first_uuid_v7_at(to.plus(Duration::from_millis(1)))),
             campaign: filter.campaign.as_deref().map(|name| text::kept(name).into_owned()),
             search: filter.search.as_deref().map(pattern),
         }
@@ -60,11 +62,6 @@ impl Asked {
     fn is_counted(&self) -> bool {
         self.batch.is_none() && self.campaign.is_none() && self.search.is_none()
     }
-}
-
-/// The first id that can be drawn in a millisecond (RFC 9562, version 7).
-fn first_id_at(millis: i64) -> Uuid {
-    Uuid::from_u128(u128::from(millis.max(0).unsigned_abs()) << 80)
 }
 
 /// The pattern of texts that contain this one, whose characters all stand for themselves.

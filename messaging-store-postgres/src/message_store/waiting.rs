@@ -79,7 +79,8 @@ pub(super) async fn behind(
             first.session AS "session!", first.recipient_key AS "recipient_key!",
             first.priority AS "priority!", first.due_at AS "due_at!"
         FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, place)
-        JOIN messages own ON own.id = asked.id
+        -- The second says the same once more, where it lets months be passed over.
+        JOIN messages own ON own.id = asked.id AND own.id = ANY($1)
         CROSS JOIN LATERAL (
             SELECT before.*
             FROM (VALUES (1, 'high'), (2, 'normal'), (3, 'low')) AS urgency (rank, name)

@@ -96,6 +96,22 @@ pub async fn searches_special_characters_as_they_are(store: &dyn MessageStore) {
     check_search(store, "\"hi\"", &[9]).await;
 }
 
+/// So are characters that a store may have to keep in another way than they came.
+pub async fn searches_control_and_private_characters_as_they_are(store: &dyn MessageStore) {
+    let long = format!("{}\u{1}\u{F8FE}\0", "long ".repeat(200));
+    let texts =
+        ["plain", "a\u{1}b", "a\0b", "a\u{F8FE}b", "a\u{F8FF}b", "a\u{F8FD}b", "a\u{F8FC}b", &long];
+    insert_texts(store, &texts).await;
+    check_search(store, "plain", &[1]).await;
+    check_search(store, "\u{1}", &[8, 2]).await;
+    check_search(store, "\0", &[8, 3]).await;
+    check_search(store, "\u{F8FE}", &[8, 4]).await;
+    check_search(store, "\u{F8FF}", &[5]).await;
+    check_search(store, "\u{F8FD}", &[6]).await;
+    check_search(store, "\u{F8FC}", &[7]).await;
+    check_search(store, "\u{1}\u{F8FE}", &[8]).await;
+}
+
 /// Any script is found as it is written, also within a word.
 pub async fn searches_text_of_any_script(store: &dyn MessageStore) {
     insert_texts(store, &["Olá, amanhã às nove", "こんにちは世界", "Привет", "party 🎉🎉", "ola"])
