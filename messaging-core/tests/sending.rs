@@ -189,6 +189,25 @@ async fn a_session_that_is_not_connected_refuses_new_messages() {
     assert!(matches!(refused, Err(GatewayError::SessionNotWorking { status: s }) if s == status));
 }
 
+/// Sessions are looked up once a second: what another node finds out is seen then.
+#[tokio::test]
+async fn a_session_that_another_node_saw_disconnect_is_refused_a_second_later() {
+    let world = World::new().await;
+    world.send(1, "hello").await;
+    let (stopped, now) = (SessionStatus::Stopped, world.clock.now());
+    world.store.record_status(session(1).id, stopped, now, None).await.unwrap();
+    assert!(world.try_send(request(1, "hello")).await.is_ok());
+    world.clock.advance(Duration::from_secs(1));
+    let refused = world.try_send(request(1, "hello")).await;
+    assert!(
+        matches!(refused, Err(GatewayError::SessionNotWorking { status }) if status == stopped)
+    );
+    // What can send again is seen at once.
+    let (working, now) = (SessionStatus::Working, world.clock.now());
+    world.store.record_status(session(1).id, working, now, None).await.unwrap();
+    assert!(world.try_send(request(1, "hello")).await.is_ok());
+}
+
 #[tokio::test]
 async fn a_worker_that_slept_through_its_lease_sends_nothing() {
     // Before its attempt is committed, and after it.

@@ -45,7 +45,14 @@ impl Directory {
     /// What is known of a session, or how many changes there have been before it is looked up.
     pub(crate) fn get(&self, asked: &Asked, now: Timestamp) -> Result<Arc<Session>, u64> {
         let known = self.lock();
-        match known.sessions.get(asked) {
+        let found = match asked {
+            Asked::Own(tenant, SessionRef::Id(id)) => {
+                let whose = known.sessions.get(&Asked::Any(*id));
+                whose.filter(|(session, _)| session.tenant == *tenant)
+            }
+            _ => known.sessions.get(asked),
+        };
+        match found {
             // A clock that was set back makes nothing young again.
             Some((session, at)) if *at <= now && now.since(*at) < BELIEVED_FOR => {
                 Ok(Arc::clone(session))
@@ -66,10 +73,14 @@ impl Directory {
         if session.status != SessionStatus::Working || known.changes != since {
             return;
         }
-        if known.sessions.len() >= CAPACITY {
+        if known.sessions.len() + 1 >= CAPACITY {
             known.sessions.clear();
         }
-        known.sessions.insert(asked, (Arc::clone(session), now));
+        // However it was asked for, it is asked for by its id next, to send what was accepted.
+        known.sessions.insert(Asked::Any(session.id), (Arc::clone(session), now));
+        if !matches!(asked, Asked::Own(_, SessionRef::Id(_))) {
+            known.sessions.insert(asked, (Arc::clone(session), now));
+        }
     }
 
     /// Such sessions are not, or may not be, what they were.
@@ -110,9 +121,17 @@ mod tests {
         assert!(found(&directory, 10));
         assert!(!found(&directory, 11));
         assert!(!found(&directory, 9));
-        assert!(
-            directory.get(&Asked::Own(tenant_id(2), session_id(1).into()), at(10_000)).is_err()
-        );
+    }
+
+    #[test]
+    fn a_session_of_another_tenant_is_not_known() {
+        let directory = remembering(10);
+        let by_another = Asked::Own(tenant_id(2), session_id(1).into());
+        assert!(directory.get(&by_another, at(10_000)).is_err());
+        let by_name = |tenant| Asked::Own(tenant_id(tenant), "session-1".into());
+        directory.remember(by_name(1), &Arc::new(session(1)), at(10_000), 0);
+        assert!(directory.get(&by_name(1), at(10_000)).is_ok());
+        assert!(directory.get(&by_name(2), at(10_000)).is_err());
     }
 
     #[test]
@@ -147,7 +166,8 @@ mod tests {
         let directory = remembering(10);
         for n in 0..=CAPACITY as u64 {
             let session = session(n);
-            directory.remember(Asked::Any(session.id), &Arc::new(session), at(10_000), 0);
+            let name = SessionRef::Name(session.name.clone());
+            directory.remember(Asked::Own(session.tenant, name), &Arc::new(session), at(10_000), 0);
         }
         assert!(directory.lock().sessions.len() <= CAPACITY);
     }
