@@ -39,6 +39,7 @@ mod rotation;
 mod shared;
 mod wire;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,7 +136,10 @@ impl RedisQueue {
 #[async_trait]
 impl Queue for RedisQueue {
     async fn push(&self, items: &[QueueItem]) -> Result<(), QueueError> {
-        let pushed = items.iter().map(|item| {
+        // Of a message that is there twice, the first: which of two goes arrives first is not clear.
+        let mut seen = HashSet::with_capacity(items.len());
+        let first = items.iter().filter(|item| seen.insert(item.message));
+        let pushed = first.map(|item| {
             let partition = self.shared.partition_of(item.session);
             let push = change::Request { partition, body: wire::item(item) };
             self.pushes[partition % self.pushes.len()].ask(push)
