@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use messaging_core::ports::store_error::StoreError;
 use sqlx::PgConnection;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::connections::{Connections, Lent};
@@ -21,10 +21,6 @@ use crate::store::closed;
 
 /// How many callers share a transaction at the most.
 const MOST: usize = 256;
-
-/// How many transactions of a kind are under way at once: while one is being committed, the next
-/// is made.
-const AT_ONCE: usize = 2;
 
 /// How often a transaction is tried that others were in the way of.
 const TRIES: usize = 5;
@@ -120,22 +116,23 @@ pub(crate) struct Together<W: Work> {
 }
 
 impl<W: Work> Together<W> {
-    /// Starts the tasks that work, on the current runtime. They end when this is dropped. An answer
+    /// Starts the task that works, on the current runtime. It ends when this is dropped. An answer
     /// of the server is waited for as long as `limit`.
+    ///
+    /// One transaction is under way at a time. Two would overlap one's commit with the other's
+    /// work, but halve the groups: what is planned and sent once for a group is then done twice
+    /// as often, which costs more.
     pub(crate) fn new(connections: &Connections, limit: Duration) -> Self {
         let (calls, waiting) = mpsc::channel(4 * MOST);
-        let waiting = Arc::new(Mutex::new(waiting));
         let counters = Arc::new(Counters::default());
-        for _ in 0..AT_ONCE {
-            let worker = Worker::<W> {
-                connections: connections.clone(),
-                waiting: Arc::clone(&waiting),
-                counters: Arc::clone(&counters),
-                limit,
-                kept: None,
-            };
-            tokio::spawn(worker.work());
-        }
+        let worker = Worker::<W> {
+            connections: connections.clone(),
+            waiting,
+            counters: Arc::clone(&counters),
+            limit,
+            kept: None,
+        };
+        tokio::spawn(worker.work());
         Self { calls, counters }
     }
 
@@ -156,10 +153,10 @@ impl<W: Work> Together<W> {
     }
 }
 
-/// One of those who make the transactions of a kind.
+/// Makes the transactions of a kind.
 struct Worker<W: Work> {
     connections: Connections,
-    waiting: Arc<Mutex<mpsc::Receiver<Call<W>>>>,
+    waiting: mpsc::Receiver<Call<W>>,
     counters: Arc<Counters>,
     limit: Duration,
     /// The connection that the last transaction was made on.
@@ -202,17 +199,15 @@ impl<W: Work> Worker<W> {
     /// Waits for calls, and gives the connection back where none come. There will be none any more
     /// where this is false.
     async fn receive(&mut self, calls: &mut Vec<Call<W>>) -> bool {
-        let next = async { self.waiting.lock().await.recv_many(calls, MOST).await };
-        tokio::pin!(next);
         if let Some(kept) = &self.kept {
             tokio::select! {
                 // Where there is always something to do, others want a connection all the same.
                 biased;
                 () = kept.should_return() => self.kept = None,
-                received = &mut next => return received > 0,
+                received = self.waiting.recv_many(calls, MOST) => return received > 0,
             }
         }
-        next.await > 0
+        self.waiting.recv_many(calls, MOST).await > 0
     }
 
     async fn run(&mut self, requests: &[W::Request]) -> Result<Vec<W::Answer>, StoreError> {
