@@ -108,6 +108,7 @@ impl Delivery {
 /// Waits for `duration`, or less when it is time to stop. Tells whether to go on.
 async fn rest(duration: Duration, stop: &CancellationToken) -> bool {
     tokio::select! {
+        biased;
         () = stop.cancelled() => false,
         () = tokio::time::sleep(duration) => true,
     }

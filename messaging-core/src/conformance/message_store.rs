@@ -80,6 +80,7 @@ macro_rules! for_each_message_store_behavior {
         $test!(records_when_and_why_a_message_failed);
         $test!(takes_the_failure_away_once_the_message_is_sent);
         $test!(records_a_late_event_and_changes_nothing);
+        $test!(believes_what_proves_the_sending);
         $test!(learns_from_a_late_event_what_was_not_known);
         $test!(begins_anew_with_a_replay);
         $test!(holds_nothing_back_that_has_moved);

@@ -283,6 +283,7 @@ impl InboxProcessor {
                 }
             };
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = self.gateway.inner.fresh.added() => {}
                 () = tokio::time::sleep(wait) => {}

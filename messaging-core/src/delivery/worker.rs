@@ -120,6 +120,7 @@ impl Worker {
             let now = self.gateway.ports().clock.now();
             let until_due = claims.next_due.map_or(Duration::MAX, |due| due.since(now));
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => report_panic(ended),
                 () = self.gateway.ports().queue.changed(claims.version), if free > 0 => {}

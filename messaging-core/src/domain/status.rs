@@ -110,18 +110,28 @@ impl StatusEvent {
 ///
 /// Status never goes backwards, with two exceptions: a message that is tried goes between
 /// `sending` and `retry`, and a failed one is `queued` again by a replay. An ack proves that the
-/// provider has the message, so it moves one that waits (its attempt's answer was lost) as well.
+/// provider has the message, so it moves one that waits (its attempt's answer was lost) as well, and
+/// one that was given up or taken back while nobody knew whether it had been sent.
 pub fn transition(from: Status, event: StatusEvent) -> Transition {
     use Status::{
         Cancelled, Delivered, Expired, Failed, Queued, Read, Received, Retry, Sending, Sent,
     };
     let moves = match event {
         StatusEvent::Begin => matches!(from, Queued | Retry | Sending),
-        StatusEvent::Accept => matches!(from, Sending | Retry | Queued),
+        StatusEvent::Accept => {
+            matches!(from, Queued | Retry | Sending | Failed | Cancelled | Expired)
+        }
         StatusEvent::Defer | StatusEvent::Hold => matches!(from, Sending),
         StatusEvent::Fail => matches!(from, Queued | Retry | Sending),
-        StatusEvent::Deliver => matches!(from, Queued | Retry | Sending | Sent),
-        StatusEvent::Read => matches!(from, Queued | Retry | Sending | Sent | Delivered),
+        StatusEvent::Deliver => {
+            matches!(from, Queued | Retry | Sending | Sent | Failed | Cancelled | Expired)
+        }
+        StatusEvent::Read => {
+            matches!(
+                from,
+                Queued | Retry | Sending | Sent | Delivered | Failed | Cancelled | Expired
+            )
+        }
         StatusEvent::Bounce => matches!(from, Retry | Sending | Sent),
         StatusEvent::Cancel | StatusEvent::Expire => matches!(from, Queued | Retry),
         StatusEvent::Replay => matches!(from, Failed),
@@ -159,9 +169,9 @@ mod tests {
     sent        -        =       =       -       =       delivered  read  failed  -          -        -
     delivered   -        =       =       -       =       =          read  =       -          -        -
     read        -        =       =       -       =       =          =     =       -          -        -
-    failed      -        =       =       -       =       =          =     =       -          -        queued
-    cancelled   -        =       =       -       =       =          =     =       -          -        -
-    expired     -        =       =       -       =       =          =     =       -          -        -
+    failed      -        sent    =       -       =       delivered  read  =       -          -        queued
+    cancelled   -        sent    =       -       =       delivered  read  =       -          -        -
+    expired     -        sent    =       -       =       delivered  read  =       -          -        -
     received    -        -       -       -       -       -          -     -       -          -        -
     ";
 

@@ -5,11 +5,12 @@ mod rotation;
 mod state;
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::domain::id::{MessageId, SessionId};
 use crate::domain::message::QueueItem;
@@ -26,13 +27,17 @@ const CHUNK: usize = 256;
 /// sessions and messages. One lock guards everything and is never held while anybody waits.
 pub struct MemoryQueue {
     state: Mutex<State>,
-    version: watch::Sender<u64>,
+    /// How often those who wait were woken; changed under the lock, so that a claim that has seen
+    /// the old state has also seen the old version.
+    version: AtomicU64,
+    bell: Notify,
 }
 
 impl MemoryQueue {
     /// An empty queue.
     pub fn new() -> Self {
-        Self { state: Mutex::new(State::new()), version: watch::Sender::new(0) }
+        let state = Mutex::new(State::new());
+        Self { state, version: AtomicU64::new(0), bell: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -41,15 +46,23 @@ impl MemoryQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something and wakes whoever waits for what it may have made possible. The version
-    /// changes under the lock: a claim that has seen the old state has also seen the old version.
+    /// Does something and wakes whoever waits for what it may have made possible.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state);
-        if state.take_news() {
-            self.version.send_modify(|version| *version = version.wrapping_add(1));
-        }
+        self.tell_news(&mut state);
         result
+    }
+
+    fn tell_news(&self, state: &mut State) {
+        if state.take_news() {
+            self.version.fetch_add(1, Ordering::Release);
+            self.bell.notify_waiters();
+        }
+    }
+
+    fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 }
 
@@ -82,12 +95,10 @@ impl Queue for MemoryQueue {
     ) -> Result<Claims, QueueError> {
         let mut state = self.lock();
         let items = state.claim(max, lease, now);
-        if state.take_news() {
-            self.version.send_modify(|version| *version = version.wrapping_add(1));
-        }
+        self.tell_news(&mut state);
         let next_due = state.next_due(now);
         state.tell(next_due);
-        Ok(Claims { items, next_due, version: *self.version.borrow() })
+        Ok(Claims { items, next_due, version: self.version() })
     }
 
     async fn renew(
@@ -138,7 +149,13 @@ impl Queue for MemoryQueue {
     }
 
     async fn changed(&self, version: u64) {
-        // The sender lives as long as `self`, so the wait cannot end otherwise.
-        let _ = self.version.subscribe().wait_for(|current| *current != version).await;
+        loop {
+            // Listened for before looking: what is told from here on is not missed.
+            let told = self.bell.notified();
+            if self.version() != version {
+                return;
+            }
+            told.await;
+        }
     }
 }

@@ -38,7 +38,7 @@ pub trait MessageStore: Send + Sync + 'static {
     /// that order. Of two callers that change the same message, one comes after the other.
     ///
     /// Besides the status: `Begin` adds one to `generation` and to `attempts`; `Hold` takes one
-    /// from `attempts`; `Accept`, `Deliver` and `Read` take the failure away; `Replay` sets
+    /// from `attempts`; `Accept`, `Deliver` and `Read` take the failure and `failed_at` away; `Replay` sets
     /// `attempts` to 0 and takes the failure, `failed_at` and `sent_at` away, but leaves the id at
     /// the provider, by which a late ack still finds the message. A status' instant (`sent_at`, …)
     /// is set when it is reached, and those it implies with it where they are empty (what is read

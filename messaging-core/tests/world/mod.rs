@@ -4,6 +4,7 @@
 
 mod absent;
 mod forgetful;
+mod words;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,12 +17,12 @@ use messaging_core::delivery::inbox::InboxProcessor;
 use messaging_core::delivery::recovery::Recovery;
 use messaging_core::delivery::session_watch::SessionWatch;
 use messaging_core::delivery::worker::Worker;
-use messaging_core::domain::id::{MessageId, ProviderMessageId};
-use messaging_core::domain::inbox::{Kept, ProviderEvent};
+use messaging_core::domain::id::MessageId;
+use messaging_core::domain::inbox::Kept;
 use messaging_core::domain::message::Message;
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::session::SessionStatus;
-use messaging_core::domain::status::{Status, StatusEvent};
+use messaging_core::domain::status::Status;
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::receive_webhook::Webhook;
 use messaging_core::gateway::send::SendRequest;
@@ -35,11 +36,11 @@ use messaging_core::ports::observer::{Observation, Observer};
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::upkeep::Upkeep;
-use messaging_core::ports::webhook_decoder::{MalformedWebhook, WebhookDecoder, WebhookHead};
-use messaging_core::ports::webhook_verifier::{Headers, SignatureError, WebhookVerifier};
+use messaging_core::ports::webhook_verifier::Headers;
 
 use absent::AbsentQueue;
 use forgetful::ForgetfulLimiter;
+use words::{Password, Words};
 
 /// Tenant 1 with session 1, connected, and everything that works for it.
 pub(crate) struct World {
@@ -244,67 +245,4 @@ impl Observer for Witness {
             happens();
         }
     }
-}
-
-/// Believes whoever knows the password.
-struct Password;
-
-impl WebhookVerifier for Password {
-    fn verify(&self, headers: &dyn Headers, _body: &[u8]) -> Result<(), SignatureError> {
-        match headers.get("password") {
-            None => Err(SignatureError::Missing),
-            Some(b"open sesame") => Ok(()),
-            Some(_) => Err(SignatureError::Mismatch),
-        }
-    }
-}
-
-/// Webhooks in three words or more: `KEY SESSION delivered ID`, `KEY SESSION text ID BODY`,
-/// `KEY SESSION status working`, `KEY SESSION other`.
-struct Words;
-
-impl WebhookDecoder for Words {
-    fn head(&self, body: &[u8]) -> Result<WebhookHead, MalformedWebhook> {
-        let text = std::str::from_utf8(body).map_err(|_| malformed())?;
-        let words: Vec<&str> = text.split(' ').collect();
-        let [key, session, event, ..] = words[..] else { return Err(malformed()) };
-        let own = |word: &str| word.to_owned();
-        Ok(WebhookHead { key: own(key), session: own(session), event: own(event) })
-    }
-
-    fn decode(&self, body: &[u8]) -> Result<ProviderEvent, MalformedWebhook> {
-        let text = std::str::from_utf8(body).map_err(|_| malformed())?;
-        let words: Vec<&str> = text.split(' ').skip(2).collect();
-        let receipt = |id: &str, event| ProviderEvent::Receipt {
-            id: ProviderMessageId(id.to_owned()),
-            event,
-        };
-        Ok(match words[..] {
-            ["accepted", id] => receipt(id, StatusEvent::Accept),
-            ["delivered", id] => receipt(id, StatusEvent::Deliver),
-            ["read", id] => receipt(id, StatusEvent::Read),
-            ["error", id] => receipt(id, StatusEvent::Bounce),
-            ["status", name] => ProviderEvent::Session {
-                status: SessionStatus::from_name(name).ok_or_else(malformed)?,
-                at: None,
-                own_address: None,
-            },
-            ["text", id, body] => {
-                ProviderEvent::Message(messaging_core::domain::inbox::ProviderMessage {
-                    id: ProviderMessageId(id.to_owned()),
-                    from_me: false,
-                    peer: messaging_core::conformance::build::address(1),
-                    own: None,
-                    content: messaging_core::domain::content::Content::text(body),
-                    at: None,
-                })
-            }
-            ["poison"] => return Err(malformed()),
-            _ => ProviderEvent::Other,
-        })
-    }
-}
-
-fn malformed() -> MalformedWebhook {
-    MalformedWebhook { pointer: String::new(), problem: "not words" }
 }

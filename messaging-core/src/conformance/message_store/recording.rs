@@ -219,14 +219,35 @@ pub async fn records_a_late_event_and_changes_nothing(store: &dyn MessageStore) 
     assert_eq!(recorded, late.map(|event| (Some(event), Status::Read)));
 }
 
-/// A late acceptance tells a failed message its id at the provider and that it was sent.
+/// What proves the sending of a message that was given up, or taken back, moves it there.
+pub async fn believes_what_proves_the_sending(store: &dyn MessageStore) {
+    store.insert(&[message(1), message(2), message(3)]).await.unwrap();
+    let failure = reason(FailureCode::OutcomeUnknown);
+    moved(store, StatusChange { failure, ..on(1, StatusEvent::Fail, 20) }).await;
+    moved(store, on(2, StatusEvent::Cancel, 20)).await;
+    moved(store, on(3, StatusEvent::Expire, 20)).await;
+    for (n, event, status) in [
+        (1, StatusEvent::Accept, Status::Sent),
+        (2, StatusEvent::Deliver, Status::Delivered),
+        (3, StatusEvent::Read, Status::Read),
+    ] {
+        let after = moved(store, on(n, event, 30)).await;
+        assert_eq!((after.status, after.failure, after.failed_at), (status, None, None));
+        assert_eq!(after.sent_at, Some(at(30)));
+    }
+}
+
+/// A late acceptance of a message that the provider has failed since tells its id there and that it
+/// was sent.
 pub async fn learns_from_a_late_event_what_was_not_known(store: &dyn MessageStore) {
     store.insert(&[message(1), message(2)]).await.unwrap();
     let learnt = |n, event, id: &str| StatusChange {
         provider_message_id: Some(ProviderMessageId(id.into())),
         ..on(n, event, 30)
     };
-    moved(store, on(1, StatusEvent::Fail, 20)).await;
+    moved(store, begin(1, 0, 10)).await;
+    let failure = reason(FailureCode::DeliveryError);
+    moved(store, StatusChange { failure, ..on(1, StatusEvent::Bounce, 20) }).await;
     assert_eq!(changed(store, learnt(1, StatusEvent::Accept, "A")).await, ChangeOutcome::Kept);
     let late = found(store, 1).await;
     assert_eq!((late.status, late.failed_at), (Status::Failed, Some(at(20))));

@@ -121,6 +121,12 @@ impl Worker {
         };
         match ports.transport.prepare(envelope).await {
             Preparation::Ready(route) => {
+                if may_have_been_sent(message)
+                    && let Some(next) = self.look_again(message, &session, envelope, &route).await?
+                {
+                    self.release(permit).await;
+                    return Ok(next);
+                }
                 let attempt =
                     Attempt { session: &session, envelope, route: &route, permit, call_by };
                 self.send(message, attempt, claim).await
@@ -171,7 +177,9 @@ impl Worker {
                 }
                 Reservation::Limited { retry_after } => {
                     self.gateway.observe(Observation::QuotaUsed { share: 1.0 });
-                    return Ok(Err(self.hold(session.id, HeldBy::Rate, retry_after).await?));
+                    // To a node whose clock is ahead a shorter pause is none.
+                    let wait = retry_after.max(settings.clock_skew);
+                    return Ok(Err(self.hold(session.id, HeldBy::Rate, wait).await?));
                 }
                 Reservation::Unprimed => self.prime(session.id).await?,
             }
@@ -312,6 +320,24 @@ impl Worker {
         }
     }
 
+    /// Looks for an earlier attempt right before another, which may have arrived late; `None` where
+    /// the message is to be sent.
+    async fn look_again(
+        &self,
+        message: &Message,
+        session: &Session,
+        envelope: Envelope<'_>,
+        route: &Route,
+    ) -> Result<Option<Next>, GatewayError> {
+        let id = message.provider_message_id.as_ref();
+        let lookup = Lookup { envelope, route, id, since: message.created_at };
+        match self.gateway.ports().transport.find_sent(lookup).await {
+            Found::Sent(id) => self.end(message, End::accepted(Some(id))).await.map(Some),
+            Found::Absent | Found::CannotTell => Ok(None),
+            Found::TryLater(later) => self.hold_for(session, later.reason).await.map(Some),
+        }
+    }
+
     async fn hold_for(&self, session: &Session, reason: LaterReason) -> Result<Next, GatewayError> {
         match reason {
             LaterReason::SessionNotWorking => self.hold_disconnected(session).await,
@@ -417,7 +443,7 @@ impl Worker {
         let mut change = StatusChange::new(MessageRef::Id(message.id), end.event, now);
         change.generation = Some(message.generation);
         change.provider_message_id = end.provider_message_id;
-        change.failure = end.failure;
+        change.failure = end.failure.map(|failure| so_far(message, failure));
         change.due_at = end.due_at;
         if let Some(ChangeOutcome::Refused(status)) = self.change(change).await? {
             tracing::warn!(
@@ -443,6 +469,27 @@ impl Worker {
         }
         Ok(outcome)
     }
+}
+
+/// Whether an earlier attempt, of whose end nobody knows, or which was followed by a replay, may have
+/// been the one.
+fn may_have_been_sent(message: &Message) -> bool {
+    message.provider_message_id.is_some()
+        && (message.status == Status::Queued || is_unknown(message))
+}
+
+fn is_unknown(message: &Message) -> bool {
+    message.failure.as_ref().is_some_and(|failure| failure.code == FailureCode::OutcomeUnknown)
+}
+
+/// How a message ends whose latest attempt ended so: whatever that was, an earlier one may have been
+/// sent.
+fn so_far(message: &Message, latest: Failure) -> Failure {
+    if !is_unknown(message) || latest.code == FailureCode::OutcomeUnknown {
+        return latest;
+    }
+    let detail = format!("an earlier attempt may have been sent; the latest: {}", latest.code);
+    Failure::with_detail(FailureCode::OutcomeUnknown, detail)
 }
 
 fn name(outcome: &SendOutcome) -> &'static str {

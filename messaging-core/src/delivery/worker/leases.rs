@@ -1,6 +1,6 @@
 //! What a worker has been handed, and going on with it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// The leases of one worker.
 pub(super) struct Leases {
     gateway: Gateway,
-    held: Mutex<HashMap<u64, Claim>>,
+    held: Mutex<BTreeMap<u64, Claim>>,
     /// Shared by those who end a claim; renewing is done by one, while nobody does.
     ending: RwLock<()>,
 }
@@ -104,7 +104,7 @@ impl Leases {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Claim>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Claim>> {
         // Nothing panics while holding it, and a map is never half changed.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,6 @@
 //! What an event does to a message: the one rule that every store applies.
 
+use crate::domain::failure::FailureCode;
 use crate::domain::message::{Message, MessageEvent, StatusChange};
 use crate::domain::status::{Status, StatusEvent, Transition, transition};
 
@@ -33,7 +34,14 @@ impl Message {
         let from = self.status;
         let is_of_latest_attempt =
             change.generation.is_none_or(|generation| generation == self.generation);
-        match transition(from, change.event) {
+        let transition = match transition(from, change.event) {
+            // That the provider has accepted it came before the provider's error, not after it.
+            Transition::To(_) if change.event == StatusEvent::Accept && self.has_bounced() => {
+                Transition::Keep
+            }
+            other => other,
+        };
+        match transition {
             Transition::To(to) if is_of_latest_attempt => {
                 self.move_to(to, change);
                 let ends_attempt = from == Status::Sending && change.event != StatusEvent::Hold;
@@ -47,6 +55,11 @@ impl Message {
                 ChangeEffect::Refused(from)
             }
         }
+    }
+
+    fn has_bounced(&self) -> bool {
+        self.status == Status::Failed
+            && self.failure.as_ref().is_some_and(|it| it.code == FailureCode::DeliveryError)
     }
 
     fn move_to(&mut self, to: Status, change: &StatusChange) {
@@ -66,6 +79,7 @@ impl Message {
             StatusEvent::Hold => self.attempts = self.attempts.saturating_sub(1),
             StatusEvent::Accept | StatusEvent::Deliver | StatusEvent::Read => {
                 self.failure = None;
+                self.failed_at = None;
                 self.reach(to, change);
             }
             StatusEvent::Fail | StatusEvent::Bounce => {
@@ -149,7 +163,7 @@ mod tests {
     use super::*;
     use crate::domain::address::Address;
     use crate::domain::content::Content;
-    use crate::domain::failure::{Failure, FailureCode};
+    use crate::domain::failure::Failure;
     use crate::domain::id::{MessageId, ProviderMessageId, SessionId, TenantId};
     use crate::domain::message::{Direction, MessageRef, Priority};
     use crate::domain::timestamp::Timestamp;
@@ -231,7 +245,8 @@ mod tests {
             provider_message_id: Some(ProviderMessageId("3EB0".into())),
             ..change(StatusEvent::Accept)
         };
-        let mut one = message(Status::Failed);
+        let bounced = Some(Failure::new(FailureCode::DeliveryError));
+        let mut one = Message { failure: bounced, ..message(Status::Failed) };
         assert!(matches!(one.apply(&learnt), ChangeEffect::Kept { .. }));
         assert_eq!((one.status, one.sent_at), (Status::Failed, Some(at(9))));
         assert_eq!(one.provider_message_id, learnt.provider_message_id);

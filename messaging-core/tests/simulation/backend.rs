@@ -1,0 +1,344 @@
+//! The store, queue, limiter and roster that all nodes share, reached over a network that fails.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use messaging_core::domain::address::Address;
+use messaging_core::domain::batch::{Batch, BatchProgress};
+use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
+use messaging_core::domain::id::{BatchId, InboxId, MessageId, NodeId, SessionId, TenantId};
+use messaging_core::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxVerdict, Kept};
+use messaging_core::domain::message::{
+    ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
+};
+use messaging_core::domain::quota::{Decision, Quota};
+use messaging_core::domain::session::{
+    Census, ProviderSession, Session, SessionPatch, SessionStatus,
+};
+use messaging_core::domain::statistics::{Statistics, StatisticsRange};
+use messaging_core::domain::tenant::Tenant;
+use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::memory::duty_roster::MemoryDutyRoster;
+use messaging_core::memory::queue::MemoryQueue;
+use messaging_core::memory::rate_limiter::MemoryRateLimiter;
+use messaging_core::memory::store::MemoryStore;
+use messaging_core::ports::duty_roster::{Duty, DutyRoster};
+use messaging_core::ports::inbox_store::{InboxDepth, InboxStore};
+use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::queue::{Claim, Claims, Pause, Position, Queue, QueueError};
+use messaging_core::ports::rate_limiter::{
+    Permit, RateKey, RateLimiter, RateLimiterError, Reservation,
+};
+use messaging_core::ports::session_store::SessionStore;
+use messaging_core::ports::store_error::StoreError;
+use messaging_core::ports::tenant_store::TenantStore;
+use messaging_core::ports::upkeep::Upkeep;
+use tokio::sync::Notify;
+
+use crate::host::Host;
+
+/// What tells permits of one life of the limiter from those of another.
+const PERMITS_OF_A_LIFE: u64 = 1 << 32;
+
+/// What outlives the nodes: all of it, or, for an embedded one, the store alone.
+pub(crate) struct Backend {
+    pub(crate) store: Arc<MemoryStore>,
+    duties: Arc<MemoryDutyRoster>,
+    queue: Mutex<Arc<MemoryQueue>>,
+    limiter: Mutex<(u64, Arc<MemoryRateLimiter>)>,
+    forgot: Notify,
+    store_away: AtomicBool,
+    queue_away: AtomicBool,
+}
+
+impl Backend {
+    pub(crate) fn new() -> Self {
+        Self {
+            store: Arc::new(MemoryStore::new()),
+            duties: Arc::default(),
+            queue: Mutex::default(),
+            limiter: Mutex::default(),
+            forgot: Notify::new(),
+            store_away: AtomicBool::new(false),
+            queue_away: AtomicBool::new(false),
+        }
+    }
+
+    /// Queue and limiter lose everything.
+    pub(crate) fn forget(&self) {
+        *self.queue.lock().unwrap() = Arc::default();
+        let mut limiter = self.limiter.lock().unwrap();
+        *limiter = (limiter.0 + 1, Arc::default());
+        self.forgot.notify_waiters();
+    }
+
+    pub(crate) fn set_store_away(&self, away: bool) {
+        self.store_away.store(away, Ordering::Relaxed);
+    }
+
+    /// Queue and limiter are on one server.
+    pub(crate) fn set_queue_away(&self, away: bool) {
+        self.queue_away.store(away, Ordering::Relaxed);
+    }
+
+    pub(crate) fn queue(&self) -> Arc<MemoryQueue> {
+        Arc::clone(&self.queue.lock().unwrap())
+    }
+
+    fn limiter(&self) -> Arc<MemoryRateLimiter> {
+        Arc::clone(&self.limiter.lock().unwrap().1)
+    }
+
+    /// The limiter, and a permit as it knows it: one from before a loss it does not know.
+    fn limiter_of(&self, permit: Permit) -> (Arc<MemoryRateLimiter>, Permit) {
+        let (life, limiter) = self.limiter.lock().unwrap().clone();
+        let is_known = permit.id / PERMITS_OF_A_LIFE == life;
+        let id = if is_known { permit.id % PERMITS_OF_A_LIFE } else { u64::MAX };
+        (limiter, Permit { id, ..permit })
+    }
+}
+
+/// One node's connections to the backend.
+pub(crate) struct Connection {
+    pub(crate) host: Arc<Host>,
+    pub(crate) backend: Arc<Backend>,
+}
+
+impl Connection {
+    async fn of_store<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let plan = &self.host.sim.plan;
+        let rates = [plan.store_fails, plan.store_lies];
+        let is_away = || self.backend.store_away.load(Ordering::Relaxed);
+        self.host.call(rates, is_away, || StoreError::unavailable("simulated"), call).await
+    }
+
+    async fn of_queue<T>(
+        &self,
+        call: impl Future<Output = Result<T, QueueError>>,
+    ) -> Result<T, QueueError> {
+        let plan = &self.host.sim.plan;
+        let rates = [plan.queue_fails, plan.queue_lies];
+        let is_away = || self.backend.queue_away.load(Ordering::Relaxed);
+        self.host.call(rates, is_away, || QueueError("simulated".into()), call).await
+    }
+
+    async fn of_limiter<T>(
+        &self,
+        call: impl Future<Output = Result<T, RateLimiterError>>,
+    ) -> Result<T, RateLimiterError> {
+        let plan = &self.host.sim.plan;
+        let rates = [plan.limiter_fails, plan.limiter_lies];
+        let is_away = || self.backend.queue_away.load(Ordering::Relaxed);
+        self.host.call(rates, is_away, || RateLimiterError("simulated".into()), call).await
+    }
+}
+
+/// Implements a port by calls to what the backend has of it.
+macro_rules! relay {
+    ($port:ident to $target:ident by $way:ident -> $error:ident {
+        $($call:ident($($arg:ident: $kind:ty),*) -> $answer:ty;)*
+    }) => {
+        #[async_trait]
+        impl $port for Connection {
+            $(async fn $call(&self, $($arg: $kind),*) -> Result<$answer, $error> {
+                let target = Arc::clone(&self.backend.$target);
+                self.$way($port::$call(&*target, $($arg),*)).await
+            })*
+        }
+    };
+}
+
+relay!(MessageStore to store by of_store -> StoreError {
+    insert(messages: &[Message]) -> ();
+    insert_batch(batch: &Batch, messages: &[Message]) -> ();
+    change(changes: &[StatusChange]) -> Vec<ChangeOutcome>;
+    find(tenant: TenantId, id: MessageId) -> Option<Message>;
+    load(ids: &[MessageId]) -> Vec<Message>;
+    list(tenant: TenantId, filter: &MessageFilter, portion: Portion) -> MessagePage;
+    events(tenant: TenantId, id: MessageId) -> Option<Vec<MessageEvent>>;
+    statistics(tenant: TenantId, range: &StatisticsRange) -> Statistics;
+    find_batch(tenant: TenantId, id: BatchId) -> Option<BatchProgress>;
+    cancel_batch(tenant: TenantId, id: BatchId, now: Timestamp) -> Option<Vec<MessageId>>;
+    release_from_batch(batch: BatchId) -> Vec<QueueItem>;
+    batches_holding(after: Option<BatchId>, limit: u32) -> Vec<BatchId>;
+    pending(after: Option<MessageId>, limit: u32) -> Vec<QueueItem>;
+    behind(ids: &[MessageId]) -> Vec<(MessageId, QueueItem)>;
+    attempts_since(session: SessionId, since: Timestamp, now: Timestamp) -> Vec<Timestamp>;
+    ping() -> ();
+});
+
+relay!(SessionStore to store by of_store -> StoreError {
+    insert(session: &Session) -> ();
+    find(tenant: TenantId, id: SessionId) -> Option<Session>;
+    find_named(tenant: TenantId, name: &str) -> Option<Session>;
+    list(tenant: TenantId) -> Vec<Session>;
+    patch(tenant: TenantId, id: SessionId, patch: &SessionPatch, now: Timestamp) -> Option<Session>;
+    delete(tenant: TenantId, id: SessionId) -> bool;
+    find_any(id: SessionId) -> Option<Session>;
+    find_placed(name: &str) -> Vec<Session>;
+    all_places() -> Vec<(SessionId, ProviderSession)>;
+    census() -> Census;
+    record_status(id: SessionId, status: SessionStatus, at: Timestamp, own: Option<Address>)
+        -> Option<Session>;
+});
+
+relay!(TenantStore to store by of_store -> StoreError {
+    insert(tenant: &Tenant) -> ();
+    find(id: TenantId) -> Option<Tenant>;
+    find_named(name: &str) -> Option<Tenant>;
+    list() -> Vec<Tenant>;
+});
+
+relay!(InboxStore to store by of_store -> StoreError {
+    keep(entries: &[InboxEntry]) -> Vec<Kept>;
+    due(now: Timestamp, limit: u32) -> Vec<InboxEntry>;
+    next_due() -> Option<Timestamp>;
+    apply(effects: &[(InboxId, InboxEffect)]) -> Vec<Applied>;
+    defer(verdicts: &[(InboxId, InboxVerdict)]) -> ();
+    depth() -> InboxDepth;
+});
+
+relay!(Upkeep to store by of_store -> StoreError {
+    upkeep(now: Timestamp) -> ();
+});
+
+relay!(DutyRoster to duties by of_store -> StoreError {
+    take(duty: Duty, node: NodeId, until: Timestamp, now: Timestamp) -> bool;
+    lay_down(duty: Duty, node: NodeId) -> ();
+});
+
+#[async_trait]
+impl Queue for Connection {
+    async fn push(&self, items: &[QueueItem]) -> Result<(), QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.push(items)).await
+    }
+
+    async fn claim(
+        &self,
+        max: usize,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Claims, QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.claim(max, lease, now)).await
+    }
+
+    async fn renew(
+        &self,
+        claims: &[Claim],
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<bool>, QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.renew(claims, lease, now)).await
+    }
+
+    async fn complete(&self, claim: &Claim) -> Result<bool, QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.complete(claim)).await
+    }
+
+    async fn retry_at(&self, claim: &Claim, at: Timestamp) -> Result<bool, QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.retry_at(claim, at)).await
+    }
+
+    async fn pause(&self, session: SessionId, pause: Pause) -> Result<(), QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.pause(session, pause)).await
+    }
+
+    async fn resume(&self, session: SessionId) -> Result<(), QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.resume(session)).await
+    }
+
+    async fn forget(&self, session: SessionId, messages: &[MessageId]) -> Result<(), QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.forget(session, messages)).await
+    }
+
+    async fn position(&self, item: &QueueItem) -> Result<Option<Position>, QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.position(item)).await
+    }
+
+    async fn session_depth(&self, session: SessionId) -> Result<u64, QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.session_depth(session)).await
+    }
+
+    async fn depth(&self) -> Result<u64, QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.depth()).await
+    }
+
+    async fn changed(&self, version: u64) {
+        let forgot = self.backend.forgot.notified();
+        let queue = self.backend.queue();
+        tokio::select! {
+            biased;
+            () = queue.changed(version) => {}
+            () = forgot => {}
+        }
+        self.host.pass().await;
+    }
+}
+
+#[async_trait]
+impl RateLimiter for Connection {
+    async fn reserve(
+        &self,
+        key: RateKey,
+        quota: Quota,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Reservation, RateLimiterError> {
+        let (life, limiter) = self.backend.limiter.lock().unwrap().clone();
+        let answer = self.of_limiter(limiter.reserve(key, quota, until, now)).await?;
+        Ok(match answer {
+            Reservation::Granted { permit: Permit { key, id }, remaining } => {
+                let id = life * PERMITS_OF_A_LIFE + id;
+                Reservation::Granted { permit: Permit { key, id }, remaining }
+            }
+            other => other,
+        })
+    }
+
+    async fn settle(&self, permit: Permit, at: Timestamp) -> Result<(), RateLimiterError> {
+        let (limiter, permit) = self.backend.limiter_of(permit);
+        self.of_limiter(limiter.settle(permit, at)).await
+    }
+
+    async fn release(&self, permit: Permit) -> Result<(), RateLimiterError> {
+        let (limiter, permit) = self.backend.limiter_of(permit);
+        self.of_limiter(limiter.release(permit)).await
+    }
+
+    async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError> {
+        let limiter = self.backend.limiter();
+        self.of_limiter(limiter.prime(key, done)).await
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>, RateLimiterError> {
+        let sim = &self.host.sim;
+        let time = (!sim.plan.embedded).then(|| sim.now());
+        self.of_limiter(std::future::ready(Ok(time))).await
+    }
+
+    async fn admit(
+        &self,
+        key: RateKey,
+        quota: Quota,
+        now: Timestamp,
+    ) -> Result<Decision, RateLimiterError> {
+        let limiter = self.backend.limiter();
+        self.of_limiter(limiter.admit(key, quota, now)).await
+    }
+}

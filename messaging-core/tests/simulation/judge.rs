@@ -1,0 +1,154 @@
+//! Whether every promise was kept, judged by what arrived.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use messaging_core::domain::failure::FailureCode;
+use messaging_core::domain::filter::{MessageFilter, Portion};
+use messaging_core::domain::message::{Direction, Message, MessageEvent};
+use messaging_core::domain::status::{Status, StatusEvent};
+use messaging_core::ports::message_store::MessageStore;
+
+use crate::story::{Accepted, World};
+use crate::waha::Arrival;
+
+/// A promise that was broken, in words.
+pub(crate) type Verdict = Result<(), String>;
+
+/// Judges all promises of one world.
+pub(crate) async fn judge(world: &World) -> Verdict {
+    if world.sim.is_endless() {
+        return Err("somebody runs in a circle".into());
+    }
+    let promised = world.promised.lock().unwrap().accepted.clone();
+    let arrivals = world.waha.arrivals();
+    let mut by_body: BTreeMap<&str, Vec<&Arrival>> = BTreeMap::new();
+    for arrival in &arrivals {
+        by_body.entry(&arrival.body).or_default().push(arrival);
+    }
+    for (body, arrived) in &by_body {
+        if arrived.len() > 1 {
+            return Err(format!("P2: {body} arrived {} times", arrived.len()));
+        }
+    }
+    let mut messages = Vec::new();
+    for accepted in &promised {
+        let found = MessageStore::find(&*world.backend.store, accepted.tenant, accepted.id).await;
+        let Some(message) = found.unwrap() else {
+            return Err(format!("P1: {} was accepted and is gone", accepted.body));
+        };
+        let events = world.backend.store.events(accepted.tenant, accepted.id).await.unwrap();
+        history(&accepted.body, &events.unwrap_or_default())?;
+        let arrived = by_body.get(accepted.body.as_str()).and_then(|all| all.first()).copied();
+        end(&accepted.body, &message, arrived)?;
+        messages.push((accepted, message, arrived));
+    }
+    order(&messages)?;
+    if world.sim.plan.clock_leaps == 0 {
+        quota(world)?;
+    }
+    taken_in(world).await
+}
+
+/// P1, P2, P7: a message has come to an end, and the end is what happened.
+fn end(body: &str, message: &Message, arrived: Option<&Arrival>) -> Verdict {
+    let code = message.failure.as_ref().map(|failure| failure.code);
+    let is_true = match message.status {
+        Status::Sent | Status::Delivered | Status::Read => arrived.is_some(),
+        // Taken back when nobody knew whether it had been sent; the message says so.
+        _ if code == Some(FailureCode::OutcomeUnknown) => true,
+        Status::Cancelled | Status::Expired => arrived.is_none(),
+        Status::Failed => match code {
+            Some(FailureCode::DeliveryError) => arrived.is_some(),
+            Some(_) => arrived.is_none(),
+            None => return Err(format!("P7: {body} failed for no reason")),
+        },
+        status => return Err(format!("P1: {body} is still {status} when all is over")),
+    };
+    if is_true {
+        return Ok(());
+    }
+    let arrived = if arrived.is_some() { "arrived" } else { "did not arrive" };
+    Err(format!("P1: {body} is {} ({code:?}) and {arrived}", message.status))
+}
+
+/// No status goes backwards.
+fn history(body: &str, events: &[MessageEvent]) -> Verdict {
+    let rank = |status| match status {
+        Status::Sent => 1,
+        Status::Delivered => 2,
+        Status::Read => 3,
+        _ => 0,
+    };
+    let mut last = 0;
+    for line in events {
+        let now = rank(line.status);
+        let may_fall = matches!(line.event, Some(StatusEvent::Replay | StatusEvent::Bounce));
+        if now < last && !(may_fall && last < rank(Status::Delivered)) {
+            return Err(format!("P3: the status of {body} went backwards to {}", line.status));
+        }
+        last = now;
+    }
+    Ok(())
+}
+
+/// P6: to one recipient, of equal priority, in the order accepted.
+fn order(messages: &[(&Accepted, Message, Option<&Arrival>)]) -> Verdict {
+    for (first, one, arrived_first) in messages {
+        for (second, _, arrived_second) in messages {
+            let same_way = first.session == second.session
+                && first.to == second.to
+                && first.priority == second.priority;
+            // Of two that were accepted at once, or by clocks that differ, nobody knows the order.
+            let in_order = first.id < second.id && first.answered_at < second.asked_at;
+            // What was given up, or sent by somebody who stood still, arrives whenever it likes.
+            let given_up = one.status == Status::Failed;
+            if let (true, Some(earlier), Some(later)) =
+                (same_way && in_order && !given_up, arrived_first, arrived_second)
+                && earlier.at > later.at
+                && !earlier.is_stray
+            {
+                return Err(format!("P6: {} overtook {}", second.body, first.body));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// P4: no more than the quota reaches the provider in any window.
+fn quota(world: &World) -> Verdict {
+    for place in world.waha.accounts() {
+        let requests = world.waha.requests(&place);
+        let limit = world.sim.plan.quota as usize;
+        for window in requests.windows(limit + 1) {
+            let [first, .., last] = window else { continue };
+            let span = last.since(*first);
+            if span < Duration::from_secs(60) {
+                let many = limit + 1;
+                return Err(format!("P4: {many} requests of {} within {span:?}", place.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// P3: what was taken in is there, once.
+async fn taken_in(world: &World) -> Verdict {
+    let taken_in = world.promised.lock().unwrap().taken_in.clone();
+    let mut stored = Vec::new();
+    for n in 1..=world.sim.plan.tenants {
+        let tenant = messaging_core::conformance::build::tenant_id(n);
+        let filter =
+            MessageFilter { direction: Some(Direction::Inbound), ..MessageFilter::default() };
+        let portion = Portion::Page { page: 1, limit: 100 };
+        let page = world.backend.store.list(tenant, &filter, portion).await.unwrap();
+        stored.extend(page.messages.into_iter().map(|message| message.content.body));
+    }
+    for body in taken_in {
+        let times = stored.iter().filter(|it| **it == body).count();
+        if times != 1 {
+            return Err(format!("P3: {body} was taken in and is there {times} times"));
+        }
+    }
+    Ok(())
+}
