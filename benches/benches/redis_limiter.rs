@@ -44,7 +44,7 @@ async fn checks(limiter: &RedisRateLimiter, callers: u64, iters: u64, exact: boo
             if exact {
                 let key = RateKey::Sending(session);
                 let granted = limiter.reserve(key, TWENTY, now, now).await.unwrap();
-                assert!(!matches!(granted, Reservation::Unprimed));
+                assert!(!matches!(granted, Reservation::Unprimed { .. }));
             } else {
                 limiter.admit(RateKey::Admission(session), PLENTY, now).await.unwrap();
             }
@@ -60,7 +60,11 @@ fn limiter(c: &mut Criterion) {
     let limiter = runtime.block_on(async {
         let limiter = RedisRateLimiter::new(&connect().await);
         for n in 0..KEYS {
-            limiter.prime(RateKey::Sending(session_id(n)), &[]).await.unwrap();
+            let key = RateKey::Sending(session_id(n));
+            let asked = limiter.reserve(key, TWENTY, at(0), at(0)).await.unwrap();
+            if let Reservation::Unprimed { ticket } = asked {
+                limiter.prime(key, ticket, &[]).await.unwrap();
+            }
         }
         limiter
     });

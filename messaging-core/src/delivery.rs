@@ -9,6 +9,7 @@ pub mod recovery;
 pub mod retelling;
 pub mod session_watch;
 mod shift;
+pub mod timetable;
 mod upkeep;
 pub mod worker;
 
@@ -24,6 +25,7 @@ use crate::delivery::inbox::InboxProcessor;
 use crate::delivery::recovery::Recovery;
 use crate::delivery::retelling::Retelling;
 use crate::delivery::session_watch::SessionWatch;
+use crate::delivery::timetable::Timetable;
 use crate::delivery::worker::Worker;
 use crate::gateway::Gateway;
 
@@ -86,6 +88,8 @@ impl Delivery {
         delivery.spawn(|stop| recovery.run(recovery_interval, stop));
         let watch = SessionWatch::new(gateway.clone());
         delivery.spawn(|stop| watch.run(watch_interval, stop));
+        let timetable = Timetable::new(gateway.clone());
+        delivery.spawn(|stop| timetable.run(stop));
         delivery.spawn(|stop| upkeep::run(gateway.clone(), upkeep_interval, stop));
         delivery
     }

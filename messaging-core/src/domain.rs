@@ -15,5 +15,6 @@ pub mod retry;
 pub mod session;
 pub mod statistics;
 pub mod status;
+pub mod suspension;
 pub mod tenant;
 pub mod timestamp;

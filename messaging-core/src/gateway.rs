@@ -14,6 +14,7 @@ pub mod receive_webhook;
 pub mod replay;
 pub mod send;
 pub mod sessions;
+pub mod suspension;
 pub mod tenants;
 mod untold;
 mod validation;
@@ -291,10 +292,8 @@ impl Gateway {
     /// Tells the queue of messages that the store has. A queue that cannot be told is no fault
     /// of the caller's request: it is told later.
     async fn enqueue(&self, messages: impl Iterator<Item = &Message>) {
-        let items: Vec<_> = messages
-            .filter(|message| !message.held_by_batch)
-            .filter_map(Message::queue_item)
-            .collect();
+        let items: Vec<_> =
+            messages.filter(|message| !message.held).filter_map(Message::queue_item).collect();
         self.tell_queue(&items).await;
     }
 

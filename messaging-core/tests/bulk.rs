@@ -12,6 +12,7 @@ use messaging_core::domain::message::Priority;
 use messaging_core::domain::status::Status;
 use messaging_core::gateway::bulk::{BulkAccepted, BulkRequest};
 use messaging_core::gateway::error::GatewayError;
+use messaging_core::gateway::send::Timing;
 use messaging_core::ports::transport::{Later, LaterReason, SendOutcome};
 
 use world::{World, quota};
@@ -24,6 +25,7 @@ fn bulk(recipients: Vec<String>, batch_size: u32) -> BulkRequest {
         batch_size,
         priority: Priority::Normal,
         metadata: None,
+        timing: Timing::default(),
     }
 }
 

@@ -16,6 +16,7 @@ use messaging_core::domain::message::Priority;
 use messaging_core::domain::status::Status;
 use messaging_core::gateway::bulk::BulkRequest;
 use messaging_core::gateway::error::GatewayError;
+use messaging_core::gateway::send::Timing;
 use messaging_core::ports::clock::Clock;
 
 use world::{World, quota, request};
@@ -60,6 +61,7 @@ async fn a_bulk_request_is_accepted_and_sent_when_they_are_back() {
         batch_size: 10,
         priority: Priority::Normal,
         metadata: None,
+        timing: Timing::default(),
     };
     world.gateway.send_bulk(tenant_id(1), request).await.unwrap();
     assert_eq!(world.witness.faults(), ["limiter", "queue"]);

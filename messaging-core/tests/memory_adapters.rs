@@ -32,6 +32,7 @@ mod session_store {
         };
     }
     messaging_core::for_each_session_store_behavior!(behavior);
+    messaging_core::for_each_tenants_session_behavior!(behavior);
 }
 
 mod tenant_store {

@@ -119,7 +119,7 @@ proptest! {
                     prop_assert!(matches!(granted, Reservation::Granted { .. }), "{granted:?}");
                     now = then;
                 }
-                Reservation::Unprimed => prop_assert!(false, "primed at the beginning"),
+                Reservation::Unprimed { .. } => prop_assert!(false, "primed at the beginning"),
             }
         }
     }

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod named;
 pub mod problem;
 pub mod sessions;
+pub mod suspension;
 pub mod webhooks;
 
 use std::sync::Arc;

@@ -84,6 +84,22 @@ pub enum TenantCommand {
     },
     /// Print the ids and names of all tenants.
     List,
+    /// Stop sending for a tenant. What is accepted meanwhile waits.
+    Suspend {
+        /// Its id or name.
+        tenant: String,
+        /// Why, for people.
+        #[arg(long)]
+        reason: Option<String>,
+        /// For how long, such as `2h`; by default until it is resumed.
+        #[arg(long = "for", value_name = "DURATION", value_parser = time)]
+        lasting: Option<Duration>,
+    },
+    /// Let a suspended tenant send again, within seconds.
+    Resume {
+        /// Its id or name.
+        tenant: String,
+    },
 }
 
 /// What can be done with the configuration.
@@ -113,6 +129,12 @@ impl Cli {
                 tenants::create(dir, &name, out).await
             }
             Command::Tenant(TenantCommand::List) => tenants::list(dir, out).await,
+            Command::Tenant(TenantCommand::Suspend { tenant, reason, lasting }) => {
+                tenants::suspend(dir, &tenant, reason, lasting).await
+            }
+            Command::Tenant(TenantCommand::Resume { tenant }) => {
+                tenants::resume(dir, &tenant).await
+            }
             Command::Token { tenant, role, ttl } => {
                 tenants::token(dir, &tenant, role, ttl, out).await
             }

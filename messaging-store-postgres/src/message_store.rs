@@ -18,6 +18,7 @@ use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
 };
 use messaging_core::domain::statistics::{Statistics, StatisticsRange};
+use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::store_error::StoreError;
@@ -160,8 +161,41 @@ impl MessageStore for PostgresStore {
         bulk::cancel(self.connections(), tenant, id, now).await
     }
 
-    async fn release_from_batch(&self, batch: BatchId) -> Result<Vec<QueueItem>, StoreError> {
-        bulk::release(self.connections(), batch).await
+    async fn batch(&self, tenant: TenantId, id: BatchId) -> Result<Option<Batch>, StoreError> {
+        bulk::find(&mut *self.of_tenant(tenant).await?, tenant, id).await
+    }
+
+    async fn suspend_batch(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+        suspension: Suspension,
+    ) -> Result<Option<Vec<MessageId>>, StoreError> {
+        bulk::hold(self.connections(), tenant, id, &suspension).await
+    }
+
+    async fn resume_batch(&self, tenant: TenantId, id: BatchId) -> Result<bool, StoreError> {
+        bulk::resume(self.connections(), tenant, id).await
+    }
+
+    async fn release_from_batch(
+        &self,
+        batch: BatchId,
+        now: Timestamp,
+    ) -> Result<Vec<QueueItem>, StoreError> {
+        bulk::release(self.connections(), batch, now).await
+    }
+
+    async fn release_scheduled(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<QueueItem>, StoreError> {
+        waiting::release_scheduled(self.connections(), now, limit).await
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError> {
+        waiting::overdue(self.connections(), now, limit).await
     }
 
     async fn batches_holding(

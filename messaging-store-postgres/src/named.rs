@@ -5,6 +5,7 @@ use messaging_core::domain::failure::{Failure, FailureCode};
 use messaging_core::domain::message::{Direction, Priority};
 use messaging_core::domain::session::{OnRateLimit, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
+use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use uuid::Uuid;
@@ -115,4 +116,25 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(
 ) -> Result<Option<T>, BoxError> {
     // The parser's own error would repeat what it stumbled over.
     Ok(text.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| BadColumn(column))?)
+}
+
+/// The suspension of three columns: since when, until when, why.
+pub(crate) fn suspension(
+    since: Option<i64>,
+    until: Option<i64>,
+    reason: Option<String>,
+) -> Result<Option<Suspension>, BoxError> {
+    let Some(since) = since else { return Ok(None) };
+    let until = optional_instant(until)?;
+    Ok(Some(Suspension { since: instant(since)?, until, reason: reason.map(text::given) }))
+}
+
+/// What the three columns of a suspension are to hold.
+pub(crate) fn suspension_columns(
+    suspension: Option<&Suspension>,
+) -> (Option<i64>, Option<i64>, Option<String>) {
+    let since = suspension.map(|it| it.since.as_micros());
+    let until = suspension.and_then(|it| it.until).map(Timestamp::as_micros);
+    let reason = suspension.and_then(|it| it.reason.as_deref());
+    (since, until, reason.map(|reason| text::kept(reason).into_owned()))
 }

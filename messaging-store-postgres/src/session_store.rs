@@ -9,6 +9,7 @@ use messaging_core::domain::id::{SessionId, TenantId};
 use messaging_core::domain::session::{
     Census, ProviderSession, Session, SessionPatch, SessionStatus,
 };
+use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::{BoxError, StoreError};
@@ -16,7 +17,7 @@ use sqlx::PgExecutor;
 
 pub(crate) use self::finding::{Finds, OwnFinds};
 use crate::error::store_error;
-use crate::named::{Stored, count, decode_all, named};
+use crate::named::{Stored, count, decode_all, named, suspension_columns};
 use crate::session_store::finding::Called;
 use crate::session_store::row::{SessionRow, place, query_sessions};
 use crate::store::PostgresStore;
@@ -49,11 +50,22 @@ pub(crate) async fn record_status(
 #[async_trait]
 impl SessionStore for PostgresStore {
     async fn insert(&self, session: &Session) -> Result<(), StoreError> {
+        let (since, until, reason) = suspension_columns(session.suspension.as_ref());
         sqlx::query!(
-            "INSERT INTO sessions (
+            "WITH owner AS (
+                 SELECT suspended_at, suspended_until, suspension_reason FROM tenants
+                 -- Whoever is stopping it comes before or after.
+                 WHERE id = $2 FOR SHARE
+             )
+             INSERT INTO sessions (
                  id, tenant, name, server, server_name, adopted, status, status_at, own_address,
-                 on_rate_limit, created_at, updated_at
-             ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                 on_rate_limit, created_at, updated_at, suspended_at, suspended_until,
+                 suspension_reason, tenant_suspended_at, tenant_suspended_until,
+                 tenant_suspension_reason
+             )
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+                 owner.suspended_at, owner.suspended_until, owner.suspension_reason
+             FROM (SELECT) AS new LEFT JOIN owner ON true",
             session.id.0,
             session.tenant.0,
             &*text::kept(&session.name),
@@ -66,6 +78,9 @@ impl SessionStore for PostgresStore {
             session.on_rate_limit.as_str(),
             session.created_at.as_micros(),
             session.updated_at.as_micros(),
+            since,
+            until,
+            reason,
         )
         .execute(&mut *self.connections().acquire().await?)
         .await
@@ -114,6 +129,29 @@ impl SessionStore for PostgresStore {
             patch.name.as_deref().map(|name| text::kept(name).into_owned()),
             patch.on_rate_limit.map(|on_rate_limit| on_rate_limit.as_str()),
             now.as_micros(),
+        )
+        .fetch_optional(&mut *self.of_tenant(tenant).await?)
+        .await
+        .map_err(store_error)?;
+        row.map(Stored::decode).transpose()
+    }
+
+    async fn suspend(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        suspension: Option<Suspension>,
+    ) -> Result<Option<Session>, StoreError> {
+        let (since, until, reason) = suspension_columns(suspension.as_ref());
+        let row = query_sessions!(
+            "UPDATE sessions s SET suspended_at = $3, suspended_until = $4, \
+             suspension_reason = $5 WHERE s.id = $1 AND s.tenant = $2 RETURNING",
+            "",
+            id.0,
+            tenant.0,
+            since,
+            until,
+            reason,
         )
         .fetch_optional(&mut *self.of_tenant(tenant).await?)
         .await

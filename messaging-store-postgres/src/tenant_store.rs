@@ -2,13 +2,14 @@
 
 use async_trait::async_trait;
 use messaging_core::domain::id::TenantId;
+use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::tenant::Tenant;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use messaging_core::ports::tenant_store::TenantStore;
 use uuid::Uuid;
 
 use crate::error::store_error;
-use crate::named::{Stored, decode_all, instant};
+use crate::named::{Stored, decode_all, instant, suspension, suspension_columns};
 use crate::store::PostgresStore;
 use crate::text;
 
@@ -16,6 +17,9 @@ struct TenantRow {
     id: Uuid,
     name: String,
     created_at: i64,
+    suspended_at: Option<i64>,
+    suspended_until: Option<i64>,
+    suspension_reason: Option<String>,
 }
 
 impl Stored for TenantRow {
@@ -31,6 +35,11 @@ impl Stored for TenantRow {
             id: TenantId(self.id),
             name: text::given(self.name),
             created_at: instant(self.created_at)?,
+            suspension: suspension(
+                self.suspended_at,
+                self.suspended_until,
+                self.suspension_reason,
+            )?,
         })
     }
 }
@@ -53,7 +62,7 @@ impl TenantStore for PostgresStore {
     async fn find(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
         let row = sqlx::query_as!(
             TenantRow,
-            "SELECT id, name, created_at FROM tenants WHERE id = $1",
+            "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason FROM tenants WHERE id = $1",
             id.0
         )
         .fetch_optional(&mut *self.connections().acquire().await?)
@@ -65,7 +74,7 @@ impl TenantStore for PostgresStore {
     async fn find_named(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
         let row = sqlx::query_as!(
             TenantRow,
-            "SELECT id, name, created_at FROM tenants WHERE name = $1",
+            "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason FROM tenants WHERE name = $1",
             &*text::kept(name),
         )
         .fetch_optional(&mut *self.connections().acquire().await?)
@@ -74,9 +83,51 @@ impl TenantStore for PostgresStore {
         row.map(Stored::decode).transpose()
     }
 
+    async fn suspend(
+        &self,
+        id: TenantId,
+        suspension: Option<Suspension>,
+    ) -> Result<Option<Tenant>, StoreError> {
+        let (since, until, reason) = suspension_columns(suspension.as_ref());
+        let mut connection = self.connections().acquire().await?;
+        let suspend = async {
+            let mut transaction = connection.begin().await?;
+            let row = sqlx::query_as!(
+                TenantRow,
+                "UPDATE tenants
+                 SET suspended_at = $2, suspended_until = $3, suspension_reason = $4
+                 WHERE id = $1
+                 RETURNING id, name, created_at, suspended_at, suspended_until,
+                     suspension_reason",
+                id.0,
+                since,
+                until,
+                reason.as_deref(),
+            )
+            .fetch_optional(&mut *transaction)
+            .await?;
+            // In a statement after the lock, which so sees all sessions made under it.
+            sqlx::query!(
+                "UPDATE sessions SET tenant_suspended_at = $2, tenant_suspended_until = $3,
+                     tenant_suspension_reason = $4
+                 WHERE tenant = $1",
+                id.0,
+                since,
+                until,
+                reason,
+            )
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            Ok(row)
+        };
+        let row = suspend.await.map_err(store_error)?;
+        row.map(Stored::decode).transpose()
+    }
+
     async fn list(&self) -> Result<Vec<Tenant>, StoreError> {
         let rows =
-            sqlx::query_as!(TenantRow, "SELECT id, name, created_at FROM tenants ORDER BY id")
+            sqlx::query_as!(TenantRow, "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason FROM tenants ORDER BY id")
                 .fetch_all(&mut *self.connections().acquire().await?)
                 .await
                 .map_err(store_error)?;

@@ -4,7 +4,7 @@ mod support;
 
 macro_rules! suite {
     // `$store` stands for the store, as often as the behaviors take it.
-    ($module:ident, $for_each:ident, |$store:ident| ($($taken:expr),*)) => {
+    ($module:ident, $($for_each:ident),+, |$store:ident| ($($taken:expr),*)) => {
         mod $module {
             macro_rules! behavior {
                 ($name:ident) => {
@@ -17,13 +17,18 @@ macro_rules! suite {
                     }
                 };
             }
-            messaging_core::$for_each!(behavior);
+            $(messaging_core::$for_each!(behavior);)+
         }
     };
 }
 
 suite!(message_store, for_each_message_store_behavior, |store| (&store));
-suite!(session_store, for_each_session_store_behavior, |store| (&store));
+suite!(
+    session_store,
+    for_each_session_store_behavior,
+    for_each_tenants_session_behavior,
+    |store| (&store)
+);
 suite!(tenant_store, for_each_tenant_store_behavior, |store| (&store));
 suite!(inbox_store, for_each_inbox_store_behavior, |store| (&store, &store, &store));
 suite!(duty_roster, for_each_duty_roster_behavior, |store| (&store));

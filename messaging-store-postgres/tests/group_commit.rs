@@ -111,11 +111,11 @@ async fn nodes_that_release_at_once_fill_the_same_room_once() {
     let mut messages: Vec<_> = (1..=100).map(message).collect();
     for message in &mut messages {
         message.batch = Some(batch.id);
-        message.held_by_batch = true;
+        message.held = true;
     }
     here.insert_batch(&batch, &messages).await.unwrap();
     let stores = [&here, &there].into_iter().cycle().take(8);
-    let released = join_all(stores.map(|store| store.release_from_batch(batch.id))).await;
+    let released = join_all(stores.map(|store| store.release_from_batch(batch.id, at(0)))).await;
     let released: usize = released.into_iter().map(|items| items.unwrap().len()).sum();
     assert_eq!(released, batch.batch_size as usize);
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use messaging_core::conformance::build::{inbox_entry, message};
+use messaging_core::conformance::build::{at, inbox_entry, message};
 use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::id::{BatchId, MessageId, SessionId, TenantId};
 use messaging_core::domain::inbox::InboxEffect;
@@ -222,7 +222,7 @@ async fn every_call_is_served_by_the_index_it_was_made_for() {
     plans.check("behind", store.behind(&[some])).await;
     plans.check("pending", store.pending(None, 1000)).await;
     plans.check("batches_holding", store.batches_holding(None, 100)).await;
-    plans.check("release", store.release_from_batch(id(7, BatchId))).await;
+    plans.check("release", store.release_from_batch(id(7, BatchId), at(0))).await;
     plans.check("attempts", store.attempts_since(session, first, first)).await;
     let change = [StatusChange::new(MessageRef::Id(queued), StatusEvent::Begin, first)];
     let changed = async {

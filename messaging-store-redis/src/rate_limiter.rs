@@ -46,9 +46,10 @@ struct Lives {
 }
 
 impl Lives {
-    /// A name that is most likely nobody else's.
+    /// A name that is most likely nobody else's. Zero is none.
     fn name(&self) -> u32 {
-        (self.hasher.hash_one(self.next.fetch_add(1, Ordering::Relaxed)) >> 32) as u32
+        let drawn = self.hasher.hash_one(self.next.fetch_add(1, Ordering::Relaxed)) >> 32;
+        (drawn as u32).max(1)
     }
 }
 
@@ -116,7 +117,8 @@ impl RateLimiter for RedisRateLimiter {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Reservation, RateLimiterError> {
-        match self.ask(key, request::Body::Reserve { quota, until, now }).await? {
+        let life = self.lives.name();
+        match self.ask(key, request::Body::Reserve { quota, until, now, life }).await? {
             Answer::Granted { id, remaining } => {
                 Ok(Reservation::Granted { permit: Permit { key, id }, remaining })
             }
@@ -124,7 +126,7 @@ impl RateLimiter for RedisRateLimiter {
                 let retry_after = counts_at.plus(quota.window).since(now);
                 Ok(Reservation::Limited { retry_after })
             }
-            Answer::Unprimed => Ok(Reservation::Unprimed),
+            Answer::Unprimed { life } => Ok(Reservation::Unprimed { ticket: life.into() }),
             _ => Err(RedisFault::Answer.into()),
         }
     }
@@ -137,10 +139,16 @@ impl RateLimiter for RedisRateLimiter {
         self.ask(permit.key, request::Body::Release { id: permit.id }).await.map(|_| ())
     }
 
-    async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError> {
+    async fn prime(
+        &self,
+        key: RateKey,
+        ticket: u64,
+        done: &[Timestamp],
+    ) -> Result<(), RateLimiterError> {
         let mut done = done.to_vec();
         done.sort_unstable();
-        let life = self.lives.name();
+        // No ticket of ours is larger.
+        let life = u32::try_from(ticket).unwrap_or_default();
         self.ask(key, request::Body::Prime { life, done }).await.map(|_| ())
     }
 

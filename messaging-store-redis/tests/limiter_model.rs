@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use messaging_core::conformance::build::{at, session_id};
@@ -23,6 +24,8 @@ struct Both {
     memory: MemoryRateLimiter,
     /// What was granted by both, and until when.
     permits: Vec<(Permit, Permit, Timestamp)>,
+    /// What Redis answered last where nobody had primed.
+    tickets: BTreeMap<RateKey, u64>,
 }
 
 impl Both {
@@ -37,6 +40,9 @@ impl Both {
                 assert_eq!(left, remaining);
                 self.permits.push((theirs, ours, until));
             }
+            (Reservation::Unprimed { ticket }, Reservation::Unprimed { .. }) => {
+                self.tickets.insert(key, ticket);
+            }
             (theirs, ours) => assert_eq!(theirs, ours),
         }
     }
@@ -46,7 +52,12 @@ async fn compare(test: &str, seed: u64) {
     let entropy = SeededEntropy::new(seed);
     let draw = |below: u64| entropy.next_u64() % below;
     let redis = RedisRateLimiter::new(&support::single(test, 2).await);
-    let mut both = Both { redis, memory: MemoryRateLimiter::new(), permits: Vec::new() };
+    let mut both = Both {
+        redis,
+        memory: MemoryRateLimiter::new(),
+        permits: Vec::new(),
+        tickets: BTreeMap::new(),
+    };
     let mut now = at(100_000);
     for _ in 0..STEPS {
         now = now.plus(Duration::from_millis(draw(300)));
@@ -60,8 +71,11 @@ async fn compare(test: &str, seed: u64) {
             0 => {
                 let done: Vec<_> =
                     (0..draw(4)).map(|_| now.minus(Duration::from_millis(draw(9000)))).collect();
-                both.redis.prime(key, &done).await.unwrap();
-                both.memory.prime_now(key, &done);
+                // Only who has asked has a ticket.
+                if let Some(ticket) = both.tickets.get(&key) {
+                    both.redis.prime(key, *ticket, &done).await.unwrap();
+                    both.memory.prime_now(key, &done);
+                }
             }
             1..10 => {
                 let limit = 2 + u32::try_from(draw(6)).unwrap();

@@ -7,6 +7,7 @@ use messaging_core::domain::id::{BatchId, InboxId, MessageId, SessionId, TenantI
 use messaging_core::domain::message::{Direction, Priority};
 use messaging_core::domain::session::{OnRateLimit, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
+use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use rusqlite::types::ValueRef;
@@ -55,6 +56,14 @@ fn id_of(row: &Row<'_>) -> String {
             Uuid::from_slice(bytes).map_or_else(|_| "of bad id".into(), |id| id.to_string())
         }
         _ => "of bad id".into(),
+    }
+}
+
+impl Stored for MessageId {
+    const ENTITY: &'static str = "message";
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        Ok(id(row, 0)?)
     }
 }
 
@@ -170,4 +179,22 @@ pub(crate) fn failure(row: &Row<'_>, column: usize) -> Result<Option<Failure>, B
         return Ok(None);
     };
     Ok(Some(Failure { code, detail: row.get(column + 1)? }))
+}
+
+/// The suspension in three columns: since when, until when, why.
+pub(crate) fn suspension(row: &Row<'_>, column: usize) -> Result<Option<Suspension>, BoxError> {
+    let Some(since) = optional_instant(row, column)? else {
+        return Ok(None);
+    };
+    let until = optional_instant(row, column + 1)?;
+    Ok(Some(Suspension { since, until, reason: row.get(column + 2)? }))
+}
+
+/// What the three columns of a suspension are to hold.
+pub(crate) fn suspension_columns(
+    suspension: Option<&Suspension>,
+) -> (Option<i64>, Option<i64>, Option<&str>) {
+    let since = suspension.map(|it| it.since.as_micros());
+    let until = suspension.and_then(|it| it.until).map(Timestamp::as_micros);
+    (since, until, suspension.and_then(|it| it.reason.as_deref()))
 }

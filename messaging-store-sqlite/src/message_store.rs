@@ -16,6 +16,7 @@ use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
 };
 use messaging_core::domain::statistics::{Statistics, StatisticsRange};
+use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::store_error::StoreError;
@@ -108,8 +109,41 @@ impl MessageStore for SqliteStore {
         self.write(move |connection| bulk::cancel(connection, tenant, id, now)).await
     }
 
-    async fn release_from_batch(&self, batch: BatchId) -> Result<Vec<QueueItem>, StoreError> {
-        self.write(move |connection| bulk::release(connection, batch)).await
+    async fn batch(&self, tenant: TenantId, id: BatchId) -> Result<Option<Batch>, StoreError> {
+        self.read(move |connection| bulk::find_owned(connection, tenant, id)).await
+    }
+
+    async fn suspend_batch(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+        suspension: Suspension,
+    ) -> Result<Option<Vec<MessageId>>, StoreError> {
+        self.write(move |connection| bulk::hold(connection, tenant, id, &suspension)).await
+    }
+
+    async fn resume_batch(&self, tenant: TenantId, id: BatchId) -> Result<bool, StoreError> {
+        self.write(move |connection| bulk::resume(connection, tenant, id)).await
+    }
+
+    async fn release_from_batch(
+        &self,
+        batch: BatchId,
+        now: Timestamp,
+    ) -> Result<Vec<QueueItem>, StoreError> {
+        self.write(move |connection| bulk::release(connection, batch, now)).await
+    }
+
+    async fn release_scheduled(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<QueueItem>, StoreError> {
+        self.write(move |connection| bulk::release_scheduled(connection, now, limit)).await
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError> {
+        self.read(move |connection| waiting::overdue(connection, now, limit)).await
     }
 
     async fn batches_holding(

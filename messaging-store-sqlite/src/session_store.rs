@@ -8,13 +8,14 @@ use messaging_core::domain::id::{SessionId, TenantId};
 use messaging_core::domain::session::{
     Census, ProviderSession, Session, SessionPatch, SessionStatus,
 };
+use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use rusqlite::Row;
 
 use crate::column::{Id, Stored, decode_all, decode_first, named};
-use crate::session_store::row::session_columns;
+use crate::session_store::row::select_sessions;
 use crate::store::SqliteStore;
 
 /// A line of the census; its id is that of one of the sessions counted.
@@ -51,11 +52,8 @@ impl SessionStore for SqliteStore {
     ) -> Result<Option<Session>, StoreError> {
         let name = name.to_owned();
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(concat!(
-                "SELECT ",
-                session_columns!(),
-                " FROM sessions WHERE tenant = ?1 AND name = ?2"
-            ))?;
+            let mut statement = connection
+                .prepare_cached(select_sessions!("WHERE s.tenant = ?1 AND s.name = ?2"))?;
             decode_first(statement.query((tenant.bytes(), name))?)
         })
         .await
@@ -63,11 +61,8 @@ impl SessionStore for SqliteStore {
 
     async fn list(&self, tenant: TenantId) -> Result<Vec<Session>, StoreError> {
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(concat!(
-                "SELECT ",
-                session_columns!(),
-                " FROM sessions WHERE tenant = ?1 ORDER BY id"
-            ))?;
+            let mut statement =
+                connection.prepare_cached(select_sessions!("WHERE s.tenant = ?1 ORDER BY s.id"))?;
             decode_all(statement.query([tenant.bytes()])?)
         })
         .await
@@ -82,6 +77,16 @@ impl SessionStore for SqliteStore {
     ) -> Result<Option<Session>, StoreError> {
         let patch = patch.clone();
         self.write(move |connection| row::patch(connection, tenant, id, &patch, now)).await
+    }
+
+    async fn suspend(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        suspension: Option<Suspension>,
+    ) -> Result<Option<Session>, StoreError> {
+        self.write(move |connection| row::suspend(connection, tenant, id, suspension.as_ref()))
+            .await
     }
 
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError> {
@@ -101,11 +106,8 @@ impl SessionStore for SqliteStore {
     async fn find_placed(&self, name: &str) -> Result<Vec<Session>, StoreError> {
         let name = name.to_owned();
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(concat!(
-                "SELECT ",
-                session_columns!(),
-                " FROM sessions WHERE server_name = ?1 ORDER BY id"
-            ))?;
+            let mut statement = connection
+                .prepare_cached(select_sessions!("WHERE s.server_name = ?1 ORDER BY s.id"))?;
             decode_all(statement.query([name])?)
         })
         .await

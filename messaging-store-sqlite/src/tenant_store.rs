@@ -2,19 +2,27 @@
 
 use async_trait::async_trait;
 use messaging_core::domain::id::TenantId;
+use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::tenant::Tenant;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use messaging_core::ports::tenant_store::TenantStore;
 use rusqlite::Row;
 
-use crate::column::{self, Id, Stored, decode_all, decode_first, instant};
+use crate::column::{
+    self, Id, Stored, decode_all, decode_first, instant, suspension, suspension_columns,
+};
 use crate::store::SqliteStore;
 
 impl Stored for Tenant {
     const ENTITY: &'static str = "tenant";
 
     fn read(row: &Row<'_>) -> Result<Self, BoxError> {
-        Ok(Self { id: column::id(row, 0)?, name: row.get(1)?, created_at: instant(row, 2)? })
+        Ok(Self {
+            id: column::id(row, 0)?,
+            name: row.get(1)?,
+            created_at: instant(row, 2)?,
+            suspension: suspension(row, 3)?,
+        })
     }
 }
 
@@ -33,8 +41,10 @@ impl TenantStore for SqliteStore {
 
     async fn find(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
         self.read(move |connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT id, name, created_at FROM tenants WHERE id = ?1")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT id, name, created_at, suspended_at, suspended_until,
+                     suspension_reason FROM tenants WHERE id = ?1",
+            )?;
             decode_first(statement.query([id.bytes()])?)
         })
         .await
@@ -43,17 +53,40 @@ impl TenantStore for SqliteStore {
     async fn find_named(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
         let name = name.to_owned();
         self.read(move |connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT id, name, created_at FROM tenants WHERE name = ?1")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT id, name, created_at, suspended_at, suspended_until,
+                     suspension_reason FROM tenants WHERE name = ?1",
+            )?;
             decode_first(statement.query([name])?)
+        })
+        .await
+    }
+
+    async fn suspend(
+        &self,
+        id: TenantId,
+        suspension: Option<Suspension>,
+    ) -> Result<Option<Tenant>, StoreError> {
+        self.write(move |connection| {
+            let (since, until, reason) = suspension_columns(suspension.as_ref());
+            let mut statement = connection.prepare_cached(
+                "UPDATE tenants SET suspended_at = ?2, suspended_until = ?3,
+                     suspension_reason = ?4
+                 WHERE id = ?1
+                 RETURNING id, name, created_at, suspended_at, suspended_until,
+                     suspension_reason",
+            )?;
+            decode_first(statement.query((id.bytes(), since, until, reason))?)
         })
         .await
     }
 
     async fn list(&self) -> Result<Vec<Tenant>, StoreError> {
         self.read(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT id, name, created_at FROM tenants ORDER BY id")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT id, name, created_at, suspended_at, suspended_until,
+                     suspension_reason FROM tenants ORDER BY id",
+            )?;
             decode_all(statement.query([])?)
         })
         .await

@@ -157,7 +157,7 @@ async fn a_month_stays_whole_until_nothing_in_it_waits() {
     let at = instant("2031-01-10T00:00:00Z");
     let over = fill(&store, 1, at).await;
     let batch = Batch { id: BatchId(uuid_v7(at, 400)), created_at: at, ..batch(9) };
-    let held = Message { batch: Some(batch.id), held_by_batch: true, ..made(50, at) };
+    let held = Message { batch: Some(batch.id), held: true, ..made(50, at) };
     store.insert_batch(&batch, std::slice::from_ref(&held)).await.unwrap();
     let entry = webhook(60, at);
     store.keep(std::slice::from_ref(&entry)).await.unwrap();
@@ -171,7 +171,7 @@ async fn a_month_stays_whole_until_nothing_in_it_waits() {
     assert_eq!(rows(&connection), [4, 6, 2, 2, 2]);
 
     // Let in, it waits still.
-    store.release_from_batch(batch.id).await.unwrap();
+    store.release_from_batch(batch.id, at).await.unwrap();
     store.upkeep(april).await.unwrap();
     assert_eq!(rows(&connection), [4, 6, 2, 2, 2]);
     happen(&store, held.id, StatusEvent::Begin, april).await;

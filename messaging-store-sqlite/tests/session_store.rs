@@ -15,3 +15,4 @@ macro_rules! behavior {
     };
 }
 messaging_core::for_each_session_store_behavior!(behavior);
+messaging_core::for_each_tenants_session_behavior!(behavior);

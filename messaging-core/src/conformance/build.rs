@@ -57,7 +57,8 @@ pub fn address(n: u64) -> Address {
 
 /// The `n`th tenant.
 pub fn tenant(n: u64) -> Tenant {
-    Tenant { id: tenant_id(n), name: format!("tenant-{n}"), created_at: at(n) }
+    let name = format!("tenant-{n}");
+    Tenant { id: tenant_id(n), name, suspension: None, created_at: at(n) }
 }
 
 /// The `n`th session, of tenant 1, working.
@@ -72,6 +73,8 @@ pub fn session(n: u64) -> Session {
         status_at: at(0),
         own_address: Some(address(9_000_000 + n)),
         on_rate_limit: OnRateLimit::Reject,
+        suspension: None,
+        tenant_suspension: None,
         created_at: at(n),
         updated_at: at(n),
     }
@@ -93,8 +96,9 @@ pub fn message(n: u64) -> Message {
         status: Status::Queued,
         attempts: 0,
         generation: 0,
-        held_by_batch: false,
+        held: false,
         due_at: at(n),
+        expires_at: None,
         failure: None,
         provider_message_id: None,
         created_at: at(n),
@@ -127,6 +131,8 @@ pub fn batch(n: u64) -> Batch {
         batch_size: 2,
         accepted: 5,
         rejected: 0,
+        send_at: None,
+        suspension: None,
         created_at: at(n),
         cancelled_at: None,
     }

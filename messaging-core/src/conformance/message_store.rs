@@ -12,6 +12,7 @@ mod counting;
 mod inserting;
 mod listing;
 mod recording;
+mod scheduling;
 mod searching;
 mod working;
 
@@ -21,6 +22,7 @@ pub use self::counting::*;
 pub use self::inserting::*;
 pub use self::listing::*;
 pub use self::recording::*;
+pub use self::scheduling::*;
 pub use self::searching::*;
 pub use self::working::*;
 
@@ -136,6 +138,16 @@ macro_rules! for_each_message_store_behavior {
         $test!(cancels_or_begins_but_not_both);
         $test!(names_the_batches_that_hold_messages_back);
         $test!(names_no_batch_that_has_let_all_in);
+        $test!(gives_back_a_batch_alone);
+        $test!(releases_nothing_before_its_time);
+        $test!(holds_back_what_of_a_suspended_batch_waits);
+        $test!(releases_nothing_of_a_suspended_batch);
+        $test!(suspends_and_resumes_only_the_tenants_own_batch);
+
+        $test!(releases_a_scheduled_message_when_it_is_due);
+        $test!(releases_those_due_first_before_others);
+        $test!(names_what_is_overdue_in_order);
+        $test!(names_nothing_overdue_that_does_not_wait);
 
         $test!(names_what_a_queue_ought_to_know);
         $test!(names_nothing_that_its_batch_holds_back);

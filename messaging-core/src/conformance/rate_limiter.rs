@@ -62,9 +62,23 @@ fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
+/// The ticket of a key that is not primed.
+async fn ticket(limiter: &dyn RateLimiter, key: RateKey) -> u64 {
+    match reserve(limiter, key, at(0)).await {
+        Reservation::Unprimed { ticket } => ticket,
+        other => panic!("primed already: {other:?}"),
+    }
+}
+
+/// Tells what was done before.
+async fn prime_with(limiter: &dyn RateLimiter, key: RateKey, done: &[Timestamp]) {
+    let ticket = ticket(limiter, key).await;
+    limiter.prime(key, ticket, done).await.unwrap();
+}
+
 /// Tells that nothing was done before.
 async fn prime(limiter: &dyn RateLimiter, key: RateKey) {
-    limiter.prime(key, &[]).await.unwrap();
+    prime_with(limiter, key, &[]).await;
 }
 
 async fn reserve(limiter: &dyn RateLimiter, key: RateKey, now: Timestamp) -> Reservation {
@@ -274,7 +288,7 @@ pub async fn grants_nothing_of_a_key_before_it_is_primed(limiter: &dyn RateLimit
         prime(limiter, other).await;
     }
     for _ in 0..2 {
-        assert_eq!(reserve(limiter, key(), at(0)).await, Reservation::Unprimed);
+        ticket(limiter, key()).await;
     }
     prime(limiter, key()).await;
     granted(limiter, at(0), 2).await;
@@ -282,7 +296,7 @@ pub async fn grants_nothing_of_a_key_before_it_is_primed(limiter: &dyn RateLimit
 
 /// Beside what is done afterwards.
 pub async fn counts_what_was_done_before(limiter: &dyn RateLimiter) {
-    limiter.prime(key(), &[at(0), at(10_000)]).await.unwrap();
+    prime_with(limiter, key(), &[at(0), at(10_000)]).await;
     done(limiter, at(20_000), 0).await;
     limited(limiter, at(20_000), secs(40)).await;
     limited(limiter, at(59_000), secs(1)).await;
@@ -292,7 +306,7 @@ pub async fn counts_what_was_done_before(limiter: &dyn RateLimiter) {
 
 /// Nor does it matter whether there were more than the quota.
 pub async fn counts_what_was_done_before_in_whatever_order(limiter: &dyn RateLimiter) {
-    limiter.prime(key(), &[at(3000), at(1000), at(4000), at(2000)]).await.unwrap();
+    prime_with(limiter, key(), &[at(3000), at(1000), at(4000), at(2000)]).await;
     limited(limiter, at(5000), secs(57)).await;
     granted(limiter, at(62_000), 0).await;
     limited(limiter, at(62_000), secs(1)).await;
@@ -300,20 +314,22 @@ pub async fn counts_what_was_done_before_in_whatever_order(limiter: &dyn RateLim
 
 /// What a second one tells may have been counted meanwhile.
 pub async fn believes_the_first_priming_alone(limiter: &dyn RateLimiter) {
-    limiter.prime(key(), &[at(0)]).await.unwrap();
-    limiter.prime(key(), &[at(0), at(1000)]).await.unwrap();
+    let ticket = ticket(limiter, key()).await;
+    limiter.prime(key(), ticket, &[at(0)]).await.unwrap();
+    limiter.prime(key(), ticket, &[at(0), at(1000)]).await.unwrap();
     done(limiter, at(2000), 1).await;
-    limiter.prime(key(), &[at(0), at(2000)]).await.unwrap();
+    limiter.prime(key(), ticket, &[at(0), at(2000)]).await.unwrap();
     granted(limiter, at(2000), 0).await;
-    limiter.prime(key(), &[]).await.unwrap();
+    limiter.prime(key(), ticket, &[]).await.unwrap();
     limited(limiter, at(2000), secs(58)).await;
 }
 
 /// As from several nodes that begin together.
 pub async fn believes_one_of_many_primings_at_once(limiter: &dyn RateLimiter) {
+    let ticket = ticket(limiter, key()).await;
     join_all((0..16).map(|_| async {
         tokio::task::yield_now().await;
-        limiter.prime(key(), &[at(0), at(1000)]).await.unwrap();
+        limiter.prime(key(), ticket, &[at(0), at(1000)]).await.unwrap();
     }))
     .await;
     granted(limiter, at(2000), 0).await;
@@ -322,7 +338,7 @@ pub async fn believes_one_of_many_primings_at_once(limiter: &dyn RateLimiter) {
 
 /// A window later it does not matter.
 pub async fn does_not_count_what_was_done_long_before(limiter: &dyn RateLimiter) {
-    limiter.prime(key(), &[at(0), at(1000), at(50_000)]).await.unwrap();
+    prime_with(limiter, key(), &[at(0), at(1000), at(50_000)]).await;
     granted(limiter, at(61_000), 1).await;
 }
 
@@ -359,7 +375,7 @@ pub async fn grants_exactly_the_quota_to_many_at_once(limiter: &dyn RateLimiter)
         .iter()
         .filter_map(|reserved| match reserved {
             Reservation::Granted { permit, .. } => Some(permit.id),
-            Reservation::Limited { .. } | Reservation::Unprimed => None,
+            Reservation::Limited { .. } | Reservation::Unprimed { .. } => None,
         })
         .collect();
     permits.sort_unstable();

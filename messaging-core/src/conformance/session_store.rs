@@ -1,13 +1,15 @@
 //! How every session store must behave.
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
-use crate::conformance::build::{address, at, session, session_id, tenant_id};
+use crate::conformance::build::{address, at, session, session_id, tenant, tenant_id};
 use crate::domain::address::Address;
 use crate::domain::session::{
     Census, OnRateLimit, ProviderSession, Session, SessionPatch, SessionStatus,
 };
+use crate::domain::suspension::Suspension;
 use crate::ports::session_store::SessionStore;
 use crate::ports::store_error::StoreError;
+use crate::ports::tenant_store::TenantStore;
 
 /// Calls the given macro with the name of every behavior of
 /// [`SessionStore`](crate::ports::session_store::SessionStore). Each is a function of this module
@@ -41,6 +43,17 @@ macro_rules! for_each_session_store_behavior {
         $test!(gives_a_session_only_where_its_status_changed);
         $test!(records_no_status_of_an_unknown_session);
         $test!(ends_with_the_latest_status_in_whatever_order_they_come);
+        $test!(suspends_and_resumes_a_session);
+        $test!(suspends_only_the_tenants_own_session);
+    };
+}
+
+/// Calls the given macro with the name of every behavior of a store that keeps tenants and their
+/// sessions. Each is a function of this module that takes an empty store.
+#[macro_export]
+macro_rules! for_each_tenants_session_behavior {
+    ($test:ident) => {
+        $test!(shows_a_session_that_its_tenant_is_stopped);
     };
 }
 
@@ -388,4 +401,52 @@ pub async fn ends_with_the_latest_status_in_whatever_order_they_come(store: &dyn
     let latest = told.iter().max_by_key(|(millis, _)| *millis).unwrap();
     let after = found(store, 1).await;
     assert_eq!((after.status, after.status_at), (latest.1, at(latest.0)));
+}
+
+fn suspension(until: Option<u64>) -> Suspension {
+    Suspension { since: at(50), until: until.map(at), reason: Some("why".into()) }
+}
+
+/// A session is stopped, for another time, and goes on; nothing else about it changes.
+pub async fn suspends_and_resumes_a_session(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    for suspension in [Some(suspension(None)), Some(suspension(Some(900))), None] {
+        let expected = Session { suspension: suspension.clone(), ..session(1) };
+        let told = store.suspend(tenant_id(1), session_id(1), suspension).await.unwrap();
+        assert_eq!(told.as_ref(), Some(&expected));
+        assert_eq!(found(store, 1).await, expected);
+        store.record_status(session_id(1), SessionStatus::Working, at(0), None).await.unwrap();
+        assert_eq!(found(store, 1).await, expected);
+    }
+}
+
+/// Another tenant's session is not there to be stopped.
+pub async fn suspends_only_the_tenants_own_session(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    let told = store.suspend(tenant_id(2), session_id(1), Some(suspension(None))).await.unwrap();
+    assert_eq!(told, None);
+    assert_eq!(found(store, 1).await, session(1));
+}
+
+/// However a session is found, it shows that its tenant is stopped, for as long as that is so.
+pub async fn shows_a_session_that_its_tenant_is_stopped<S: SessionStore + TenantStore>(store: &S) {
+    for n in [1, 2] {
+        TenantStore::insert(store, &tenant(n)).await.unwrap();
+    }
+    let other = Session { tenant: tenant_id(2), ..session(2) };
+    for each in [session(1), other.clone()] {
+        SessionStore::insert(store, &each).await.unwrap();
+    }
+    for tenant_suspension in [Some(suspension(Some(900))), None] {
+        TenantStore::suspend(store, tenant_id(1), tenant_suspension.clone()).await.unwrap();
+        let expected = Session { tenant_suspension, ..session(1) };
+        let by_name = SessionStore::find_named(store, tenant_id(1), "session-1").await.unwrap();
+        let own = SessionStore::find(store, tenant_id(1), session_id(1)).await.unwrap();
+        let placed = store.find_placed("waha-1").await.unwrap().pop();
+        let listed = SessionStore::list(store, tenant_id(1)).await.unwrap().pop();
+        for found in [by_name, own, placed, listed, store.find_any(session_id(1)).await.unwrap()] {
+            assert_eq!(found.as_ref(), Some(&expected));
+        }
+        assert_eq!(store.find_any(session_id(2)).await.unwrap().as_ref(), Some(&other));
+    }
 }

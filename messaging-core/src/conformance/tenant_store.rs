@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
 use crate::conformance::build::{at, tenant, tenant_id};
+use crate::domain::suspension::Suspension;
 use crate::domain::tenant::Tenant;
 use crate::ports::store_error::StoreError;
 use crate::ports::tenant_store::TenantStore;
@@ -18,6 +19,7 @@ macro_rules! for_each_tenant_store_behavior {
         $test!(refuses_a_tenant_whose_id_is_taken);
         $test!(refuses_a_tenant_whose_name_is_taken);
         $test!(inserts_a_tenant_once_however_many_try);
+        $test!(suspends_and_resumes_a_tenant);
     };
 }
 
@@ -79,4 +81,18 @@ pub async fn inserts_a_tenant_once_however_many_try(store: &dyn TenantStore) {
     let tries = futures::future::join_all(tenants.iter().map(|each| store.insert(each))).await;
     assert_eq!(tries.iter().filter(|each| each.is_ok()).count(), 1);
     assert_eq!(store.list().await.unwrap().len(), 1);
+}
+
+/// A tenant is stopped, for another time, and goes on.
+pub async fn suspends_and_resumes_a_tenant(store: &dyn TenantStore) {
+    store.insert(&tenant(1)).await.unwrap();
+    let for_ever = Suspension { since: at(5), until: None, reason: None };
+    let for_a_time =
+        Suspension { until: Some(at(9)), reason: Some("why".into()), ..for_ever.clone() };
+    for suspension in [Some(for_ever), Some(for_a_time), None] {
+        let expected = Some(Tenant { suspension: suspension.clone(), ..tenant(1) });
+        assert_eq!(store.suspend(tenant_id(1), suspension).await.unwrap(), expected);
+        assert_eq!(store.find(tenant_id(1)).await.unwrap(), expected);
+    }
+    assert_eq!(store.suspend(tenant_id(2), None).await.unwrap(), None);
 }

@@ -174,6 +174,8 @@ impl Worker {
     ) -> Result<Next, GatewayError> {
         let ports = self.gateway.ports();
         let now = ports.clock.now();
+        // To a node whose clock is ahead a shorter pause is none.
+        let wait = wait.max(self.gateway.settings().clock_skew);
         let pause = Pause { until: now.plus(wait), why };
         self.gateway.observe(Observation::Held { why });
         match ports.queue.pause(session, pause).await {
@@ -203,13 +205,14 @@ impl Worker {
 
     /// Tells a limiter that has forgotten a session, or never knew it, of the sends in the store.
     /// Where it cannot be told, it cannot be asked again either.
-    async fn prime(&self, session: SessionId) -> Result<(), GatewayError> {
+    async fn prime(&self, session: SessionId, ticket: u64) -> Result<(), GatewayError> {
         let ports = self.gateway.ports();
         let now = ports.clock.now();
         let settings = self.gateway.settings();
         let since = now.minus(settings.session_quota.window + settings.clock_skew);
         let done = ports.messages.attempts_since(session, since, now).await?;
-        self.gateway.counted(ports.limiter.prime(RateKey::Sending(session), &done).await);
+        let key = RateKey::Sending(session);
+        self.gateway.counted(ports.limiter.prime(key, ticket, &done).await);
         Ok(())
     }
 }

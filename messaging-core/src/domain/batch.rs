@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::id::{BatchId, SessionId, TenantId};
 use crate::domain::status::Status;
+use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
 
 /// The most recipients one bulk request may name.
@@ -27,10 +28,22 @@ pub struct Batch {
     pub accepted: u32,
     /// How many of its recipients were refused.
     pub rejected: u32,
+    /// Nothing of it is let into the queue before.
+    pub send_at: Option<Timestamp>,
+    /// Whether somebody stopped it.
+    pub suspension: Option<Suspension>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When the tenant took it back.
     pub cancelled_at: Option<Timestamp>,
+}
+
+impl Batch {
+    /// Whether its messages may be let into the queue at `now`.
+    pub fn lets_in(&self, now: Timestamp) -> bool {
+        self.send_at.is_none_or(|at| at <= now)
+            && self.suspension.as_ref().is_none_or(|suspension| !suspension.holds(now))
+    }
 }
 
 /// A batch and where its messages stand.

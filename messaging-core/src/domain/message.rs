@@ -63,11 +63,13 @@ pub struct Message {
     /// How many attempts were begun, counted or not: the fence that keeps the end of one attempt
     /// from being taken for the end of another.
     pub generation: u32,
-    /// Whether it waits for its bulk request to let it into the queue. Never once it has moved
-    /// from where it was inserted.
-    pub held_by_batch: bool,
+    /// Whether the queue is not to know of it yet: its bulk request has not let it in, or the time
+    /// that it is to be sent at (`due_at`) has not come.
+    pub held: bool,
     /// Not to be tried before.
     pub due_at: Timestamp,
+    /// Not to be tried from then on: it is expired.
+    pub expires_at: Option<Timestamp>,
     /// Why it failed or is tried again.
     pub failure: Option<Failure>,
     /// Its id at the provider, once chosen or learnt.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::address::Address;
 use crate::domain::id::{SessionId, TenantId};
+use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
 use crate::named::named_enum;
 
@@ -62,10 +63,24 @@ pub struct Session {
     pub own_address: Option<Address>,
     /// What becomes of single messages over the quota.
     pub on_rate_limit: OnRateLimit,
+    /// Whether somebody stopped it.
+    pub suspension: Option<Suspension>,
+    /// Whether somebody stopped its tenant. Not kept with the session, but with the tenant.
+    pub tenant_suspension: Option<Suspension>,
     /// When it was made here.
     pub created_at: Timestamp,
     /// When anything about it changed last.
     pub updated_at: Timestamp,
+}
+
+impl Session {
+    /// What stops it at `now`, should anything: of its own suspension and its tenant's the one that
+    /// ends later.
+    pub fn stopped_by(&self, now: Timestamp) -> Option<&Suspension> {
+        let both = [&self.suspension, &self.tenant_suspension];
+        let holding = both.into_iter().flatten().filter(|each| each.holds(now));
+        holding.max_by_key(|each| each.until.unwrap_or(Timestamp::MAX))
+    }
 }
 
 /// Where an account lives at the provider.

@@ -1,6 +1,7 @@
 //! One customer of the deployment, and who may do what in its name.
 
 use crate::domain::id::TenantId;
+use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
 use crate::named::named_enum;
 
@@ -11,6 +12,8 @@ pub struct Tenant {
     pub id: TenantId,
     /// The operator's name for it, unique in the deployment.
     pub name: String,
+    /// Whether somebody stopped it.
+    pub suspension: Option<Suspension>,
     /// When it was made.
     pub created_at: Timestamp,
 }

@@ -6,7 +6,7 @@ use crate::domain::content::Content;
 use crate::domain::id::{BatchId, TenantId};
 use crate::domain::message::Priority;
 use crate::gateway::error::{GatewayError, InvalidField};
-use crate::gateway::send::{Draft, accepted};
+use crate::gateway::send::{Draft, Timing, accepted};
 use crate::gateway::{Gateway, SessionRef, validation};
 use crate::ports::observer::Observation;
 
@@ -26,6 +26,8 @@ pub struct BulkRequest {
     pub priority: Priority,
     /// The caller's own data, an object, put on every message.
     pub metadata: Option<serde_json::Value>,
+    /// When, at the earliest and at the latest.
+    pub timing: Timing,
 }
 
 /// A bulk request that was accepted, in whole or in part.
@@ -96,9 +98,12 @@ impl Gateway {
             batch_size: request.batch_size,
             accepted: u32::try_from(recipients.len()).unwrap_or(u32::MAX),
             rejected: u32::try_from(rejected.len()).unwrap_or(u32::MAX),
+            send_at: request.timing.send_at,
+            suspension: None,
             created_at,
             cancelled_at: None,
         };
+        let lets_in = batch.lets_in(self.ports().clock.now());
         let mut messages = Vec::with_capacity(recipients.len());
         for to in recipients {
             let mut message = self.draft(Draft {
@@ -108,8 +113,9 @@ impl Gateway {
                 priority: request.priority,
                 metadata: request.metadata.clone(),
                 batch: Some(batch.id),
+                timing: request.timing,
             });
-            message.held_by_batch = messages.len() >= request.batch_size as usize;
+            message.held = !lets_in || messages.len() >= request.batch_size as usize;
             messages.push(message);
         }
         if let Err(error) = self.ports().messages.insert_batch(&batch, &messages).await {
@@ -130,6 +136,7 @@ impl Gateway {
         let invalid = |pointer, detail| InvalidField::new(pointer, "invalid-request", detail);
         let mut wrong = validation::content(&request.content);
         wrong.extend(validation::metadata(request.metadata.as_ref()));
+        wrong.extend(validation::timing(request.timing, self.ports().clock.now()));
         if !(1..=MAX_BATCH_SIZE).contains(&request.batch_size) {
             wrong.push(invalid("/batchSize", format!("must lie within 1 and {MAX_BATCH_SIZE}")));
         }
@@ -207,7 +214,8 @@ impl Gateway {
 
     /// Lets in as many of a bulk request's messages as it has room for.
     pub(crate) async fn refill_bulk(&self, batch: BatchId) -> Result<usize, GatewayError> {
-        let released = self.ports().messages.release_from_batch(batch).await?;
+        let now = self.ports().clock.now();
+        let released = self.ports().messages.release_from_batch(batch, now).await?;
         self.tell_queue(&released).await;
         Ok(released.len())
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::domain::batch::Batch;
+use crate::domain::id::{BatchId, TenantId};
 use crate::domain::message::Message;
 use crate::domain::status::Status;
 use crate::domain::timestamp::Timestamp;
@@ -33,11 +35,43 @@ impl Gateway {
             Some(item) => self.ports().queue.position(&item).await.ok().flatten(),
             None => None,
         };
-        let (held_by, until) = held_by(message, position, now);
+        let (held_by, until) = match message.batch.filter(|_| message.held) {
+            Some(batch) => self.held_by_bulk(message.tenant, batch, now).await,
+            None => match held_by(message, position, now) {
+                // The pause is shorter than what it is for.
+                (HeldBy::Suspended, _) => {
+                    (HeldBy::Suspended, self.stopped_until(message, now).await)
+                }
+                other => other,
+            },
+        };
         let ahead = position.map_or(0, |position| position.ahead);
         let estimated_send_at = until.map_or(now, |until| until.max(now));
         let estimated_send_at = self.estimate(ahead, estimated_send_at);
         Some(Pacing { held_by, until, ahead, estimated_send_at })
+    }
+
+    /// Until when the message's session is stopped, where that is known.
+    async fn stopped_until(&self, message: &Message, now: Timestamp) -> Option<Timestamp> {
+        let session = self.ports().sessions.find_any(message.session).await.ok().flatten()?;
+        session.stopped_by(now)?.until
+    }
+
+    async fn held_by_bulk(
+        &self,
+        tenant: TenantId,
+        batch: BatchId,
+        now: Timestamp,
+    ) -> (HeldBy, Option<Timestamp>) {
+        // A store that cannot be asked tells nothing; the message itself is still told of.
+        let batch = self.ports().messages.batch(tenant, batch).await.ok().flatten();
+        match batch {
+            Some(Batch { suspension: Some(suspension), .. }) if suspension.holds(now) => {
+                (HeldBy::Suspended, suspension.until)
+            }
+            Some(Batch { send_at: Some(at), .. }) if at > now => (HeldBy::Scheduled, Some(at)),
+            _ => (HeldBy::Bulk, None),
+        }
     }
 
     /// When a message is likely to leave with so many before it: the quota's worth at once, then
@@ -55,8 +89,8 @@ fn held_by(
     position: Option<Position>,
     now: Timestamp,
 ) -> (HeldBy, Option<Timestamp>) {
-    if message.held_by_batch {
-        return (HeldBy::Bulk, None);
+    if message.held {
+        return (HeldBy::Scheduled, Some(message.due_at));
     }
     let Some(position) = position else { return (HeldBy::Queue, None) };
     match position.pause {
@@ -95,9 +129,9 @@ mod tests {
     }
 
     #[test]
-    fn a_message_its_bulk_holds_back_says_so() {
-        let held = Message { held_by_batch: true, ..message(1) };
-        assert_eq!(held_by(&held, None, at(0)), (HeldBy::Bulk, None));
+    fn a_message_whose_time_has_not_come_says_so() {
+        let held = Message { held: true, due_at: at(5000), ..message(1) };
+        assert_eq!(held_by(&held, None, at(0)), (HeldBy::Scheduled, Some(at(5000))));
     }
 
     #[test]

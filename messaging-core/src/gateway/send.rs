@@ -39,6 +39,18 @@ pub struct SendRequest {
     pub metadata: Option<serde_json::Value>,
     /// What to do over the session's quota; `None` for what the session says.
     pub on_rate_limit: Option<OnRateLimit>,
+    /// When, at the earliest and at the latest.
+    pub timing: Timing,
+}
+
+/// When a message is to be sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// Not before: at most a year ahead. What is scheduled holds up nothing that is not, and does
+    /// not count against the quota of single messages when it is accepted.
+    pub send_at: Option<Timestamp>,
+    /// Not from then on: what has not been sent by then is expired.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl SendRequest {
@@ -55,6 +67,7 @@ impl SendRequest {
             priority: Priority::Normal,
             metadata: None,
             on_rate_limit: None,
+            timing: Timing::default(),
         }
     }
 }
@@ -118,11 +131,15 @@ impl Gateway {
             }
         };
         let now = self.ports().clock.now();
-        let (admitted, waiting, reserved) = tokio::join!(
-            self.admit_tenant(tenant),
-            self.check_backlog(&session),
-            self.reserve_admission(&session, now),
-        );
+        let is_scheduled = request.timing.send_at.is_some_and(|at| at > now);
+        let (admitted, waiting, reserved) =
+            tokio::join!(self.admit_tenant(tenant), self.check_backlog(&session), async {
+                if is_scheduled {
+                    Ok((None, None))
+                } else {
+                    self.reserve_admission(&session, now).await
+                }
+            },);
         let (permit, quota) = reserved?;
         let waiting = match admitted.and(waiting) {
             Ok(waiting) => waiting,
@@ -148,6 +165,7 @@ impl Gateway {
             priority: request.priority,
             metadata: request.metadata,
             batch: None,
+            timing: request.timing,
         };
         let message = self.draft(draft);
         if let Err(error) = self.ports().messages.insert(std::slice::from_ref(&message)).await {
@@ -158,7 +176,10 @@ impl Gateway {
         // The message is kept, whatever the queue and the limiter say.
         tokio::join!(self.enqueue(std::iter::once(&message)), self.settle(permit, now));
         self.observe(accepted(&message));
-        let estimated_send_at = self.estimate(waiting, now);
+        let estimated_send_at = match is_scheduled {
+            true => message.due_at,
+            false => self.estimate(waiting, now),
+        };
         Ok(Accepted { message, estimated_send_at, quota })
     }
 
@@ -195,7 +216,9 @@ impl Gateway {
                     let state = QuotaState { quota, remaining: 0, reset_after: retry_after };
                     return Ok((None, Some(state)));
                 }
-                Some(Reservation::Unprimed) => self.prime_admission(session, now).await?,
+                Some(Reservation::Unprimed { ticket }) => {
+                    self.prime_admission(session, ticket, now).await?;
+                }
                 None => return Ok((None, None)),
             }
         }
@@ -206,7 +229,12 @@ impl Gateway {
 
     /// Tells a limiter that has forgotten a session, or never knew it, of the messages that were
     /// accepted for it: neither a restart of ours nor one of the limiter's gives the quota back.
-    async fn prime_admission(&self, session: &Session, now: Timestamp) -> Result<(), GatewayError> {
+    async fn prime_admission(
+        &self,
+        session: &Session,
+        ticket: u64,
+        now: Timestamp,
+    ) -> Result<(), GatewayError> {
         let quota = self.settings().session_quota;
         let filter = MessageFilter {
             session: Some(session.id),
@@ -218,8 +246,9 @@ impl Gateway {
         let mut portion = Portion::Page { page: 1, limit: PRIMING_PORTION };
         loop {
             let page = self.ports().messages.list(session.tenant, &filter, portion).await?;
-            // Bulk requests do not count.
-            let single = page.messages.iter().filter(|message| message.batch.is_none());
+            // Bulk requests do not count, nor does what is scheduled.
+            let single =
+                page.messages.iter().filter(|message| message.batch.is_none() && !message.held);
             accepted.extend(single.map(|message| message.created_at));
             match page.messages.last() {
                 Some(last) if page.has_more => {
@@ -232,7 +261,8 @@ impl Gateway {
         let permits = usize::try_from(quota.limit).unwrap_or(usize::MAX);
         let counted: Vec<Timestamp> = accepted.into_iter().rev().take(permits).collect();
         // Where it cannot be told, it cannot be asked again either.
-        self.counted(self.ports().limiter.prime(RateKey::Admission(session.id), &counted).await);
+        let key = RateKey::Admission(session.id);
+        self.counted(self.ports().limiter.prime(key, ticket, &counted).await);
         Ok(())
     }
 
@@ -252,6 +282,7 @@ impl Gateway {
             .map_err(|field| wrong.push(field));
         wrong.extend(validation::content(&request.content));
         wrong.extend(validation::metadata(request.metadata.as_ref()));
+        wrong.extend(validation::timing(request.timing, self.ports().clock.now()));
         match to {
             Ok(to) if wrong.is_empty() => Ok(to),
             _ => Err(GatewayError::Invalid(wrong)),
@@ -284,6 +315,9 @@ impl Gateway {
 
     pub(super) fn draft(&self, draft: Draft<'_>) -> Message {
         let (at, id) = self.inner.ids.draw();
+        // Not the id's instant, which runs ahead of a clock that was set back.
+        let now = self.ports().clock.now();
+        let due_at = draft.timing.send_at.unwrap_or(now).max(now);
         Message {
             id: MessageId(id),
             tenant: draft.session.tenant,
@@ -298,9 +332,9 @@ impl Gateway {
             status: Status::Queued,
             attempts: 0,
             generation: 0,
-            held_by_batch: false,
-            // Not the id's instant, which runs ahead of a clock that was set back.
-            due_at: self.ports().clock.now(),
+            held: due_at > now,
+            due_at,
+            expires_at: draft.timing.expires_at,
             failure: None,
             provider_message_id: None,
             created_at: at,
@@ -321,6 +355,7 @@ pub(super) struct Draft<'a> {
     pub(super) priority: Priority,
     pub(super) metadata: Option<serde_json::Value>,
     pub(super) batch: Option<BatchId>,
+    pub(super) timing: Timing,
 }
 
 /// What there is to count about a message that was accepted or received.

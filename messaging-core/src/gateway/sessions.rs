@@ -80,6 +80,8 @@ impl Gateway {
             status_at: created_at,
             own_address: None,
             on_rate_limit: new.on_rate_limit,
+            suspension: None,
+            tenant_suspension: None,
             created_at,
             updated_at: created_at,
         };

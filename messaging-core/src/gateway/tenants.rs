@@ -21,7 +21,8 @@ impl Gateway {
             return Err(GatewayError::invalid("/name", detail));
         }
         let (created_at, id) = self.inner.ids.draw();
-        let tenant = Tenant { id: TenantId(id), name: name.to_owned(), created_at };
+        let name = name.to_owned();
+        let tenant = Tenant { id: TenantId(id), name, suspension: None, created_at };
         match self.ports().tenants.insert(&tenant).await {
             Ok(()) => Ok(tenant),
             Err(StoreError::Conflict { .. }) => Err(GatewayError::Taken { what: "tenant name" }),

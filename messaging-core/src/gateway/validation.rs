@@ -1,11 +1,15 @@
 //! What a request to send must be like, whatever it came by.
 
+use std::time::Duration;
+
 use crate::domain::address::{Address, InvalidAddress};
 use crate::domain::content::{
     Attachment, Content, MAX_TEXT_CHARS, Media, MediaKind, MediaSource, Poll,
 };
 use crate::domain::phone::PhoneValidation;
+use crate::domain::timestamp::Timestamp;
 use crate::gateway::error::InvalidField;
+use crate::gateway::send::Timing;
 
 /// The most bytes a message's metadata may take as JSON.
 const MAX_METADATA_BYTES: usize = 16 * 1024;
@@ -124,6 +128,26 @@ fn poll(poll: &Poll) -> Vec<InvalidField> {
         if option.trim().is_empty() || poll.options[..index].contains(option) {
             invalid(&format!("/poll/options/{index}"), "must not be empty or repeated");
         }
+    }
+    wrong
+}
+
+/// How far ahead a message may be scheduled.
+const FARTHEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// When a message is to be sent.
+pub(super) fn timing(timing: Timing, now: Timestamp) -> Vec<InvalidField> {
+    let invalid = |pointer, detail| InvalidField::new(pointer, "invalid-request", detail);
+    let mut wrong = Vec::new();
+    if timing.send_at.is_some_and(|at| at > now.plus(FARTHEST)) {
+        wrong.push(invalid("/sendAt", "must lie within a year"));
+    }
+    match timing.expires_at {
+        Some(at) if at <= now => wrong.push(invalid("/expiresAt", "must lie in the future")),
+        Some(at) if timing.send_at.is_some_and(|send_at| at <= send_at) => {
+            wrong.push(invalid("/expiresAt", "must be later than sendAt"));
+        }
+        _ => {}
     }
     wrong
 }

@@ -87,7 +87,13 @@ impl RateLimiter for MemoryRateLimiter {
         Ok(())
     }
 
-    async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError> {
+    async fn prime(
+        &self,
+        key: RateKey,
+        _ticket: u64,
+        done: &[Timestamp],
+    ) -> Result<(), RateLimiterError> {
+        // It loses nothing but with its process.
         self.prime_now(key, done);
         Ok(())
     }

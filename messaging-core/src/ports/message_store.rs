@@ -7,6 +7,7 @@ use crate::domain::filter::{MessageFilter, MessagePage, Portion};
 use crate::domain::id::{BatchId, MessageId, SessionId, TenantId};
 use crate::domain::message::{ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange};
 use crate::domain::statistics::{Statistics, StatisticsRange};
+use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::store_error::StoreError;
 
@@ -97,10 +98,42 @@ pub trait MessageStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<Vec<MessageId>>, StoreError>;
 
+    /// One tenant's bulk request alone, without counting its messages.
+    async fn batch(&self, tenant: TenantId, id: BatchId) -> Result<Option<Batch>, StoreError>;
+
+    /// Stops one tenant's bulk request: what of it waits in the queue is held back again. Gives the
+    /// ids of those; `None` when the tenant has no such request. What is `sending` goes on, to its
+    /// end. A second call replaces the first.
+    async fn suspend_batch(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+        suspension: Suspension,
+    ) -> Result<Option<Vec<MessageId>>, StoreError>;
+
+    /// Ends the suspension of one tenant's bulk request. Tells whether there is such a request.
+    async fn resume_batch(&self, tenant: TenantId, id: BatchId) -> Result<bool, StoreError>;
+
     /// Lets as many held messages of a bulk request into the queue as its size leaves room for
     /// (those let in and not yet past `sending` take room), in order of id, and gives them. Lets
-    /// nothing in where there is no such request.
-    async fn release_from_batch(&self, batch: BatchId) -> Result<Vec<QueueItem>, StoreError>;
+    /// nothing in where there is no such request, or it does not [let in](Batch::lets_in) at `now`.
+    async fn release_from_batch(
+        &self,
+        batch: BatchId,
+        now: Timestamp,
+    ) -> Result<Vec<QueueItem>, StoreError>;
+
+    /// Lets into the queue at most `limit` of the held messages that belong to no bulk request and
+    /// are due at `now`, those due first before others, and gives them.
+    async fn release_scheduled(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<QueueItem>, StoreError>;
+
+    /// At most `limit` outbound messages that wait, held or not, and are expired at `now`, in order
+    /// of that.
+    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError>;
 
     /// Bulk requests that hold messages back, with ids above `after`, in order of id.
     async fn batches_holding(

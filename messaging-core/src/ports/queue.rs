@@ -23,6 +23,10 @@ named_enum! {
         Provider = "provider",
         /// Its bulk request has as many in the queue as it may.
         Bulk = "bulk",
+        /// The time that it is to be sent at has not come.
+        Scheduled = "scheduled",
+        /// Somebody stopped its tenant, its session or its bulk request.
+        Suspended = "suspended",
         /// An attempt did not succeed; the next is not due.
         Retry = "retry",
         /// Others are before it.

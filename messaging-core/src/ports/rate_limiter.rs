@@ -47,7 +47,10 @@ pub enum Reservation {
     },
     /// Not known: the limiter has not been told what was done before it began to count this key.
     /// The caller [primes](RateLimiter::prime) it and asks again.
-    Unprimed,
+    Unprimed {
+        /// Tells this beginning from others: after a loss the limiter begins anew.
+        ticket: u64,
+    },
 }
 
 /// Why a limiter could not answer.
@@ -92,9 +95,15 @@ pub trait RateLimiter: Send + Sync + 'static {
 
     /// Tells what was done before this limiter began to count the key, in whatever order, none
     /// being fine as well. The first to tell it is believed; what others tell at the same time, or
-    /// later, changes nothing. So whoever is answered [`Unprimed`](Reservation::Unprimed) may do
-    /// this, without asking who else does.
-    async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError>;
+    /// later, changes nothing, nor does what somebody found out before a loss: `ticket` is that of
+    /// the [`Unprimed`](Reservation::Unprimed) that was answered before it was found out. So whoever
+    /// is answered so may do this, without asking who else does.
+    async fn prime(
+        &self,
+        key: RateKey,
+        ticket: u64,
+        done: &[Timestamp],
+    ) -> Result<(), RateLimiterError>;
 
     /// What time it is where the counting is done; `None` where it is done in this process. Those
     /// who share a limiter compare their clocks with it.

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use crate::domain::address::Address;
 use crate::domain::id::{SessionId, TenantId};
 use crate::domain::session::{Census, ProviderSession, Session, SessionPatch, SessionStatus};
+use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::store_error::StoreError;
 
@@ -13,7 +14,7 @@ use crate::ports::store_error::StoreError;
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
-    /// Keeps a new session.
+    /// Keeps a new session, but for what is kept with its tenant.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] of `session name` where the tenant has one of this name, of
@@ -41,6 +42,14 @@ pub trait SessionStore: Send + Sync + 'static {
         id: SessionId,
         patch: &SessionPatch,
         now: Timestamp,
+    ) -> Result<Option<Session>, StoreError>;
+
+    /// Stops one tenant's session, or ends that; `None` when the tenant has none of that id.
+    async fn suspend(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        suspension: Option<Suspension>,
     ) -> Result<Option<Session>, StoreError>;
 
     /// Forgets one tenant's session, so that its name and place are free; its messages stay. Tells

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use crate::domain::id::TenantId;
+use crate::domain::suspension::Suspension;
 use crate::domain::tenant::Tenant;
 use crate::ports::store_error::StoreError;
 
@@ -22,6 +23,13 @@ pub trait TenantStore: Send + Sync + 'static {
 
     /// Looks a tenant up by name.
     async fn find_named(&self, name: &str) -> Result<Option<Tenant>, StoreError>;
+
+    /// Stops a tenant, or ends that; `None` when there is none of that id.
+    async fn suspend(
+        &self,
+        id: TenantId,
+        suspension: Option<Suspension>,
+    ) -> Result<Option<Tenant>, StoreError>;
 
     /// All tenants, in order of id.
     async fn list(&self) -> Result<Vec<Tenant>, StoreError>;

@@ -18,6 +18,7 @@ use messaging_core::domain::session::{
     Census, ProviderSession, Session, SessionPatch, SessionStatus,
 };
 use messaging_core::domain::statistics::{Statistics, StatisticsRange};
+use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::tenant::Tenant;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
@@ -39,15 +40,18 @@ use tokio::sync::Notify;
 
 use crate::host::Host;
 
-/// What tells permits of one life of the limiter from those of another.
-const PERMITS_OF_A_LIFE: u64 = 1 << 32;
+/// What tells permits of one life of the limiter, and versions of one life of the queue, from those
+/// of another.
+const NUMBERS_OF_A_LIFE: u64 = 1 << 32;
 
 /// What outlives the nodes: all of it, or, for an embedded one, the store alone.
 pub(crate) struct Backend {
     pub(crate) store: Arc<MemoryStore>,
     duties: Arc<MemoryDutyRoster>,
-    queue: Mutex<Arc<MemoryQueue>>,
+    queue: Mutex<(u64, Arc<MemoryQueue>)>,
     limiter: Mutex<(u64, Arc<MemoryRateLimiter>)>,
+    /// What was settled since the last loss and before the priming that follows it.
+    settled: Mutex<Vec<(RateKey, Timestamp)>>,
     forgot: Notify,
     store_away: AtomicBool,
     queue_away: AtomicBool,
@@ -60,6 +64,7 @@ impl Backend {
             duties: Arc::default(),
             queue: Mutex::default(),
             limiter: Mutex::default(),
+            settled: Mutex::default(),
             forgot: Notify::new(),
             store_away: AtomicBool::new(false),
             queue_away: AtomicBool::new(false),
@@ -68,9 +73,11 @@ impl Backend {
 
     /// Queue and limiter lose everything.
     pub(crate) fn forget(&self) {
-        *self.queue.lock().unwrap() = Arc::default();
+        let mut queue = self.queue.lock().unwrap();
+        *queue = (queue.0 + 1, Arc::default());
         let mut limiter = self.limiter.lock().unwrap();
         *limiter = (limiter.0 + 1, Arc::default());
+        self.settled.lock().unwrap().clear();
         self.forgot.notify_waiters();
     }
 
@@ -84,19 +91,41 @@ impl Backend {
     }
 
     pub(crate) fn queue(&self) -> Arc<MemoryQueue> {
-        Arc::clone(&self.queue.lock().unwrap())
+        Arc::clone(&self.queue.lock().unwrap().1)
     }
 
     fn limiter(&self) -> Arc<MemoryRateLimiter> {
         Arc::clone(&self.limiter.lock().unwrap().1)
     }
 
-    /// The limiter, and a permit as it knows it: one from before a loss it does not know.
-    fn limiter_of(&self, permit: Permit) -> (Arc<MemoryRateLimiter>, Permit) {
+    /// The limiter, and a permit as it knows it; `None` for one from before a loss.
+    fn limiter_of(&self, permit: Permit) -> (Arc<MemoryRateLimiter>, Option<Permit>) {
         let (life, limiter) = self.limiter.lock().unwrap().clone();
-        let is_known = permit.id / PERMITS_OF_A_LIFE == life;
-        let id = if is_known { permit.id % PERMITS_OF_A_LIFE } else { u64::MAX };
-        (limiter, Permit { id, ..permit })
+        let is_known = permit.id / NUMBERS_OF_A_LIFE == life;
+        let known = Permit { id: permit.id % NUMBERS_OF_A_LIFE, ..permit };
+        (limiter, is_known.then_some(known))
+    }
+
+    fn settle(&self, permit: Permit, at: Timestamp) {
+        let (limiter, known) = self.limiter_of(permit);
+        if let Some(permit) = known {
+            return limiter.settle_now(permit, at);
+        }
+        // What it was counted with is lost, but it was done.
+        let boundless = Quota { limit: u32::MAX, window: Duration::from_secs(60) };
+        match limiter.reserve_now(permit.key, boundless, at, at) {
+            Reservation::Granted { permit, .. } => limiter.settle_now(permit, at),
+            _ => self.settled.lock().unwrap().push((permit.key, at)),
+        }
+    }
+
+    fn prime(&self, key: RateKey, ticket: u64, done: &[Timestamp]) {
+        let (life, limiter) = self.limiter.lock().unwrap().clone();
+        if ticket == life {
+            let settled = self.settled.lock().unwrap();
+            let since = settled.iter().filter(|(of, _)| *of == key).map(|(_, at)| *at);
+            limiter.prime_now(key, &done.iter().copied().chain(since).collect::<Vec<_>>());
+        }
     }
 }
 
@@ -164,7 +193,13 @@ relay!(MessageStore to store by of_store -> StoreError {
     statistics(tenant: TenantId, range: &StatisticsRange) -> Statistics;
     find_batch(tenant: TenantId, id: BatchId) -> Option<BatchProgress>;
     cancel_batch(tenant: TenantId, id: BatchId, now: Timestamp) -> Option<Vec<MessageId>>;
-    release_from_batch(batch: BatchId) -> Vec<QueueItem>;
+    batch(tenant: TenantId, id: BatchId) -> Option<Batch>;
+    suspend_batch(tenant: TenantId, id: BatchId, suspension: Suspension)
+        -> Option<Vec<MessageId>>;
+    resume_batch(tenant: TenantId, id: BatchId) -> bool;
+    release_from_batch(batch: BatchId, now: Timestamp) -> Vec<QueueItem>;
+    release_scheduled(now: Timestamp, limit: u32) -> Vec<QueueItem>;
+    overdue(now: Timestamp, limit: u32) -> Vec<MessageId>;
     batches_holding(after: Option<BatchId>, limit: u32) -> Vec<BatchId>;
     pending(after: Option<MessageId>, limit: u32) -> Vec<QueueItem>;
     behind(ids: &[MessageId]) -> Vec<(MessageId, QueueItem)>;
@@ -178,6 +213,7 @@ relay!(SessionStore to store by of_store -> StoreError {
     find_named(tenant: TenantId, name: &str) -> Option<Session>;
     list(tenant: TenantId) -> Vec<Session>;
     patch(tenant: TenantId, id: SessionId, patch: &SessionPatch, now: Timestamp) -> Option<Session>;
+    suspend(tenant: TenantId, id: SessionId, suspension: Option<Suspension>) -> Option<Session>;
     delete(tenant: TenantId, id: SessionId) -> bool;
     find_any(id: SessionId) -> Option<Session>;
     find_placed(name: &str) -> Vec<Session>;
@@ -191,6 +227,7 @@ relay!(TenantStore to store by of_store -> StoreError {
     insert(tenant: &Tenant) -> ();
     find(id: TenantId) -> Option<Tenant>;
     find_named(name: &str) -> Option<Tenant>;
+    suspend(id: TenantId, suspension: Option<Suspension>) -> Option<Tenant>;
     list() -> Vec<Tenant>;
 });
 
@@ -225,8 +262,9 @@ impl Queue for Connection {
         lease: Duration,
         now: Timestamp,
     ) -> Result<Claims, QueueError> {
-        let queue = self.backend.queue();
-        self.of_queue(queue.claim(max, lease, now)).await
+        let (life, queue) = self.backend.queue.lock().unwrap().clone();
+        let claims = self.of_queue(queue.claim(max, lease, now)).await?;
+        Ok(Claims { version: life * NUMBERS_OF_A_LIFE + claims.version, ..claims })
     }
 
     async fn renew(
@@ -281,11 +319,13 @@ impl Queue for Connection {
 
     async fn changed(&self, version: u64) {
         let forgot = self.backend.forgot.notified();
-        let queue = self.backend.queue();
-        tokio::select! {
-            biased;
-            () = queue.changed(version) => {}
-            () = forgot => {}
+        let (life, queue) = self.backend.queue.lock().unwrap().clone();
+        if version / NUMBERS_OF_A_LIFE == life {
+            tokio::select! {
+                biased;
+                () = queue.changed(version % NUMBERS_OF_A_LIFE) => {}
+                () = forgot => {}
+            }
         }
         self.host.pass().await;
     }
@@ -304,26 +344,34 @@ impl RateLimiter for Connection {
         let answer = self.of_limiter(limiter.reserve(key, quota, until, now)).await?;
         Ok(match answer {
             Reservation::Granted { permit: Permit { key, id }, remaining } => {
-                let id = life * PERMITS_OF_A_LIFE + id;
+                let id = life * NUMBERS_OF_A_LIFE + id;
                 Reservation::Granted { permit: Permit { key, id }, remaining }
             }
-            other => other,
+            Reservation::Unprimed { .. } => Reservation::Unprimed { ticket: life },
+            limited => limited,
         })
     }
 
     async fn settle(&self, permit: Permit, at: Timestamp) -> Result<(), RateLimiterError> {
-        let (limiter, permit) = self.backend.limiter_of(permit);
-        self.of_limiter(limiter.settle(permit, at)).await
+        self.of_limiter(async { Ok(self.backend.settle(permit, at)) }).await
     }
 
     async fn release(&self, permit: Permit) -> Result<(), RateLimiterError> {
-        let (limiter, permit) = self.backend.limiter_of(permit);
-        self.of_limiter(limiter.release(permit)).await
+        let release = async {
+            let (limiter, known) = self.backend.limiter_of(permit);
+            known.map_or(Ok(()), |permit| Ok(limiter.release_now(permit)))
+        };
+        self.of_limiter(release).await
     }
 
-    async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError> {
-        let limiter = self.backend.limiter();
-        self.of_limiter(limiter.prime(key, done)).await
+    async fn prime(
+        &self,
+        key: RateKey,
+        ticket: u64,
+        done: &[Timestamp],
+    ) -> Result<(), RateLimiterError> {
+        let prime = async { Ok(self.backend.prime(key, ticket, done)) };
+        self.of_limiter(prime).await
     }
 
     async fn time(&self) -> Result<Option<Timestamp>, RateLimiterError> {

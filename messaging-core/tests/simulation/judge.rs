@@ -7,6 +7,7 @@ use messaging_core::domain::failure::FailureCode;
 use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::message::{Direction, Message, MessageEvent};
 use messaging_core::domain::status::{Status, StatusEvent};
+use messaging_core::gateway::send::Timing;
 use messaging_core::ports::message_store::MessageStore;
 
 use crate::story::{Accepted, World};
@@ -41,6 +42,9 @@ pub(crate) async fn judge(world: &World) -> Verdict {
         history(&accepted.body, &events.unwrap_or_default())?;
         let arrived = by_body.get(accepted.body.as_str()).and_then(|all| all.first()).copied();
         end(&accepted.body, &message, arrived)?;
+        if world.sim.plan.clock_leaps == 0 {
+            in_time(accepted, arrived)?;
+        }
         messages.push((accepted, message, arrived));
     }
     order(&messages)?;
@@ -72,6 +76,21 @@ fn end(body: &str, message: &Message, arrived: Option<&Arrival>) -> Verdict {
     Err(format!("P1: {body} is {} ({code:?}) and {arrived}", message.status))
 }
 
+/// Nothing is sent before its time, nor after it: an attempt that began in time may take as long as
+/// a lease, and clocks differ a little.
+fn in_time(accepted: &Accepted, arrived: Option<&Arrival>) -> Verdict {
+    let Some(arrival) = arrived.filter(|arrival| !arrival.is_stray) else { return Ok(()) };
+    let Timing { send_at, expires_at } = accepted.timing;
+    let slack = Duration::from_millis(300);
+    if send_at.is_some_and(|at| arrival.at.plus(slack) < at) {
+        return Err(format!("{} arrived before its time", accepted.body));
+    }
+    if expires_at.is_some_and(|at| arrival.at > at.plus(Duration::from_secs(16))) {
+        return Err(format!("{} arrived when it was expired", accepted.body));
+    }
+    Ok(())
+}
+
 /// No status goes backwards.
 fn history(body: &str, events: &[MessageEvent]) -> Verdict {
     let rank = |status| match status {
@@ -101,10 +120,11 @@ fn order(messages: &[(&Accepted, Message, Option<&Arrival>)]) -> Verdict {
                 && first.priority == second.priority;
             // Of two that were accepted at once, or by clocks that differ, nobody knows the order.
             let in_order = first.id < second.id && first.answered_at < second.asked_at;
-            // What was given up, or sent by somebody who stood still, arrives whenever it likes.
-            let given_up = one.status == Status::Failed;
+            // What was given up, or sent by somebody who stood still, arrives whenever it likes, and
+            // what is scheduled holds nothing up.
+            let comes_late = one.status == Status::Failed || first.timing.send_at.is_some();
             if let (true, Some(earlier), Some(later)) =
-                (same_way && in_order && !given_up, arrived_first, arrived_second)
+                (same_way && in_order && !comes_late, arrived_first, arrived_second)
                 && earlier.at > later.at
                 && !earlier.is_stray
             {

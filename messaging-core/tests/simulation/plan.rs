@@ -21,6 +21,12 @@ pub(crate) struct Plan {
     pub(crate) messages: u64,
     pub(crate) quota: u32,
 
+    /// Messages that are to be sent at a time, or not after one.
+    pub(crate) scheduled: f64,
+    pub(crate) expiring: f64,
+    /// How often somebody stops a session for a while.
+    pub(crate) stops: u64,
+
     /// A call of a port, before or after its effect, is the last that its node makes.
     pub(crate) crash: f64,
     /// The node stands still there, longer than a lease.
@@ -81,6 +87,9 @@ impl Plan {
             people: dice.within(1, 3),
             messages: dice.within(5, 30),
             quota: dice.within(2, 20) as u32,
+            scheduled: share(0.8),
+            expiring: share(0.8),
+            stops: times(3),
             crash: share(0.01),
             freeze: share(0.01),
             slow: share(0.5),

@@ -9,9 +9,12 @@ use messaging_core::domain::content::Content;
 use messaging_core::domain::id::{MessageId, SessionId, TenantId};
 use messaging_core::domain::message::Priority;
 use messaging_core::domain::session::{OnRateLimit, ProviderSession, Session, SessionStatus};
+use messaging_core::domain::statistics::StatisticsRange;
+use messaging_core::domain::status::Status;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::gateway::receive_webhook::Webhook;
-use messaging_core::gateway::send::SendRequest;
+use messaging_core::gateway::send::{SendRequest, Timing};
+use messaging_core::gateway::suspension::Stop;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::queue::Queue;
@@ -61,6 +64,7 @@ pub(crate) struct Accepted {
     pub(crate) to: String,
     pub(crate) body: String,
     pub(crate) priority: Priority,
+    pub(crate) timing: Timing,
     pub(crate) asked_at: Timestamp,
     pub(crate) answered_at: Timestamp,
 }
@@ -175,6 +179,10 @@ impl World {
         let priority = *sim.dice.pick(&priorities).unwrap_or(&Priority::Normal);
         let body = format!("m{n}");
         sim.wait(0, STORMY).await;
+        let in_time = |chance| sim.dice.chance(chance).then(|| sim.dice.millis(1, 60_000));
+        let send_at = in_time(plan.scheduled).map(|wait| sim.now().plus(wait));
+        let expires_at = in_time(plan.expiring).map(|wait| send_at.unwrap_or(sim.now()).plus(wait));
+        let timing = Timing { send_at, expires_at };
         let Some(node) = self.fleet.any() else { return };
         let request = SendRequest {
             session: session.id.into(),
@@ -183,6 +191,7 @@ impl World {
             priority,
             metadata: None,
             on_rate_limit: None,
+            timing,
         };
         let asked_at = sim.now();
         let answer = timeout(PATIENCE, node.gateway.send(session.tenant, request)).await;
@@ -198,6 +207,7 @@ impl World {
             to: to.as_str().to_owned(),
             body,
             priority,
+            timing,
             asked_at,
             answered_at: sim.now(),
         };
@@ -230,6 +240,7 @@ impl World {
             (plan.clock_leaps, Misfortune::ClockLeap),
             (plan.restarts, Misfortune::Restart),
             (plan.flaps, Misfortune::Flap),
+            (plan.stops, Misfortune::Stop),
         ];
         for (times, misfortune) in all {
             for _ in 0..times {
@@ -288,6 +299,24 @@ impl World {
                 sim.wait(100, 30_000).await;
                 self.waha.set_status(place, SessionStatus::Working);
             }
+            Misfortune::Stop => {
+                let (Some(session), Some(node)) = (dice.pick(&self.sessions), self.fleet.any())
+                else {
+                    return;
+                };
+                let lasting = dice.millis(100, 60_000);
+                let stop = Stop { until: Some(sim.now().plus(lasting)), reason: None };
+                let (tenant, id) = (session.tenant, session.id.into());
+                let stopped = node.gateway.suspend_session(tenant, &id, stop);
+                let is_stopped = matches!(timeout(PATIENCE, stopped).await, Ok(Ok(_)));
+                sim.note(|| format!("{} is stopped: {is_stopped}", session.place.name));
+                if dice.chance(0.5) {
+                    tokio::time::sleep(lasting / 2).await;
+                    let resumed = node.gateway.resume_session(tenant, &id);
+                    let is_resumed = matches!(timeout(PATIENCE, resumed).await, Ok(Ok(_)));
+                    sim.note(|| format!("{} is resumed: {is_resumed}", session.place.name));
+                }
+            }
         }
     }
 
@@ -314,13 +343,27 @@ impl World {
         loop {
             tokio::time::sleep(Duration::from_secs(5)).await;
             let store = &self.backend.store;
-            let waiting = store.pending(None, 1).await.unwrap().len();
+            let waiting = self.count_waiting().await;
             let queued = self.backend.queue().depth().await.unwrap();
             let to_apply = store.depth().await.unwrap().pending;
             if (waiting == 0 && queued == 0 && to_apply == 0) || self.sim.now() > end {
                 return;
             }
         }
+    }
+}
+
+impl World {
+    /// How many messages are to be sent still, held or not.
+    async fn count_waiting(&self) -> u64 {
+        let mut waiting = 0;
+        for n in 1..=self.sim.plan.tenants {
+            let all = StatisticsRange::default();
+            let counted = self.backend.store.statistics(tenant_id(n), &all).await.unwrap();
+            let of = |status| counted.by_status.get(&status).copied().unwrap_or_default();
+            waiting += of(Status::Queued) + of(Status::Retry) + of(Status::Sending);
+        }
+        waiting
     }
 }
 
@@ -332,4 +375,5 @@ enum Misfortune {
     ClockLeap,
     Restart,
     Flap,
+    Stop,
 }

@@ -63,8 +63,13 @@ impl RateLimiter for ForgetfulLimiter {
         self.counted()?.release(permit).await
     }
 
-    async fn prime(&self, key: RateKey, done: &[Timestamp]) -> Result<(), RateLimiterError> {
-        self.counted()?.prime(key, done).await
+    async fn prime(
+        &self,
+        key: RateKey,
+        ticket: u64,
+        done: &[Timestamp],
+    ) -> Result<(), RateLimiterError> {
+        self.counted()?.prime(key, ticket, done).await
     }
 
     async fn time(&self) -> Result<Option<Timestamp>, RateLimiterError> {

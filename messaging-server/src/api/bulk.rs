@@ -12,6 +12,7 @@ use crate::api::authorized::{Authorized, ReadMessages, SendMessages};
 use crate::api::body::JsonBody;
 use crate::api::messages::bulk::{Bulk, BulkAnswer, SendBulk};
 use crate::api::problem::{BODY, CALLER, INVALID, LIMITED, NOT_FOUND, Refusal};
+use crate::api::suspension::Suspend;
 
 /// Bulk requests.
 pub struct BulkApi {
@@ -47,6 +48,37 @@ impl BulkApi {
     ) -> Result<Json<Bulk>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
         let found = self.gateway.find_bulk(caller.tenant(), BatchId(id.0)).await?;
         Ok(Json(found.into()))
+    }
+
+    /// Pause a bulk request
+    ///
+    /// Needs `messages:send`. What of it waits stays where it is until then, or until it is resumed;
+    /// what is under way goes on.
+    #[oai(path = "/messages/bulk/:id/pause", method = "post", operation_id = "pause_bulk")]
+    async fn pause_bulk(
+        &self,
+        caller: Authorized<SendMessages>,
+        /// The bulk request's id.
+        id: Path<Uuid>,
+        body: JsonBody<Suspend>,
+    ) -> Result<Json<Bulk>, Refusal<{ CALLER | BODY | NOT_FOUND }>> {
+        let stop = body.0.into();
+        let paused = self.gateway.suspend_bulk(caller.tenant(), BatchId(id.0), stop).await?;
+        Ok(Json(paused.into()))
+    }
+
+    /// Resume a bulk request
+    ///
+    /// Needs `messages:send`. Ends its pause, if there is one.
+    #[oai(path = "/messages/bulk/:id/resume", method = "post", operation_id = "resume_bulk")]
+    async fn resume_bulk(
+        &self,
+        caller: Authorized<SendMessages>,
+        /// The bulk request's id.
+        id: Path<Uuid>,
+    ) -> Result<Json<Bulk>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
+        let resumed = self.gateway.resume_bulk(caller.tenant(), BatchId(id.0)).await?;
+        Ok(Json(resumed.into()))
     }
 
     /// Cancel a bulk request

@@ -176,6 +176,14 @@ impl ParseFromJSON for DateTime {
     }
 }
 
+impl<'de> Deserialize<'de> for DateTime {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let detail = "must be a date and time of RFC 3339, such as 2026-01-31T09:30:00Z";
+        Timestamp::parse(&text).map(Self).map_err(|_| serde::de::Error::custom(detail))
+    }
+}
+
 /// One end of a range of dates: an instant, or a whole day (of UTC) whose first or last instant
 /// is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

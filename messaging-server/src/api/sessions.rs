@@ -19,6 +19,7 @@ use crate::api::Tag;
 use crate::api::authorized::{Authorized, ManageSessions, ReadSessions};
 use crate::api::body::JsonBody;
 use crate::api::problem::{BODY, CALLER, CONFLICT, INVALID, NOT_FOUND, PROVIDER, Refusal};
+use crate::api::suspension::Suspend;
 
 /// Sessions.
 pub struct SessionsApi {
@@ -157,6 +158,37 @@ impl SessionsApi {
         id: Path<String>,
     ) -> Result<Json<Session>, CommandRefusal> {
         self.command(&caller, &id, SessionCommand::Logout).await
+    }
+
+    /// Suspend a session
+    ///
+    /// Needs `sessions:manage`. Nothing is sent through it until then, or until it is resumed; what is
+    /// accepted meanwhile waits, and what is under way goes on to its end. Its connection stays.
+    #[oai(path = "/sessions/:id/suspend", method = "post", operation_id = "suspend_session")]
+    async fn suspend(
+        &self,
+        caller: Authorized<ManageSessions>,
+        /// The session's id or name.
+        id: Path<String>,
+        body: JsonBody<Suspend>,
+    ) -> Result<Json<Session>, Refusal<{ CALLER | BODY | NOT_FOUND }>> {
+        let stop = body.0.into();
+        let suspended = self.gateway.suspend_session(caller.tenant(), &named(&id), stop).await?;
+        Ok(Json(suspended.into()))
+    }
+
+    /// Resume a session
+    ///
+    /// Needs `sessions:manage`. Ends its suspension, if there is one.
+    #[oai(path = "/sessions/:id/resume", method = "post", operation_id = "resume_session")]
+    async fn resume(
+        &self,
+        caller: Authorized<ManageSessions>,
+        /// The session's id or name.
+        id: Path<String>,
+    ) -> Result<Json<Session>, Refusal<{ CALLER | NOT_FOUND }>> {
+        let resumed = self.gateway.resume_session(caller.tenant(), &named(&id)).await?;
+        Ok(Json(resumed.into()))
     }
 
     /// Show the QR code

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use messaging_core::domain::tenant::Role;
 use messaging_core::gateway::error::GatewayError;
+use messaging_core::gateway::suspension::Stop;
+use messaging_core::ports::clock::{Clock, SystemClock};
 
 use crate::cli::{CliError, configure};
 use crate::wiring::Service;
@@ -33,6 +35,30 @@ pub(super) async fn list<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliErr
     for tenant in tenants {
         writeln!(out, "{}  {}", tenant.id, tenant.name)?;
     }
+    Ok(())
+}
+
+/// Stops sending for a tenant, for as long as said or until it is resumed.
+pub(super) async fn suspend(
+    dir: &Path,
+    tenant: &str,
+    reason: Option<String>,
+    lasting: Option<Duration>,
+) -> Result<(), CliError> {
+    let service = Service::build(configure(dir)?).await?;
+    let until = lasting.map(|lasting| SystemClock.now().plus(lasting));
+    let tenant = service.gateway().find_tenant(tenant).await?.id;
+    service.gateway().suspend_tenant(tenant, Stop { until, reason }).await?;
+    service.close().await;
+    Ok(())
+}
+
+/// Lets a tenant go on.
+pub(super) async fn resume(dir: &Path, tenant: &str) -> Result<(), CliError> {
+    let service = Service::build(configure(dir)?).await?;
+    let tenant = service.gateway().find_tenant(tenant).await?.id;
+    service.gateway().resume_tenant(tenant).await?;
+    service.close().await;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::id::{BatchId, MessageId, SessionId, TenantId};
 use messaging_core::domain::message::{ChangeOutcome, MessageRef, QueueItem, StatusChange};
 use messaging_core::domain::status::StatusEvent;
+use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use sqlx::PgConnection;
@@ -19,7 +20,10 @@ use crate::error::store_error;
 use crate::message_store::change::Opened;
 use crate::message_store::row::NewMessages;
 use crate::message_store::waiting::Waiting;
-use crate::named::{BadColumn, Stored, count, decode_all, instant, named, optional_instant, small};
+use crate::named::{
+    BadColumn, Stored, count, decode_all, instant, named, optional_instant, small, suspension,
+    suspension_columns,
+};
 use crate::together::Fault;
 
 struct BatchRow {
@@ -31,6 +35,10 @@ struct BatchRow {
     rejected: i32,
     created_at: i64,
     cancelled_at: Option<i64>,
+    send_at: Option<i64>,
+    suspended_at: Option<i64>,
+    suspended_until: Option<i64>,
+    suspension_reason: Option<String>,
 }
 
 impl Stored for BatchRow {
@@ -52,6 +60,12 @@ impl Stored for BatchRow {
             rejected: number(self.rejected, "rejected")?,
             created_at: instant(self.created_at)?,
             cancelled_at: optional_instant(self.cancelled_at)?,
+            send_at: optional_instant(self.send_at)?,
+            suspension: suspension(
+                self.suspended_at,
+                self.suspended_until,
+                self.suspension_reason,
+            )?,
         })
     }
 }
@@ -63,12 +77,14 @@ pub(super) async fn insert(
     messages: &NewMessages,
 ) -> Result<(), StoreError> {
     let mut connection = connections.acquire().await?;
+    let (since, until, reason) = suspension_columns(batch.suspension.as_ref());
     let insert = async {
         let mut transaction = connection.begin().await?;
         sqlx::query!(
             "INSERT INTO batches (
-                 id, tenant, session, batch_size, accepted, rejected, created_at, cancelled_at
-             ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                 id, tenant, session, batch_size, accepted, rejected, created_at, cancelled_at,
+                 send_at, suspended_at, suspended_until, suspension_reason
+             ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             batch.id.0,
             batch.tenant.0,
             batch.session.0,
@@ -77,6 +93,10 @@ pub(super) async fn insert(
             small(batch.rejected),
             batch.created_at.as_micros(),
             batch.cancelled_at.map(|at| at.as_micros()),
+            batch.send_at.map(|at| at.as_micros()),
+            since,
+            until,
+            reason,
         )
         .execute(&mut *transaction)
         .await?;
@@ -86,24 +106,97 @@ pub(super) async fn insert(
     insert.await.map_err(store_error)
 }
 
+/// One tenant's bulk request.
+pub(super) async fn find(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    id: BatchId,
+) -> Result<Option<Batch>, StoreError> {
+    let row = sqlx::query_as!(
+        BatchRow,
+        "SELECT id, tenant, session, batch_size, accepted, rejected, created_at, cancelled_at,
+             send_at, suspended_at, suspended_until, suspension_reason
+         FROM batches WHERE id = $1 AND tenant = $2",
+        id.0,
+        tenant.0,
+    )
+    .fetch_optional(connection)
+    .await
+    .map_err(store_error)?;
+    row.map(Stored::decode).transpose()
+}
+
+/// Stops one tenant's bulk request, or ends that. Tells whether it was there.
+async fn suspend(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    id: BatchId,
+    suspension: Option<&Suspension>,
+) -> Result<bool, sqlx::Error> {
+    let (since, until, reason) = suspension_columns(suspension);
+    let suspended = sqlx::query!(
+        "UPDATE batches SET suspended_at = $3, suspended_until = $4, suspension_reason = $5
+         WHERE id = $1 AND tenant = $2",
+        id.0,
+        tenant.0,
+        since,
+        until,
+        reason,
+    )
+    .execute(connection)
+    .await?;
+    Ok(suspended.rows_affected() > 0)
+}
+
+/// Stops one tenant's bulk request, and holds back what of it waits in the queue.
+pub(super) async fn hold(
+    connections: &Connections,
+    tenant: TenantId,
+    id: BatchId,
+    suspension: &Suspension,
+) -> Result<Option<Vec<MessageId>>, StoreError> {
+    let mut connection = connections.acquire().await?;
+    let hold = async {
+        let mut transaction = connection.begin().await?;
+        // Locks the request, as whoever lets its messages in does.
+        if !suspend(&mut transaction, tenant, id, Some(suspension)).await? {
+            return Ok(None);
+        }
+        let held = sqlx::query_scalar!(
+            "WITH waiting AS (
+                 SELECT id FROM messages
+                 WHERE batch = $1 AND NOT held_by_batch AND status IN ('queued', 'retry')
+                 ORDER BY id FOR UPDATE
+             )
+             UPDATE messages m SET held_by_batch = true
+             FROM waiting WHERE m.id = waiting.id RETURNING m.id",
+            id.0,
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(Some(held.into_iter().map(MessageId).collect()))
+    };
+    hold.await.map_err(store_error)
+}
+
+/// Ends the suspension of one tenant's bulk request.
+pub(super) async fn resume(
+    connections: &Connections,
+    tenant: TenantId,
+    id: BatchId,
+) -> Result<bool, StoreError> {
+    let mut connection = connections.acquire().await?;
+    suspend(&mut connection, tenant, id, None).await.map_err(store_error)
+}
+
 /// One tenant's bulk request and where its messages stand.
 pub(super) async fn progress(
     connection: &mut PgConnection,
     tenant: TenantId,
     id: BatchId,
 ) -> Result<Option<BatchProgress>, StoreError> {
-    let row = sqlx::query_as!(
-        BatchRow,
-        "SELECT id, tenant, session, batch_size, accepted, rejected, created_at, cancelled_at
-         FROM batches WHERE id = $1 AND tenant = $2",
-        id.0,
-        tenant.0,
-    )
-    .fetch_optional(&mut *connection)
-    .await
-    .map_err(store_error)?;
-    let Some(row) = row else { return Ok(None) };
-    let batch = row.decode()?;
+    let Some(batch) = find(connection, tenant, id).await? else { return Ok(None) };
     let counts = sqlx::query!(
         r#"SELECT status, count(*) AS "messages!" FROM messages WHERE batch = $1 GROUP BY status"#,
         id.0,
@@ -174,14 +267,22 @@ pub(super) async fn cancel(
 pub(super) async fn release(
     connections: &Connections,
     id: BatchId,
+    now: Timestamp,
 ) -> Result<Vec<QueueItem>, StoreError> {
     let mut connection = connections.acquire().await?;
     let release = async {
         let mut transaction = connection.begin().await?;
-        let batch_size =
-            sqlx::query_scalar!("SELECT batch_size FROM batches WHERE id = $1 FOR UPDATE", id.0)
-                .fetch_optional(&mut *transaction)
-                .await?;
+        // As [`Batch::lets_in`] says.
+        let batch_size = sqlx::query_scalar!(
+            "SELECT batch_size FROM batches
+             WHERE id = $1 AND coalesce(send_at, 0) <= $2
+                 AND (suspended_at IS NULL OR suspended_until <= $2)
+             FOR UPDATE",
+            id.0,
+            now.as_micros(),
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
         let Some(batch_size) = batch_size else { return Ok(Vec::new()) };
         // In a statement after the lock, which so sees what its holder before had let in.
         let rows = sqlx::query_as!(

@@ -314,7 +314,7 @@ impl Touched {
         self.statuses.push(message.status.as_str());
         self.attempts.push(small(message.attempts));
         self.generations.push(small(message.generation));
-        self.held.push(message.held_by_batch);
+        self.held.push(message.held);
         self.due_at.push(message.due_at.as_micros());
         self.failure_codes.push(failure.map(|failure| failure.code.as_str()));
         self.failure_details.push(failure.and_then(|failure| failure.detail.as_deref()).map(owned));

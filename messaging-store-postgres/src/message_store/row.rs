@@ -26,6 +26,7 @@ pub(crate) struct MessageRow {
     pub(crate) generation: i32,
     pub(crate) held_by_batch: bool,
     pub(crate) due_at: i64,
+    pub(crate) expires_at: Option<i64>,
     pub(crate) failure_code: Option<String>,
     pub(crate) failure_detail: Option<String>,
     pub(crate) provider_message_id: Option<String>,
@@ -49,6 +50,7 @@ macro_rules! query_messages {
             crate::message_store::row::MessageRow,
             "SELECT m.id, m.tenant, m.session, m.batch, m.direction, c.sender, c.recipient, \
              m.priority, m.status, m.attempts, m.generation, m.held_by_batch, m.due_at, \
+             m.expires_at, \
              m.failure_code, m.failure_detail, m.provider_message_id, m.created_at, m.updated_at, \
              m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.lines, c.body, c.metadata, \
              c.attachment " + $tail
@@ -84,8 +86,9 @@ impl Stored for MessageRow {
             status: named(&self.status)?,
             attempts: number(self.attempts, "attempts")?,
             generation: number(self.generation, "generation")?,
-            held_by_batch: self.held_by_batch,
+            held: self.held_by_batch,
             due_at: instant(self.due_at)?,
+            expires_at: optional_instant(self.expires_at)?,
             failure: failure(self.failure_code, self.failure_detail)?,
             provider_message_id: self
                 .provider_message_id
@@ -122,6 +125,7 @@ pub(crate) struct NewMessages {
     generations: Vec<i32>,
     held: Vec<bool>,
     due_at: Vec<i64>,
+    expires_at: Vec<Option<i64>>,
     failure_codes: Vec<Option<&'static str>>,
     failure_details: Vec<Option<String>>,
     provider_ids: Vec<Option<String>>,
@@ -157,7 +161,7 @@ impl NewMessages {
         }
         extend!(
             ids tenants sessions batches directions senders recipients recipient_keys priorities
-            statuses attempts generations held due_at failure_codes failure_details provider_ids
+            statuses attempts generations held due_at expires_at failure_codes failure_details provider_ids
             created_at updated_at sent_at delivered_at read_at failed_at kinds campaigns bodies
             metadata attachments
         );
@@ -183,8 +187,9 @@ impl NewMessages {
         self.statuses.push(message.status.as_str());
         self.attempts.push(small(message.attempts));
         self.generations.push(small(message.generation));
-        self.held.push(message.held_by_batch);
+        self.held.push(message.held);
         self.due_at.push(message.due_at.as_micros());
+        self.expires_at.push(message.expires_at.map(|at| at.as_micros()));
         self.failure_codes.push(failure.map(|failure| failure.code.as_str()));
         self.failure_details.push(failure.and_then(|failure| failure.detail.as_deref()).map(owned));
         self.provider_ids.push(message.provider_message_id.as_ref().map(|id| owned(id.as_str())));
@@ -217,12 +222,14 @@ impl NewMessages {
                     $7::text[], $8::bigint[], $9::text[], $10::text[], $11::int[], $12::int[],
                     $13::bool[], $14::bigint[], $15::text[], $16::text[], $17::text[],
                     $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[],
-                    $23::bigint[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[]
+                    $23::bigint[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[],
+                    $29::bigint[]
                 ) AS row (
                     id, tenant, session, batch, direction, sender, recipient, recipient_key,
                     priority, status, attempts, generation, held_by_batch, due_at, failure_code,
                     failure_detail, provider_message_id, created_at, updated_at, sent_at,
-                    delivered_at, read_at, failed_at, kind, campaign, body, metadata, attachment
+                    delivered_at, read_at, failed_at, kind, campaign, body, metadata, attachment,
+                    expires_at
                 )
             ), named AS (
                 INSERT INTO provider_ids (session, provider_message_id, message, inbound)
@@ -245,12 +252,12 @@ impl NewMessages {
                 id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
                 status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                 provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                failed_at
+                failed_at, expires_at
             )
             SELECT id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
                 status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                 provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                failed_at
+                failed_at, expires_at
             FROM new
             "#,
             &self.ids,
@@ -281,6 +288,7 @@ impl NewMessages {
             &self.bodies,
             &self.metadata as &[Option<String>],
             &self.attachments as &[Option<String>],
+            &self.expires_at as &[Option<i64>],
         )
         .execute(connection)
         .await?;

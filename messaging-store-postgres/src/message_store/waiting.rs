@@ -3,6 +3,7 @@
 use messaging_core::domain::address::RecipientKey;
 use messaging_core::domain::id::{MessageId, SessionId, TenantId};
 use messaging_core::domain::message::QueueItem;
+use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -116,4 +117,56 @@ pub(super) async fn behind(
             Ok((MessageId(row.own), waiting.decode()?))
         })
         .collect()
+}
+
+/// Messages that wait, and not from now on, in order of when they expired.
+pub(super) async fn overdue(
+    connections: &Connections,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<MessageId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM messages
+         WHERE expires_at <= $1 AND status IN ('queued', 'retry')
+         ORDER BY expires_at LIMIT $2",
+        now.as_micros(),
+        i64::from(limit),
+    )
+    .fetch_all(&mut *connections.acquire().await?)
+    .await
+    .map_err(store_error)?;
+    Ok(ids.into_iter().map(MessageId).collect())
+}
+
+/// Lets in what belongs to no bulk request and is due.
+pub(super) async fn release_scheduled(
+    connections: &Connections,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<QueueItem>, StoreError> {
+    let rows = sqlx::query_as!(
+        Waiting,
+        r#"
+        WITH due AS (
+            SELECT id, due_at FROM messages WHERE held_by_batch AND batch IS NULL AND due_at <= $1
+            ORDER BY due_at LIMIT $2
+        ), locked AS (
+            -- In order of id, as everybody does.
+            SELECT m.id FROM messages m JOIN due ON due.id = m.id WHERE m.held_by_batch
+            ORDER BY m.id FOR UPDATE OF m
+        ), let_in AS (
+            UPDATE messages m SET held_by_batch = false
+            FROM locked WHERE m.id = locked.id
+            RETURNING m.id, m.tenant, m.session, m.recipient_key, m.priority, m.due_at
+        )
+        SELECT id, tenant, session, recipient_key AS "recipient_key!", priority, due_at
+        FROM let_in WHERE recipient_key IS NOT NULL ORDER BY id
+        "#,
+        now.as_micros(),
+        i64::from(limit),
+    )
+    .fetch_all(&mut *connections.acquire().await?)
+    .await
+    .map_err(store_error)?;
+    decode_all(rows)
 }

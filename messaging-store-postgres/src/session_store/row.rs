@@ -6,7 +6,7 @@ use messaging_core::domain::session::{ProviderSession, Session};
 use messaging_core::ports::store_error::BoxError;
 use uuid::Uuid;
 
-use crate::named::{Stored, instant, named};
+use crate::named::{Stored, instant, named, suspension};
 use crate::text;
 
 /// A session's row, as every query that gives sessions selects it.
@@ -23,6 +23,12 @@ pub(super) struct SessionRow {
     pub(super) on_rate_limit: String,
     pub(super) created_at: i64,
     pub(super) updated_at: i64,
+    pub(super) suspended_at: Option<i64>,
+    pub(super) suspended_until: Option<i64>,
+    pub(super) suspension_reason: Option<String>,
+    pub(super) tenant_suspended_at: Option<i64>,
+    pub(super) tenant_suspended_until: Option<i64>,
+    pub(super) tenant_suspension_reason: Option<String>,
 }
 
 impl Stored for SessionRow {
@@ -46,6 +52,16 @@ impl Stored for SessionRow {
             on_rate_limit: named(&self.on_rate_limit)?,
             created_at: instant(self.created_at)?,
             updated_at: instant(self.updated_at)?,
+            suspension: suspension(
+                self.suspended_at,
+                self.suspended_until,
+                self.suspension_reason,
+            )?,
+            tenant_suspension: suspension(
+                self.tenant_suspended_at,
+                self.tenant_suspended_until,
+                self.tenant_suspension_reason,
+            )?,
         })
     }
 }
@@ -62,7 +78,9 @@ macro_rules! query_sessions {
         sqlx::query_as!(
             crate::session_store::row::SessionRow,
             $head + " s.id, s.tenant, s.name, s.server, s.server_name, s.adopted, s.status, \
-             s.status_at, s.own_address, s.on_rate_limit, s.created_at, s.updated_at " + $tail
+             s.status_at, s.own_address, s.on_rate_limit, s.created_at, s.updated_at, s.suspended_at, \
+             s.suspended_until, s.suspension_reason, s.tenant_suspended_at, \
+             s.tenant_suspended_until, s.tenant_suspension_reason " + $tail
             $(, $argument)*
         )
     };

@@ -23,7 +23,7 @@ pub(super) struct Request {
 
 /// What is asked.
 pub(super) enum Body {
-    Reserve { quota: Quota, until: Timestamp, now: Timestamp },
+    Reserve { quota: Quota, until: Timestamp, now: Timestamp, life: u32 },
     Settle { id: u64, at: Timestamp },
     Release { id: u64 },
     Prime { life: u32, done: Vec<Timestamp> },
@@ -41,7 +41,10 @@ pub(super) enum Answer {
     Limited {
         counts_at: Timestamp,
     },
-    Unprimed,
+    /// This life of the window is not primed.
+    Unprimed {
+        life: u32,
+    },
     Admitted {
         remaining: u32,
     },
@@ -68,7 +71,7 @@ impl Body {
     fn write(&self) -> Vec<u8> {
         let mut to = Vec::with_capacity(64);
         match self {
-            Self::Reserve { quota, until, now } => {
+            Self::Reserve { quota, until, now, life } => {
                 to.push(b'R');
                 put_instant(&mut to, *now);
                 put_instant(&mut to, now.minus(quota.window));
@@ -76,6 +79,7 @@ impl Body {
                 put_instant(&mut to, *until);
                 put_expiry(&mut to, *now, until.since(*now) + quota.window);
                 put(&mut to, u64::from(quota.limit));
+                to.extend_from_slice(&life.to_be_bytes());
             }
             Self::Settle { id, at } => {
                 to.push(b'S');
@@ -147,7 +151,7 @@ impl Answer {
             b'L' => {
                 Self::Limited { counts_at: Timestamp::from_micros(i64::try_from(number()?).ok()?) }
             }
-            b'U' => Self::Unprimed,
+            b'U' => Self::Unprimed { life: u32::from_be_bytes(rest.get(..4)?.try_into().ok()?) },
             b'A' => Self::Admitted { remaining: small(number()?) },
             b'W' => Self::Refused { retry_after: Duration::from_micros(number()?) },
             b'K' => Self::Done,

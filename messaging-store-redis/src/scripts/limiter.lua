@@ -8,7 +8,9 @@
 -- four bytes that number its permits, eight bytes for when it expires. Then for each thing that
 -- counts sixteen bytes, the earliest first: the instant until or at which it counts, and the permit
 -- it was reserved with, or zeros where it was done. With 'U' in front it is one that nobody has
--- primed: of what was counted before the window was lost, only what was settled since is known.
+-- primed: of what was counted before the window was lost, only what was settled since is known. Who
+-- asks for such a one is told its life, and may prime no other: what is found out before a loss
+-- says nothing about what happened until then. Its life is zeros until somebody asks.
 --
 -- A cell is two numbers of eight bytes: its instant, and when it expires.
 --
@@ -19,6 +21,7 @@ local call, sub = redis.call, string.sub
 local pack, unpack_numbers = struct.pack, struct.unpack
 local HEAD = 17
 local DONE = string.rep('\0', 8)
+local NAMELESS = string.rep('\0', 4)
 
 -- Puts an entry in its place. Most belong at the end.
 local function insert(window, at, id)
@@ -69,12 +72,16 @@ for i = 1, #KEYS do
 
   if kind == 'R' then
     -- Reserve: now, since, horizon, until, the earliest that the key may expire and when to have
-    -- it expire else; and as numbers how long that is and the limit.
+    -- it expire else; as numbers how long that is and the limit; and a name for a new life.
     local since, term = sub(request, 10, 17), sub(request, 26, 33)
     local keep, limit = unpack_numbers('>I8I8', request, 50)
     local window = call('GET', key)
     if not window or sub(window, 1, 1) ~= 'P' then
-      answer = 'U'
+      if not window or sub(window, 2, 5) == NAMELESS then
+        window = 'U' .. sub(request, 66, 69) .. string.rep('\0', 12) .. sub(window or '', HEAD + 1)
+        call('SET', key, window, 'PX', keep)
+      end
+      answer = 'U' .. sub(window, 2, 5)
     else
       local clamped = false
       if #window > HEAD and sub(window, -16, -9) > sub(request, 18, 25) then
@@ -143,16 +150,14 @@ for i = 1, #KEYS do
     end
 
   elseif kind == 'P' then
-    -- Prime: the name of its life, how long to keep it, and the entries in their order. When it
+    -- Prime: the life that is meant, how long to keep it, and the entries in their order. When it
     -- expires is left open: nobody has said what time it is.
     local window = call('GET', key)
-    local head = window and sub(window, 1, 1)
-    if head ~= 'P' then
-      local primed = 'P' .. sub(request, 2, 5) .. string.rep('\0', 12) .. sub(request, 14)
-      if head == 'U' then
-        for first = HEAD + 1, #window, 16 do
-          primed = insert(primed, sub(window, first, first + 7), DONE)
-        end
+    local life = sub(request, 2, 5)
+    if window and life ~= NAMELESS and sub(window, 1, 5) == 'U' .. life then
+      local primed = 'P' .. life .. string.rep('\0', 12) .. sub(request, 14)
+      for first = HEAD + 1, #window, 16 do
+        primed = insert(primed, sub(window, first, first + 7), DONE)
       end
       call('SET', key, primed, 'PX', (unpack_numbers('>I8', request, 6)))
     end

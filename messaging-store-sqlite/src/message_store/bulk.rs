@@ -8,11 +8,15 @@ use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageRef, QueueItem, StatusChange,
 };
 use messaging_core::domain::status::{Status, StatusEvent};
+use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::BoxError;
 use rusqlite::{Connection, Row};
 
-use crate::column::{self, Id, Stored, decode_all, decode_first, instant, named, optional_instant};
+use crate::column::{
+    self, Id, Stored, decode_all, decode_first, instant, named, optional_instant, suspension,
+    suspension_columns,
+};
 use crate::error::Fault;
 use crate::message_store::change::change_found;
 use crate::message_store::row::message_columns;
@@ -31,6 +35,8 @@ impl Stored for Batch {
             rejected: row.get(5)?,
             created_at: instant(row, 6)?,
             cancelled_at: optional_instant(row, 7)?,
+            send_at: optional_instant(row, 8)?,
+            suspension: suspension(row, 9)?,
         })
     }
 }
@@ -49,7 +55,12 @@ impl Stored for Count {
 /// Writes a bulk request.
 pub(super) fn insert(connection: &Connection, batch: &Batch) -> Result<(), Fault> {
     connection
-        .prepare_cached("INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+        .prepare_cached(
+            "INSERT INTO batches (
+                 id, tenant, session, batch_size, accepted, rejected, created_at, cancelled_at,
+                 send_at
+             ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
         .execute((
             batch.id.bytes(),
             batch.tenant.bytes(),
@@ -59,13 +70,79 @@ pub(super) fn insert(connection: &Connection, batch: &Batch) -> Result<(), Fault
             batch.rejected,
             batch.created_at.as_micros(),
             batch.cancelled_at.map(|at| at.as_micros()),
+            batch.send_at.map(|at| at.as_micros()),
         ))?;
+    if let Some(suspension) = &batch.suspension {
+        suspend(connection, batch.id, Some(suspension))?;
+    }
     Ok(())
+}
+
+fn suspend(
+    connection: &Connection,
+    id: BatchId,
+    suspension: Option<&Suspension>,
+) -> Result<(), Fault> {
+    let (since, until, reason) = suspension_columns(suspension);
+    connection
+        .prepare_cached(
+            "UPDATE batches SET suspended_at = ?2, suspended_until = ?3, suspension_reason = ?4
+             WHERE id = ?1",
+        )?
+        .execute((id.bytes(), since, until, reason))?;
+    Ok(())
+}
+
+/// One tenant's bulk request.
+pub(super) fn find_owned(
+    connection: &Connection,
+    tenant: TenantId,
+    id: BatchId,
+) -> Result<Option<Batch>, Fault> {
+    Ok(find(connection, id)?.filter(|batch| batch.tenant == tenant))
+}
+
+/// Stops one tenant's bulk request, and holds back what of it waits in the queue.
+pub(super) fn hold(
+    connection: &Connection,
+    tenant: TenantId,
+    id: BatchId,
+    suspension: &Suspension,
+) -> Result<Option<Vec<MessageId>>, Fault> {
+    if find_owned(connection, tenant, id)?.is_none() {
+        return Ok(None);
+    }
+    suspend(connection, id, Some(suspension))?;
+    let mut statement = connection.prepare_cached(
+        "UPDATE messages SET held_by_batch = 1
+         WHERE id IN (
+             SELECT id FROM messages INDEXED BY messages_let_in
+             WHERE batch = ?1 AND held_by_batch = 0
+                 AND (status = 'queued' OR status = 'retry' OR status = 'sending')
+                 AND status <> 'sending'
+         )
+         RETURNING id",
+    )?;
+    decode_all(statement.query([id.bytes()])?).map(Some)
+}
+
+/// Ends the suspension of one tenant's bulk request.
+pub(super) fn resume(
+    connection: &Connection,
+    tenant: TenantId,
+    id: BatchId,
+) -> Result<bool, Fault> {
+    let is_there = find_owned(connection, tenant, id)?.is_some();
+    if is_there {
+        suspend(connection, id, None)?;
+    }
+    Ok(is_there)
 }
 
 fn find(connection: &Connection, id: BatchId) -> Result<Option<Batch>, Fault> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, tenant, session, batch_size, accepted, rejected, created_at, cancelled_at
+        "SELECT id, tenant, session, batch_size, accepted, rejected, created_at, cancelled_at,
+             send_at, suspended_at, suspended_until, suspension_reason
          FROM batches WHERE id = ?1",
     )?;
     decode_first(statement.query([id.bytes()])?)
@@ -77,7 +154,7 @@ pub(super) fn progress(
     tenant: TenantId,
     id: BatchId,
 ) -> Result<Option<BatchProgress>, Fault> {
-    let Some(batch) = find(connection, id)?.filter(|batch| batch.tenant == tenant) else {
+    let Some(batch) = find_owned(connection, tenant, id)? else {
         return Ok(None);
     };
     let mut statement = connection.prepare_cached(
@@ -96,7 +173,7 @@ pub(super) fn cancel(
     id: BatchId,
     now: Timestamp,
 ) -> Result<Option<Vec<MessageId>>, Fault> {
-    if find(connection, id)?.is_none_or(|batch| batch.tenant != tenant) {
+    if find_owned(connection, tenant, id)?.is_none() {
         return Ok(None);
     }
     connection
@@ -122,8 +199,12 @@ pub(super) fn cancel(
 }
 
 /// Lets as many held messages in as there is room for.
-pub(super) fn release(connection: &Connection, id: BatchId) -> Result<Vec<QueueItem>, Fault> {
-    let Some(batch) = find(connection, id)? else {
+pub(super) fn release(
+    connection: &Connection,
+    id: BatchId,
+    now: Timestamp,
+) -> Result<Vec<QueueItem>, Fault> {
+    let Some(batch) = find(connection, id)?.filter(|batch| batch.lets_in(now)) else {
         return Ok(Vec::new());
     };
     let taken: i64 = connection
@@ -147,11 +228,32 @@ pub(super) fn release(connection: &Connection, id: BatchId) -> Result<Vec<QueueI
          RETURNING ",
         queue_item_columns!()
     ))?;
-    let released: Vec<Waiting> = decode_all(statement.query((id.bytes(), room))?)?;
+    Ok(in_order(decode_all(statement.query((id.bytes(), room))?)?))
+}
+
+/// Lets in what belongs to no bulk request and is due.
+pub(super) fn release_scheduled(
+    connection: &Connection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<QueueItem>, Fault> {
+    let mut statement = connection.prepare_cached(concat!(
+        "UPDATE messages SET held_by_batch = 0
+         WHERE id IN (
+             SELECT id FROM messages INDEXED BY messages_scheduled
+             WHERE held_by_batch = 1 AND batch IS NULL AND due_at <= ?1 ORDER BY due_at LIMIT ?2
+         )
+         RETURNING ",
+        queue_item_columns!()
+    ))?;
+    Ok(in_order(decode_all(statement.query((now.as_micros(), limit))?)?))
+}
+
+fn in_order(released: Vec<Waiting>) -> Vec<QueueItem> {
     let mut items: Vec<QueueItem> = released.into_iter().filter_map(|each| each.0).collect();
     // SQLite promises no order for what it returns.
     items.sort_unstable_by_key(|item| item.message);
-    Ok(items)
+    items
 }
 
 /// Bulk requests that hold messages back, in order of id.

@@ -18,7 +18,7 @@ macro_rules! message_columns {
         "id, tenant, session, batch, direction, sender, recipient, priority, status, attempts, \
          generation, held_by_batch, due_at, failure_code, failure_detail, provider_message_id, \
          created_at, updated_at, sent_at, delivered_at, read_at, failed_at, body, metadata, \
-         attachment"
+         attachment, expires_at"
     };
 }
 pub(crate) use message_columns;
@@ -39,8 +39,9 @@ impl Stored for Message {
             status: named(row, 8)?,
             attempts: row.get(9)?,
             generation: row.get(10)?,
-            held_by_batch: row.get(11)?,
+            held: row.get(11)?,
             due_at: instant(row, 12)?,
+            expires_at: optional_instant(row, 25)?,
             failure: failure(row, 13)?,
             provider_message_id: row.get::<_, Option<String>>(15)?.map(ProviderMessageId),
             created_at: instant(row, 16)?,
@@ -112,10 +113,10 @@ pub(crate) fn insert(connection: &Connection, new: &NewMessage) -> Result<(), Fa
                  id, tenant, session, batch, direction, sender, recipient, priority, status,
                  attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                  provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                 failed_at, kind, campaign, body, metadata, attachment
+                 failed_at, kind, campaign, body, metadata, attachment, expires_at
              ) VALUES (
                  ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                 ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27
+                 ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28
              )",
         )?
         .execute(rusqlite::params![
@@ -130,7 +131,7 @@ pub(crate) fn insert(connection: &Connection, new: &NewMessage) -> Result<(), Fa
             message.status.as_str(),
             message.attempts,
             message.generation,
-            message.held_by_batch,
+            message.held,
             message.due_at.as_micros(),
             failure.map(|failure| failure.code.as_str()),
             failure.and_then(|failure| failure.detail.as_deref()),
@@ -146,6 +147,7 @@ pub(crate) fn insert(connection: &Connection, new: &NewMessage) -> Result<(), Fa
             message.content.body,
             new.metadata,
             new.attachment,
+            message.expires_at.map(|at| at.as_micros()),
         ])?;
     Ok(())
 }
@@ -170,7 +172,7 @@ pub(crate) fn update(
             ":status": message.status.as_str(),
             ":attempts": message.attempts,
             ":generation": message.generation,
-            ":held_by_batch": message.held_by_batch,
+            ":held_by_batch": message.held,
             ":due_at": message.due_at.as_micros(),
             ":failure_code": failure.map(|failure| failure.code.as_str()),
             ":failure_detail": failure.and_then(|failure| failure.detail.as_deref()),

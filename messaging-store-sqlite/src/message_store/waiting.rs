@@ -3,6 +3,7 @@
 use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::id::{MessageId, SessionId};
 use messaging_core::domain::message::{Priority, QueueItem};
+use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::BoxError;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
@@ -111,4 +112,19 @@ pub(super) fn pending(
          ORDER BY id LIMIT ?2"
     ))?;
     decode_all(statement.query((after, limit))?)
+}
+
+/// Messages that wait, and not from now on, in order of when they expired.
+pub(super) fn overdue(
+    connection: &Connection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<MessageId>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM messages INDEXED BY messages_expiring
+         WHERE expires_at <= ?1 AND expires_at IS NOT NULL
+             AND (status = 'queued' OR status = 'retry')
+         ORDER BY expires_at LIMIT ?2",
+    )?;
+    decode_all(statement.query((now.as_micros(), limit))?)
 }

@@ -3,11 +3,15 @@
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
 use messaging_core::domain::session::{ProviderSession, Session, SessionPatch, SessionStatus};
+use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::BoxError;
 use rusqlite::{Connection, Row};
 
-use crate::column::{self, Id, Stored, decode_first, instant, named, optional_address};
+use crate::column::{
+    self, Id, Stored, decode_first, instant, named, optional_address, suspension,
+    suspension_columns,
+};
 use crate::error::Fault;
 
 /// What [`Session`] is read from, in the order of [`Stored::read`].
@@ -17,7 +21,21 @@ macro_rules! session_columns {
          on_rate_limit, created_at, updated_at"
     };
 }
-pub(super) use session_columns;
+
+/// The same and what stops it, from `sessions` and its tenant.
+macro_rules! select_sessions {
+    ($tail:literal) => {
+        concat!(
+            "SELECT s.id, s.tenant, s.name, s.server, s.server_name, s.adopted, s.status, \
+             s.status_at, s.own_address, s.on_rate_limit, s.created_at, s.updated_at, \
+             s.suspended_at, s.suspended_until, s.suspension_reason, \
+             t.suspended_at, t.suspended_until, t.suspension_reason \
+             FROM sessions s LEFT JOIN tenants t ON t.id = s.tenant ",
+            $tail
+        )
+    };
+}
+pub(super) use select_sessions;
 
 impl Stored for Session {
     const ENTITY: &'static str = "session";
@@ -35,6 +53,8 @@ impl Stored for Session {
             on_rate_limit: named(row, 9)?,
             created_at: instant(row, 10)?,
             updated_at: instant(row, 11)?,
+            suspension: suspension(row, 12)?,
+            tenant_suspension: suspension(row, 15)?,
         })
     }
 }
@@ -69,15 +89,20 @@ pub(super) fn insert(connection: &Connection, session: &Session) -> Result<(), F
             session.created_at.as_micros(),
             session.updated_at.as_micros(),
         ))?;
+    if session.suspension.is_some() {
+        update(connection, session)?;
+    }
     Ok(())
 }
 
 /// Writes back what can change of a session.
 fn update(connection: &Connection, session: &Session) -> Result<(), Fault> {
+    let (since, until, reason) = suspension_columns(session.suspension.as_ref());
     connection
         .prepare_cached(
             "UPDATE sessions SET name = ?2, status = ?3, status_at = ?4, own_address = ?5,
-                 on_rate_limit = ?6, updated_at = ?7
+                 on_rate_limit = ?6, updated_at = ?7, suspended_at = ?8, suspended_until = ?9,
+                 suspension_reason = ?10
              WHERE id = ?1",
         )?
         .execute((
@@ -88,18 +113,32 @@ fn update(connection: &Connection, session: &Session) -> Result<(), Fault> {
             session.own_address.as_ref().map(Address::as_str),
             session.on_rate_limit.as_str(),
             session.updated_at.as_micros(),
+            since,
+            until,
+            reason,
         ))?;
     Ok(())
 }
 
 /// The session of this id, whosever it is.
 pub(super) fn find(connection: &Connection, id: SessionId) -> Result<Option<Session>, Fault> {
-    let mut statement = connection.prepare_cached(concat!(
-        "SELECT ",
-        session_columns!(),
-        " FROM sessions WHERE id = ?1"
-    ))?;
+    let mut statement = connection.prepare_cached(select_sessions!("WHERE s.id = ?1"))?;
     decode_first(statement.query([id.bytes()])?)
+}
+
+/// Stops one tenant's session, or ends that.
+pub(super) fn suspend(
+    connection: &Connection,
+    tenant: TenantId,
+    id: SessionId,
+    suspension: Option<&Suspension>,
+) -> Result<Option<Session>, Fault> {
+    let Some(mut session) = find_owned(connection, tenant, id)? else {
+        return Ok(None);
+    };
+    session.suspension = suspension.cloned();
+    update(connection, &session)?;
+    Ok(Some(session))
 }
 
 /// The session of this id, where it is this tenant's.

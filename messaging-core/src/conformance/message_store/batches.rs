@@ -10,12 +10,13 @@ use crate::domain::batch::{Batch, BatchProgress};
 use crate::domain::id::MessageId;
 use crate::domain::message::{ChangeOutcome, Message, QueueItem};
 use crate::domain::status::{Status, StatusEvent};
+use crate::domain::suspension::Suspension;
 use crate::ports::entropy::Entropy;
 use crate::ports::message_store::MessageStore;
 
 /// A message that the `of`th bulk request holds back.
 fn held(n: u64, of: u64) -> Message {
-    Message { batch: Some(batch_id(of)), held_by_batch: true, ..message(n) }
+    Message { batch: Some(batch_id(of)), held: true, ..message(n) }
 }
 
 /// Inserts the first bulk request, two at a time, with these messages.
@@ -25,7 +26,7 @@ async fn insert_held(store: &dyn MessageStore, ns: impl IntoIterator<Item = u64>
 }
 
 async fn released(store: &dyn MessageStore) -> Vec<MessageId> {
-    let items = store.release_from_batch(batch_id(1)).await.unwrap();
+    let items = store.release_from_batch(batch_id(1), at(0)).await.unwrap();
     items.iter().map(|item| item.message).collect()
 }
 
@@ -113,11 +114,11 @@ pub async fn hides_a_batch_from_other_tenants(store: &dyn MessageStore) {
 /// As many are let in as the size says, in order of id, and what a queue needs of them is given.
 pub async fn releases_as_many_as_the_size_says(store: &dyn MessageStore) {
     insert_held(store, [3, 1, 2]).await;
-    let items = store.release_from_batch(batch_id(1)).await.unwrap();
+    let items = store.release_from_batch(batch_id(1), at(0)).await.unwrap();
     let expected: Vec<QueueItem> = [1, 2].iter().filter_map(|n| message(*n).queue_item()).collect();
     assert_eq!(items, expected);
-    assert!(!found(store, 1).await.held_by_batch);
-    assert!(found(store, 3).await.held_by_batch);
+    assert!(!found(store, 1).await.held);
+    assert!(found(store, 3).await.held);
     assert_eq!(released(store).await, []);
     assert_eq!(history(store, 1).await.len(), 1);
 }
@@ -179,7 +180,7 @@ pub async fn never_releases_more_than_the_size(store: &dyn MessageStore) {
 /// Many workers that release at once let no more in than one.
 pub async fn releases_no_more_when_many_ask_at_once(store: &dyn MessageStore) {
     insert_held(store, 1..=40).await;
-    let asked = (0..16).map(|_| store.release_from_batch(batch_id(1)));
+    let asked = (0..16).map(|_| store.release_from_batch(batch_id(1), at(0)));
     let let_in: usize =
         futures::future::join_all(asked).await.into_iter().map(|items| items.unwrap().len()).sum();
     assert_eq!(let_in, 2);
@@ -191,13 +192,13 @@ pub async fn releases_each_batch_by_itself(store: &dyn MessageStore) {
     let wide = Batch { batch_size: 100, ..batch(2) };
     store.insert_batch(&wide, &[held(11, 2), held(12, 2), held(13, 2)]).await.unwrap();
     assert_eq!(released(store).await, nth([1, 2]));
-    assert_eq!(store.release_from_batch(batch_id(2)).await.unwrap().len(), 3);
-    assert_eq!(store.release_from_batch(batch_id(3)).await.unwrap(), []);
+    assert_eq!(store.release_from_batch(batch_id(2), at(0)).await.unwrap().len(), 3);
+    assert_eq!(store.release_from_batch(batch_id(3), at(0)).await.unwrap(), []);
 }
 
 /// A cancellation takes back what waits, held or not, and leaves what is under way or done.
 pub async fn cancels_what_of_a_batch_still_waits(store: &dyn MessageStore) {
-    let sent = Message { status: Status::Sent, held_by_batch: false, ..held(1, 1) };
+    let sent = Message { status: Status::Sent, held: false, ..held(1, 1) };
     let sending = Message { status: Status::Sending, ..sent.clone() };
     let retry = Message { status: Status::Retry, ..sent.clone() };
     let let_in = Message { status: Status::Queued, ..sent.clone() };
@@ -275,7 +276,7 @@ pub async fn names_the_batches_that_hold_messages_back(store: &dyn MessageStore)
         let messages = [held(n * 10, n), held(n * 10 + 1, n), held(n * 10 + 2, n)];
         store.insert_batch(&of_either, &messages).await.unwrap();
     }
-    let through = Message { held_by_batch: false, ..held(30, 3) };
+    let through = Message { held: false, ..held(30, 3) };
     store.insert_batch(&batch(3), &[through]).await.unwrap();
     let named = |after: Option<u64>, limit| async move {
         store.batches_holding(after.map(batch_id), limit).await.unwrap()
@@ -294,4 +295,79 @@ pub async fn names_no_batch_that_has_let_all_in(store: &dyn MessageStore) {
     assert_eq!(store.batches_holding(None, 10).await.unwrap(), [batch_id(1)]);
     changed(store, on(3, StatusEvent::Cancel, 10)).await;
     assert_eq!(store.batches_holding(None, 10).await.unwrap(), []);
+}
+
+/// A bulk request is given back as it was kept, without a count.
+pub async fn gives_back_a_batch_alone(store: &dyn MessageStore) {
+    let given = Batch { send_at: Some(at(9000)), ..batch(1) };
+    store.insert_batch(&given, &[held(1, 1)]).await.unwrap();
+    assert_eq!(store.batch(tenant_id(1), batch_id(1)).await.unwrap(), Some(given));
+    assert_eq!(store.batch(tenant_id(2), batch_id(1)).await.unwrap(), None);
+    assert_eq!(store.batch(tenant_id(1), batch_id(2)).await.unwrap(), None);
+}
+
+/// Nothing of a bulk request is let in before its time.
+pub async fn releases_nothing_before_its_time(store: &dyn MessageStore) {
+    let later = Batch { send_at: Some(at(5000)), ..batch(1) };
+    store.insert_batch(&later, &[held(1, 1), held(2, 1)]).await.unwrap();
+    assert_eq!(store.release_from_batch(batch_id(1), at(4999)).await.unwrap(), []);
+    assert_eq!(store.release_from_batch(batch_id(1), at(5000)).await.unwrap().len(), 2);
+}
+
+fn suspension(until: Option<u64>) -> Suspension {
+    Suspension { since: at(50), until: until.map(at), reason: Some("Wartung, 'kurz'".into()) }
+}
+
+async fn suspended(store: &dyn MessageStore, until: Option<u64>) -> Vec<MessageId> {
+    let held = store.suspend_batch(tenant_id(1), batch_id(1), suspension(until)).await.unwrap();
+    let mut held = held.expect("the bulk request is there");
+    held.sort_unstable();
+    held
+}
+
+/// What of a suspended bulk request waits in the queue is held back again; what is being sent, or
+/// over, is left alone.
+pub async fn holds_back_what_of_a_suspended_batch_waits(store: &dyn MessageStore) {
+    let large = Batch { batch_size: 4, ..batch(1) };
+    let messages: Vec<Message> = (1..=5).map(|n| held(n, 1)).collect();
+    store.insert_batch(&large, &messages).await.unwrap();
+    assert_eq!(released(store).await, nth([1, 2, 3, 4]));
+    for n in [1, 2, 3] {
+        moved(store, begin(n, 0, 10)).await;
+    }
+    moved(store, on(1, StatusEvent::Accept, 20)).await;
+    moved(store, on(2, StatusEvent::Defer, 20)).await;
+    assert_eq!(suspended(store, None).await, nth([2, 4]));
+    assert_eq!(progress(store).await.batch.suspension, Some(suspension(None)));
+    for (n, is_held) in [(1, false), (2, true), (3, false), (4, true), (5, true)] {
+        assert_eq!(found(store, n).await.held, is_held, "{n}");
+    }
+    let pending = store.pending(None, 10).await.unwrap();
+    assert_eq!(pending.iter().map(|item| item.message).collect::<Vec<_>>(), nth([3]));
+    assert_eq!(suspended(store, Some(900)).await, nth([]));
+    assert_eq!(progress(store).await.batch.suspension, Some(suspension(Some(900))));
+}
+
+/// A suspended bulk request lets nothing in until its time is over, or somebody resumes it.
+pub async fn releases_nothing_of_a_suspended_batch(store: &dyn MessageStore) {
+    insert_held(store, 1..=3).await;
+    suspended(store, Some(5000)).await;
+    assert_eq!(store.release_from_batch(batch_id(1), at(4999)).await.unwrap(), []);
+    assert_eq!(store.release_from_batch(batch_id(1), at(5000)).await.unwrap().len(), 2);
+    assert_eq!(suspended(store, None).await, nth([1, 2]));
+    assert_eq!(store.release_from_batch(batch_id(1), at(9_999_000)).await.unwrap(), []);
+    assert!(store.resume_batch(tenant_id(1), batch_id(1)).await.unwrap());
+    assert_eq!(progress(store).await.batch.suspension, None);
+    assert_eq!(released(store).await, nth([1, 2]));
+}
+
+/// Another tenant's bulk request is not there, whatever is to be done with it.
+pub async fn suspends_and_resumes_only_the_tenants_own_batch(store: &dyn MessageStore) {
+    insert_held(store, 1..=2).await;
+    let stranger = store.suspend_batch(tenant_id(2), batch_id(1), suspension(None)).await.unwrap();
+    assert_eq!(stranger, None);
+    assert!(!store.resume_batch(tenant_id(2), batch_id(1)).await.unwrap());
+    suspended(store, None).await;
+    assert!(!store.resume_batch(tenant_id(2), batch_id(1)).await.unwrap());
+    assert_eq!(progress(store).await.batch.suspension, Some(suspension(None)));
 }

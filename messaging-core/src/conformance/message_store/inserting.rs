@@ -45,7 +45,7 @@ pub async fn gives_back_what_was_inserted(store: &dyn MessageStore) {
         failed_at: Some(at(16)),
         ..message(2)
     };
-    let held = Message { held_by_batch: true, batch: Some(batch_id(1)), ..message(3) };
+    let held = Message { held: true, batch: Some(batch_id(1)), ..message(3) };
     let nobody = Message { from: None, to: None, ..inbound(4) };
     check_is_given_back(store, &[message(1), full, held, nobody, inbound(5)]).await;
 }

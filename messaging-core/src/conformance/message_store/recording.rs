@@ -290,11 +290,11 @@ pub async fn begins_anew_with_a_replay(store: &dyn MessageStore) {
 /// What is held by its bulk request and fails or is taken back is no longer held, also after a
 /// replay: somebody asked for this one.
 pub async fn holds_nothing_back_that_has_moved(store: &dyn MessageStore) {
-    let held = Message { batch: Some(batch_id(1)), held_by_batch: true, ..message(1) };
+    let held = Message { batch: Some(batch_id(1)), held: true, ..message(1) };
     store.insert(&[held]).await.unwrap();
-    assert!(!moved(store, on(1, StatusEvent::Fail, 10)).await.held_by_batch);
-    assert!(!moved(store, on(1, StatusEvent::Replay, 20)).await.held_by_batch);
-    assert!(!found(store, 1).await.held_by_batch);
+    assert!(!moved(store, on(1, StatusEvent::Fail, 10)).await.held);
+    assert!(!moved(store, on(1, StatusEvent::Replay, 20)).await.held);
+    assert!(!found(store, 1).await.held);
 }
 
 /// An event whose instant lies before the last change does not turn the message's time back.

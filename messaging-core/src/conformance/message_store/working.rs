@@ -30,12 +30,12 @@ pub async fn names_what_a_queue_ought_to_know(store: &dyn MessageStore) {
 
 /// What its bulk request holds back is not pending until it is let in.
 pub async fn names_nothing_that_its_batch_holds_back(store: &dyn MessageStore) {
-    let held = Message { batch: Some(batch_id(1)), held_by_batch: true, ..message(1) };
+    let held = Message { batch: Some(batch_id(1)), held: true, ..message(1) };
     let let_in = Message { batch: Some(batch_id(1)), ..message(2) };
     let batch = crate::conformance::build::batch(1);
     store.insert_batch(&batch, &[held, let_in]).await.unwrap();
     assert_eq!(pending(store, None, 10).await, [message_id(2)]);
-    store.release_from_batch(batch_id(1)).await.unwrap();
+    store.release_from_batch(batch_id(1), at(0)).await.unwrap();
     assert_eq!(pending(store, None, 10).await, [1, 2].map(message_id));
 }
 
@@ -143,7 +143,7 @@ pub async fn names_nothing_before_what_others_may_not_hold_up(store: &dyn Messag
     before_it.push(Message { session: session_id(2), ..to_one(11) });
     before_it.push(Message { to: Some(address(1)), ..inbound(12) });
     store.insert(&before_it).await.unwrap();
-    let held = Message { batch: Some(batch_id(1)), held_by_batch: true, ..to_one(13) };
+    let held = Message { batch: Some(batch_id(1)), held: true, ..to_one(13) };
     store.insert_batch(&crate::conformance::build::batch(1), &[held]).await.unwrap();
     store.insert(&[to_one(20)]).await.unwrap();
     assert_eq!(before(store, 20).await, None);

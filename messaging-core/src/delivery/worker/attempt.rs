@@ -1,5 +1,7 @@
 //! What is done with one message that was handed out: gate, intend, send, settle.
 
+use std::time::Duration;
+
 use crate::delivery::PAUSE_AFTER_FAULT;
 use crate::delivery::worker::leases::LEASE;
 use crate::delivery::worker::{Next, Worker};
@@ -46,6 +48,10 @@ struct End {
 impl End {
     fn accepted(id: Option<ProviderMessageId>) -> Self {
         Self { event: StatusEvent::Accept, provider_message_id: id, failure: None, due_at: None }
+    }
+
+    fn expired() -> Self {
+        Self { event: StatusEvent::Expire, ..Self::accepted(None) }
     }
 
     fn failed(failure: Failure) -> Self {
@@ -95,9 +101,13 @@ impl Worker {
     async fn carry(&self, message: &Message, claim: &Claim) -> Result<Next, GatewayError> {
         let ports = self.gateway.ports();
         let to_be_sent = matches!(message.status, Status::Queued | Status::Retry | Status::Sending);
-        let Some(to) = message.to.as_ref().filter(|_| to_be_sent && !message.held_by_batch) else {
+        let Some(to) = message.to.as_ref().filter(|_| to_be_sent && !message.held) else {
             return Ok(Next::Done);
         };
+        let now = ports.clock.now();
+        if message.status.is_waiting() && message.expires_at.is_some_and(|at| at <= now) {
+            return self.end(message, End::expired()).await;
+        }
         let Some(session) = self.gateway.look_up(Asked::Any(message.session)).await? else {
             let code = match message.status {
                 Status::Sending => FailureCode::OutcomeUnknown,
@@ -107,6 +117,12 @@ impl Worker {
         };
         if session.status != SessionStatus::Working {
             return self.hold(session.id, HeldBy::Session, RECHECK_AFTER).await;
+        }
+        if let Some(suspension) = session.stopped_by(now) {
+            // Should it be resumed by somebody who cannot tell the queue, that is seen then.
+            let until = suspension.until.map_or(Duration::MAX, |until| until.since(now));
+            let wait = until.min(RECHECK_AFTER);
+            return self.hold(session.id, HeldBy::Suspended, wait).await;
         }
         let envelope = Envelope { session: &session.place, to, content: &message.content };
         if message.status == Status::Sending {
@@ -177,11 +193,9 @@ impl Worker {
                 }
                 Reservation::Limited { retry_after } => {
                     self.gateway.observe(Observation::QuotaUsed { share: 1.0 });
-                    // To a node whose clock is ahead a shorter pause is none.
-                    let wait = retry_after.max(settings.clock_skew);
-                    return Ok(Err(self.hold(session.id, HeldBy::Rate, wait).await?));
+                    return Ok(Err(self.hold(session.id, HeldBy::Rate, retry_after).await?));
                 }
-                Reservation::Unprimed => self.prime(session.id).await?,
+                Reservation::Unprimed { ticket } => self.prime(session.id, ticket).await?,
             }
         }
         // It cannot be asked, or forgets faster than it is told. Nothing is sent on a count that
@@ -417,7 +431,7 @@ impl Worker {
         &self,
         begun: &Message,
         code: FailureCode,
-        asked: Option<std::time::Duration>,
+        asked: Option<Duration>,
     ) -> Result<Next, GatewayError> {
         let ports = self.gateway.ports();
         let drawn = ports.entropy.next_unit();

@@ -64,8 +64,8 @@ impl Message {
 
     fn move_to(&mut self, to: Status, change: &StatusChange) {
         self.status = to;
-        // What has moved is past waiting for its bulk request: only `queued` messages are held.
-        self.held_by_batch = false;
+        // What has moved is past being held back.
+        self.held = false;
         // Providers' clocks differ from ours, and their events come late.
         self.updated_at = self.updated_at.max(change.at);
         if change.provider_message_id.is_some() {
@@ -187,8 +187,9 @@ mod tests {
             status,
             attempts: 1,
             generation: 1,
-            held_by_batch: false,
+            held: false,
             due_at: at(0),
+            expires_at: None,
             failure: Some(Failure::new(FailureCode::ProviderError)),
             provider_message_id: None,
             created_at: at(0),

@@ -41,7 +41,7 @@ impl Windows {
         let window = match self.windows.get_mut(&key) {
             Some(window) => window,
             None if self.primed.contains(&key) => self.windows.entry(key).or_default(),
-            None => return Reservation::Unprimed,
+            None => return Reservation::Unprimed { ticket: 0 },
         };
         self.last_id += 1;
         let id = self.last_id;

@@ -6,6 +6,7 @@ use crate::domain::address::RecipientKey;
 use crate::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
 use crate::domain::message::{Direction, Message};
 use crate::domain::status::Status;
+use crate::domain::timestamp::Timestamp;
 use uuid::Uuid;
 
 /// Where messages are found without looking at all of them. Kept true by taking a message out
@@ -22,6 +23,10 @@ pub(super) struct MessageIndex {
     sending: BTreeMap<SessionId, BTreeSet<MessageId>>,
     /// The same as `pending`, recipient by recipient.
     by_recipient: BTreeSet<(RecipientKey, MessageId)>,
+    /// Held messages that belong to no bulk request, by when they are due.
+    scheduled: BTreeSet<(Timestamp, MessageId)>,
+    /// What waits and will expire, by when.
+    expiring: BTreeSet<(Timestamp, MessageId)>,
 }
 
 type ProviderKey = (SessionId, ProviderMessageId, Direction);
@@ -44,11 +49,17 @@ impl MessageIndex {
         if let Some(key) = provider_key(message) {
             self.by_provider.insert(key, id);
         }
-        let is_open = is_to_be_sent(message) && !message.held_by_batch;
+        let is_open = is_to_be_sent(message) && !message.held;
         if is_open {
             self.pending.insert(id);
             let item = message.queue_item();
             self.by_recipient.extend(item.map(|item| (item.recipient, id)));
+        }
+        if message.held && message.batch.is_none() {
+            self.scheduled.insert((message.due_at, id));
+        }
+        if let Some(at) = message.expires_at.filter(|_| message.status.is_waiting()) {
+            self.expiring.insert((at, id));
         }
         if message.status == Status::Sending {
             self.sending.entry(message.session).or_default().insert(id);
@@ -58,7 +69,7 @@ impl MessageIndex {
             messages.all.insert(id);
             if is_open {
                 messages.open.insert(id);
-            } else if message.held_by_batch {
+            } else if message.held {
                 messages.held.insert(id);
                 self.holding.insert(batch);
             }
@@ -80,6 +91,10 @@ impl MessageIndex {
             self.by_provider.remove(&key);
         }
         self.pending.remove(&id);
+        self.scheduled.remove(&(message.due_at, id));
+        if let Some(at) = message.expires_at {
+            self.expiring.remove(&(at, id));
+        }
         if let Some(item) = message.queue_item() {
             self.by_recipient.remove(&(item.recipient, id));
         }
@@ -111,6 +126,14 @@ impl MessageIndex {
 
     pub(super) fn pending(&self) -> &BTreeSet<MessageId> {
         &self.pending
+    }
+
+    pub(super) fn scheduled(&self) -> &BTreeSet<(Timestamp, MessageId)> {
+        &self.scheduled
+    }
+
+    pub(super) fn expiring(&self) -> &BTreeSet<(Timestamp, MessageId)> {
+        &self.expiring
     }
 
     pub(super) fn sending_through(&self, session: SessionId) -> usize {

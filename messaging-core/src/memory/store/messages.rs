@@ -16,6 +16,7 @@ use crate::domain::message::{
 };
 use crate::domain::statistics::{Percentiles, Statistics, StatisticsRange};
 use crate::domain::status::StatusEvent;
+use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::message_store::MessageStore;
 use crate::ports::store_error::StoreError;
@@ -198,20 +199,41 @@ impl Messages {
         Some(moved)
     }
 
-    fn release_from_batch(&mut self, id: BatchId) -> Vec<QueueItem> {
+    /// Holds back what of a bulk request waits in the queue.
+    fn hold_batch(&mut self, id: BatchId) -> Vec<MessageId> {
+        let open = self.index.of_batch(id).map(|messages| messages.open.clone());
+        let is_waiting =
+            |id: &MessageId| self.rows.get(id).is_some_and(|row| row.message.status.is_waiting());
+        let waiting: Vec<MessageId> = open.into_iter().flatten().filter(is_waiting).collect();
+        for id in &waiting {
+            self.set_held(*id, true);
+        }
+        waiting
+    }
+
+    fn release_scheduled(&mut self, now: Timestamp, limit: u32) -> Vec<QueueItem> {
+        let due = self.index.scheduled().iter().take_while(|(at, _)| *at <= now);
+        let due = first(due.map(|(_, id)| *id), limit);
+        due.into_iter().filter_map(|id| self.set_held(id, false)).collect()
+    }
+
+    fn release_from_batch(&mut self, id: BatchId, now: Timestamp) -> Vec<QueueItem> {
         let (Some(batch), Some(messages)) = (self.batches.get(&id), self.index.of_batch(id)) else {
             return Vec::new();
         };
+        if !batch.lets_in(now) {
+            return Vec::new();
+        }
         let open = u32::try_from(messages.open.len()).unwrap_or(u32::MAX);
         let room = batch.batch_size.saturating_sub(open);
         let released = first(messages.held.iter().copied(), room);
-        released.into_iter().filter_map(|id| self.release(id)).collect()
+        released.into_iter().filter_map(|id| self.set_held(id, false)).collect()
     }
 
-    fn release(&mut self, id: MessageId) -> Option<QueueItem> {
+    fn set_held(&mut self, id: MessageId, held: bool) -> Option<QueueItem> {
         let message = &mut self.rows.get_mut(&id)?.message;
         self.index.take_out(message);
-        message.held_by_batch = false;
+        message.held = held;
         self.index.put(message);
         message.queue_item()
     }
@@ -316,8 +338,51 @@ impl MessageStore for MemoryStore {
         Ok(self.lock().messages.cancel_batch(tenant, id, now))
     }
 
-    async fn release_from_batch(&self, batch: BatchId) -> Result<Vec<QueueItem>, StoreError> {
-        Ok(self.lock().messages.release_from_batch(batch))
+    async fn batch(&self, tenant: TenantId, id: BatchId) -> Result<Option<Batch>, StoreError> {
+        let batches = &self.lock().messages.batches;
+        Ok(batches.get(&id).filter(|batch| batch.tenant == tenant).cloned())
+    }
+
+    async fn suspend_batch(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+        suspension: Suspension,
+    ) -> Result<Option<Vec<MessageId>>, StoreError> {
+        let known = &mut self.lock().messages;
+        let Some(batch) = known.batches.get_mut(&id).filter(|batch| batch.tenant == tenant) else {
+            return Ok(None);
+        };
+        batch.suspension = Some(suspension);
+        Ok(Some(known.hold_batch(id)))
+    }
+
+    async fn resume_batch(&self, tenant: TenantId, id: BatchId) -> Result<bool, StoreError> {
+        let batches = &mut self.lock().messages.batches;
+        let batch = batches.get_mut(&id).filter(|batch| batch.tenant == tenant);
+        Ok(batch.map(|batch| batch.suspension = None).is_some())
+    }
+
+    async fn release_from_batch(
+        &self,
+        batch: BatchId,
+        now: Timestamp,
+    ) -> Result<Vec<QueueItem>, StoreError> {
+        Ok(self.lock().messages.release_from_batch(batch, now))
+    }
+
+    async fn release_scheduled(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<QueueItem>, StoreError> {
+        Ok(self.lock().messages.release_scheduled(now, limit))
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError> {
+        let expiring = &self.lock().messages;
+        let expiring = expiring.index.expiring().iter().take_while(|(at, _)| *at <= now);
+        Ok(first(expiring.map(|(_, id)| *id), limit))
     }
 
     async fn batches_holding(

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use super::MemoryStore;
+use super::{MemoryStore, State};
 use crate::domain::address::Address;
 use crate::domain::id::{SessionId, TenantId};
 use crate::domain::session::{Census, ProviderSession, Session, SessionPatch, SessionStatus};
+use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::session_store::SessionStore;
 use crate::ports::store_error::StoreError;
@@ -110,6 +111,13 @@ impl Sessions {
     }
 }
 
+impl State {
+    /// A session with what is kept with its tenant.
+    fn whole(&self, session: &Session) -> Session {
+        Session { tenant_suspension: self.tenants.suspension(session.tenant), ..session.clone() }
+    }
+}
+
 #[async_trait]
 impl SessionStore for MemoryStore {
     async fn insert(&self, session: &Session) -> Result<(), StoreError> {
@@ -117,7 +125,8 @@ impl SessionStore for MemoryStore {
     }
 
     async fn find(&self, tenant: TenantId, id: SessionId) -> Result<Option<Session>, StoreError> {
-        Ok(self.lock().sessions.of_tenant(tenant, id).cloned())
+        let state = self.lock();
+        Ok(state.sessions.of_tenant(tenant, id).map(|session| state.whole(session)))
     }
 
     async fn find_named(
@@ -125,14 +134,15 @@ impl SessionStore for MemoryStore {
         tenant: TenantId,
         name: &str,
     ) -> Result<Option<Session>, StoreError> {
-        let known = &self.lock().sessions;
-        let id = known.by_name.get(&(tenant, name.to_owned()));
-        Ok(id.and_then(|id| known.rows.get(id)).cloned())
+        let state = self.lock();
+        let id = state.sessions.by_name.get(&(tenant, name.to_owned()));
+        Ok(id.and_then(|id| state.sessions.rows.get(id)).map(|session| state.whole(session)))
     }
 
     async fn list(&self, tenant: TenantId) -> Result<Vec<Session>, StoreError> {
-        let rows = &self.lock().sessions.rows;
-        Ok(rows.values().filter(|session| session.tenant == tenant).cloned().collect())
+        let state = self.lock();
+        let own = state.sessions.rows.values().filter(|session| session.tenant == tenant);
+        Ok(own.map(|session| state.whole(session)).collect())
     }
 
     async fn patch(
@@ -142,7 +152,23 @@ impl SessionStore for MemoryStore {
         patch: &SessionPatch,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
-        self.lock().sessions.patch(tenant, id, patch, now)
+        let mut state = self.lock();
+        let patched = state.sessions.patch(tenant, id, patch, now)?;
+        Ok(patched.map(|session| state.whole(&session)))
+    }
+
+    async fn suspend(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        suspension: Option<Suspension>,
+    ) -> Result<Option<Session>, StoreError> {
+        let mut state = self.lock();
+        let own = state.sessions.rows.get_mut(&id).filter(|session| session.tenant == tenant);
+        let Some(session) = own else { return Ok(None) };
+        session.suspension = suspension;
+        let session = session.clone();
+        Ok(Some(state.whole(&session)))
     }
 
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError> {
@@ -150,12 +176,14 @@ impl SessionStore for MemoryStore {
     }
 
     async fn find_any(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        Ok(self.lock().sessions.rows.get(&id).cloned())
+        let state = self.lock();
+        Ok(state.sessions.rows.get(&id).map(|session| state.whole(session)))
     }
 
     async fn find_placed(&self, name: &str) -> Result<Vec<Session>, StoreError> {
-        let rows = &self.lock().sessions.rows;
-        Ok(rows.values().filter(|session| session.place.name == name).cloned().collect())
+        let state = self.lock();
+        let placed = state.sessions.rows.values().filter(|session| session.place.name == name);
+        Ok(placed.map(|session| state.whole(session)).collect())
     }
 
     async fn all_places(&self) -> Result<Vec<(SessionId, ProviderSession)>, StoreError> {
@@ -178,8 +206,9 @@ impl SessionStore for MemoryStore {
         at: Timestamp,
         own_address: Option<Address>,
     ) -> Result<Option<Session>, StoreError> {
-        match self.lock().sessions.record_status(id, status, at, own_address) {
-            Recorded::Changed(session) => Ok(Some(session)),
+        let mut state = self.lock();
+        match state.sessions.record_status(id, status, at, own_address) {
+            Recorded::Changed(session) => Ok(Some(state.whole(&session))),
             Recorded::Same | Recorded::Ignored => Ok(None),
         }
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::domain::id::TenantId;
+use crate::domain::suspension::Suspension;
 use crate::domain::tenant::Tenant;
 use crate::ports::store_error::StoreError;
 use crate::ports::tenant_store::TenantStore;
@@ -17,6 +18,10 @@ pub(super) struct Tenants {
 }
 
 impl Tenants {
+    pub(super) fn suspension(&self, id: TenantId) -> Option<Suspension> {
+        self.rows.get(&id)?.suspension.clone()
+    }
+
     fn insert(&mut self, tenant: &Tenant) -> Result<(), StoreError> {
         if self.rows.contains_key(&tenant.id) {
             return Err(StoreError::Conflict { entity: "tenant" });
@@ -43,6 +48,17 @@ impl TenantStore for MemoryStore {
     async fn find_named(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
         let known = &self.lock().tenants;
         Ok(known.by_name.get(name).and_then(|id| known.rows.get(id)).cloned())
+    }
+
+    async fn suspend(
+        &self,
+        id: TenantId,
+        suspension: Option<Suspension>,
+    ) -> Result<Option<Tenant>, StoreError> {
+        let state = &mut self.lock();
+        let Some(tenant) = state.tenants.rows.get_mut(&id) else { return Ok(None) };
+        tenant.suspension = suspension;
+        Ok(Some(tenant.clone()))
     }
 
     async fn list(&self) -> Result<Vec<Tenant>, StoreError> {

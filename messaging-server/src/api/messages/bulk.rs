@@ -7,6 +7,7 @@ use messaging_core::domain::message::Priority;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::gateway::bulk::{self, BulkAccepted, BulkRequest};
 use messaging_core::gateway::error::GatewayError;
+use messaging_core::gateway::send::Timing;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
@@ -19,6 +20,7 @@ use crate::api::BodyLimits;
 use crate::api::body::RequestJson;
 use crate::api::content::{Attached, Contact, Location, Media, Poll};
 use crate::api::named::{DateTime, Named};
+use crate::api::suspension::Suspension;
 
 /// How many of a bulk request are in the queue at a time, where the request does not say.
 const DEFAULT_BATCH_SIZE: u32 = 10;
@@ -46,6 +48,10 @@ pub struct SendBulk {
     pub priority: Option<Named<Priority>>,
     /// Your own data, put on every message: at most 16 KiB.
     pub metadata: Option<Metadata>,
+    /// Not before: at most a year ahead. What is scheduled holds up nothing that is not.
+    pub send_at: Option<DateTime>,
+    /// Not from then on: what has not been sent by then is `expired`.
+    pub expires_at: Option<DateTime>,
     /// A file.
     pub media: Option<Media>,
     /// A place.
@@ -65,6 +71,10 @@ impl RequestJson for SendBulk {
 impl SendBulk {
     pub(in crate::api) fn into_request(self) -> Result<BulkRequest, GatewayError> {
         let Self { media, location, contact, poll, .. } = self;
+        let timing = Timing {
+            send_at: self.send_at.map(|at| at.0),
+            expires_at: self.expires_at.map(|at| at.0),
+        };
         Ok(BulkRequest {
             session: self.session_id.as_str().into(),
             recipients: self.recipients,
@@ -72,6 +82,7 @@ impl SendBulk {
             batch_size: self.batch_size.unwrap_or(DEFAULT_BATCH_SIZE),
             priority: self.priority.map_or(Priority::Normal, |priority| priority.0),
             metadata: self.metadata.map(|fields| Value::Object(fields.into_iter().collect())),
+            timing,
         })
     }
 }
@@ -85,6 +96,8 @@ impl Example for SendBulk {
             batch_size: Some(DEFAULT_BATCH_SIZE),
             priority: Some(Named(Priority::Normal)),
             metadata: None,
+            send_at: None,
+            expires_at: None,
             media: None,
             location: None,
             contact: None,
@@ -178,6 +191,10 @@ pub struct Bulk {
     pub rejected: u32,
     /// How many messages stand in each status; statuses without any are left out.
     pub by_status: BTreeMap<String, u64>,
+    /// Nothing of it is sent before.
+    pub send_at: Option<DateTime>,
+    /// Whether it is paused, until when and why.
+    pub suspension: Option<Suspension>,
     /// When it was accepted.
     pub created_at: DateTime,
     /// When it was cancelled.
@@ -194,6 +211,8 @@ impl From<BatchProgress> for Bulk {
             accepted: batch.accepted,
             rejected: batch.rejected,
             by_status: progress.by_status.iter().map(|(s, n)| (s.to_string(), *n)).collect(),
+            send_at: batch.send_at.map(DateTime),
+            suspension: batch.suspension.map(Suspension::from),
             created_at: DateTime(batch.created_at),
             cancelled_at: batch.cancelled_at.map(DateTime),
         }
@@ -209,6 +228,8 @@ impl Example for Bulk {
             accepted: 25,
             rejected: 0,
             by_status: [("queued".to_owned(), 15), ("sent".to_owned(), 10)].into(),
+            send_at: None,
+            suspension: None,
             created_at: DateTime(Timestamp::from_millis(1_767_225_600_000)),
             cancelled_at: None,
         }

@@ -77,6 +77,8 @@ pub struct Message {
     pub read_at: Option<DateTime>,
     /// When it failed.
     pub failed_at: Option<DateTime>,
+    /// From when on it is not sent any more.
+    pub expires_at: Option<DateTime>,
 }
 
 /// Why a message failed, or is tried again.
@@ -175,6 +177,7 @@ impl From<message::Message> for Message {
             delivered_at: message.delivered_at.map(DateTime),
             read_at: message.read_at.map(DateTime),
             failed_at: message.failed_at.map(DateTime),
+            expires_at: message.expires_at.map(DateTime),
         }
     }
 }
@@ -251,6 +254,7 @@ impl Example for Message {
             delivered_at: Some(at(2750)),
             read_at: None,
             failed_at: None,
+            expires_at: None,
         }
     }
 }

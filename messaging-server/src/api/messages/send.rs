@@ -5,7 +5,7 @@ use messaging_core::domain::session::OnRateLimit;
 use messaging_core::domain::status::Status;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::gateway::error::GatewayError;
-use messaging_core::gateway::send::{Accepted, SendRequest};
+use messaging_core::gateway::send::{Accepted, SendRequest, Timing};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
@@ -40,6 +40,10 @@ pub struct SendMessage {
     /// What to do over the session's quota: `reject` with 429, or `queue` and send later. By default
     /// what the session says.
     pub on_rate_limit: Option<Named<OnRateLimit>>,
+    /// Not before: at most a year ahead. What is scheduled holds up nothing that is not.
+    pub send_at: Option<DateTime>,
+    /// Not from then on: what has not been sent by then is `expired`.
+    pub expires_at: Option<DateTime>,
     /// A file.
     pub media: Option<Media>,
     /// A place.
@@ -59,6 +63,10 @@ impl RequestJson for SendMessage {
 impl SendMessage {
     pub(super) fn into_request(self) -> Result<SendRequest, GatewayError> {
         let Self { media, location, contact, poll, .. } = self;
+        let timing = Timing {
+            send_at: self.send_at.map(|at| at.0),
+            expires_at: self.expires_at.map(|at| at.0),
+        };
         Ok(SendRequest {
             session: self.session_id.as_str().into(),
             to: self.to,
@@ -66,6 +74,7 @@ impl SendMessage {
             priority: self.priority.map_or(Priority::Normal, |priority| priority.0),
             metadata: self.metadata.map(|fields| Value::Object(fields.into_iter().collect())),
             on_rate_limit: self.on_rate_limit.map(|choice| choice.0),
+            timing,
         })
     }
 }
@@ -83,6 +92,8 @@ impl Example for SendMessage {
             priority: Some(Named(Priority::Normal)),
             metadata: Some(example_metadata()),
             on_rate_limit: None,
+            send_at: None,
+            expires_at: None,
             media: None,
             location: None,
             contact: None,

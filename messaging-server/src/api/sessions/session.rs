@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::api::body::RequestJson;
 use crate::api::named::{DateTime, Named};
+use crate::api::suspension::Suspension;
 
 /// A session to be made or adopted.
 #[derive(Clone, PartialEq, Object, Deserialize)]
@@ -108,6 +109,8 @@ pub struct Session {
     pub address: Option<String>,
     /// What becomes of single messages over the quota.
     pub on_rate_limit: Named<OnRateLimit>,
+    /// Whether somebody stopped it, until when and why: what is accepted meanwhile waits.
+    pub suspension: Option<Suspension>,
     /// When it was made here.
     pub created_at: DateTime,
     /// When anything about it changed last.
@@ -126,6 +129,7 @@ impl From<session::Session> for Session {
             status_at: DateTime(session.status_at),
             address: session.own_address.map(|address| address.as_str().to_owned()),
             on_rate_limit: Named(session.on_rate_limit),
+            suspension: session.suspension.map(Suspension::from),
             created_at: DateTime(session.created_at),
             updated_at: DateTime(session.updated_at),
         }
@@ -145,6 +149,7 @@ impl Example for Session {
             status_at: at,
             address: Some("+5511900000001".to_owned()),
             on_rate_limit: Named(OnRateLimit::Reject),
+            suspension: None,
             created_at: at,
             updated_at: at,
         }
