@@ -223,6 +223,9 @@ async fn every_call_is_served_by_the_index_it_was_made_for() {
     plans.check("pending", store.pending(None, 1000)).await;
     plans.check("batches_holding", store.batches_holding(None, 100)).await;
     plans.check("release", store.release_from_batch(id(7, BatchId), at(0))).await;
+    plans.check("batch", store.batch(tenant, id(7, BatchId))).await;
+    plans.check("release_scheduled", store.release_scheduled(first, 1000)).await;
+    plans.check("overdue", store.overdue(first, 1000)).await;
     plans.check("attempts", store.attempts_since(session, first, first)).await;
     let change = [StatusChange::new(MessageRef::Id(queued), StatusEvent::Begin, first)];
     let changed = async {

@@ -353,13 +353,20 @@ impl RateLimiter for Connection {
     }
 
     async fn settle(&self, permit: Permit, at: Timestamp) -> Result<(), RateLimiterError> {
-        self.of_limiter(async { Ok(self.backend.settle(permit, at)) }).await
+        let settle = async {
+            self.backend.settle(permit, at);
+            Ok(())
+        };
+        self.of_limiter(settle).await
     }
 
     async fn release(&self, permit: Permit) -> Result<(), RateLimiterError> {
         let release = async {
             let (limiter, known) = self.backend.limiter_of(permit);
-            known.map_or(Ok(()), |permit| Ok(limiter.release_now(permit)))
+            if let Some(permit) = known {
+                limiter.release_now(permit);
+            }
+            Ok(())
         };
         self.of_limiter(release).await
     }
@@ -370,7 +377,10 @@ impl RateLimiter for Connection {
         ticket: u64,
         done: &[Timestamp],
     ) -> Result<(), RateLimiterError> {
-        let prime = async { Ok(self.backend.prime(key, ticket, done)) };
+        let prime = async {
+            self.backend.prime(key, ticket, done);
+            Ok(())
+        };
         self.of_limiter(prime).await
     }
 

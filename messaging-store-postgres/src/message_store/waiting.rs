@@ -144,28 +144,38 @@ pub(super) async fn release_scheduled(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<QueueItem>, StoreError> {
+    let mut connection = connections.acquire().await?;
+    let due = sqlx::query_scalar!(
+        "SELECT id FROM messages WHERE held_by_batch AND batch IS NULL AND due_at <= $1
+         ORDER BY due_at LIMIT $2",
+        now.as_micros(),
+        i64::from(limit),
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(store_error)?;
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = sqlx::query_as!(
         Waiting,
         r#"
-        WITH due AS (
-            SELECT id, due_at FROM messages WHERE held_by_batch AND batch IS NULL AND due_at <= $1
-            ORDER BY due_at LIMIT $2
-        ), locked AS (
-            -- In order of id, as everybody does.
-            SELECT m.id FROM messages m JOIN due ON due.id = m.id WHERE m.held_by_batch
-            ORDER BY m.id FOR UPDATE OF m
+        WITH locked AS (
+            -- Somebody may have let them in meanwhile, or taken them back.
+            SELECT id FROM messages WHERE id = ANY($1::uuid[]) AND held_by_batch
+            ORDER BY id FOR UPDATE
         ), let_in AS (
             UPDATE messages m SET held_by_batch = false
-            FROM locked WHERE m.id = locked.id
+            -- The second says the same once more, where it lets months be passed over.
+            FROM locked WHERE m.id = locked.id AND m.id = ANY($1)
             RETURNING m.id, m.tenant, m.session, m.recipient_key, m.priority, m.due_at
         )
         SELECT id, tenant, session, recipient_key AS "recipient_key!", priority, due_at
         FROM let_in WHERE recipient_key IS NOT NULL ORDER BY id
         "#,
-        now.as_micros(),
-        i64::from(limit),
+        &due,
     )
-    .fetch_all(&mut *connections.acquire().await?)
+    .fetch_all(&mut *connection)
     .await
     .map_err(store_error)?;
     decode_all(rows)

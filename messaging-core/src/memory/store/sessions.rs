@@ -23,7 +23,7 @@ pub(super) struct Sessions {
 /// What became of a report on a session's state.
 pub(super) enum Recorded {
     /// The session has another status than before.
-    Changed(Session),
+    Changed(Box<Session>),
     /// The status was that already.
     Same,
     /// A later state is known, or the session is gone.
@@ -107,7 +107,7 @@ impl Sessions {
         if own_address.is_some() {
             session.own_address = own_address;
         }
-        if before == status { Recorded::Same } else { Recorded::Changed(session.clone()) }
+        if before == status { Recorded::Same } else { Recorded::Changed(Box::new(session.clone())) }
     }
 }
 
