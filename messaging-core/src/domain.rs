@@ -16,5 +16,6 @@ pub mod session;
 pub mod statistics;
 pub mod status;
 pub mod suspension;
+pub mod template;
 pub mod tenant;
 pub mod timestamp;

@@ -56,7 +56,7 @@ async fn a_bulk_request_is_accepted_and_sent_when_they_are_back() {
     world.set_away(true);
     let request = BulkRequest {
         session: session(1).id.into(),
-        recipients: vec![request(1, "").to, request(2, "").to],
+        recipients: [1, 2].map(|n| request(n, "").to.as_str().into()).into(),
         content: Content::text("b"),
         batch_size: 10,
         priority: Priority::Normal,

@@ -5,7 +5,7 @@ mod world;
 
 use std::time::Duration;
 
-use messaging_core::conformance::build::{session_id, tenant_id};
+use messaging_core::conformance::build::{address, session_id, tenant_id};
 use messaging_core::delivery::timetable::{Kept, Timetable};
 use messaging_core::domain::content::Content;
 use messaging_core::domain::message::{Message, Priority};
@@ -181,8 +181,7 @@ async fn a_stopped_tenant_goes_on_when_it_is_resumed() {
 }
 
 fn bulk(people: u64, timing: Timing) -> BulkRequest {
-    let recipients =
-        (1..=people).map(|n| messaging_core::conformance::build::address(n).as_str().to_owned());
+    let recipients = (1..=people).map(|n| address(n).as_str().into());
     BulkRequest {
         session: session_id(1).into(),
         recipients: recipients.collect(),

@@ -123,3 +123,37 @@ async fn what_is_no_id_is_named_and_what_is_unknown_is_not_found() {
         unknown.refused(404, "bulk-not-found");
     }
 }
+
+#[tokio::test]
+async fn each_recipient_may_have_variables_of_its_own() {
+    let api = Harness::new().await;
+    let body = json!({
+        "sessionId": "main",
+        "recipients": [
+            { "to": "+5511988887777", "variables": { "name": "Ann", "unused": "" } },
+            "+5511988886666",
+            { "to": "+5511988885555" },
+        ],
+        "body": "Dear {{name}}",
+    });
+    let accepted = api.post("/messages/bulk", body).await.expect(202);
+    let rejected: Vec<_> =
+        accepted["rejected"].as_array().unwrap().iter().map(|it| &it["code"]).collect();
+    assert_eq!(rejected, ["missing-variable", "missing-variable"]);
+    let path = format!("/messages?bulkId={}", accepted["id"].as_str().unwrap());
+    assert_eq!(api.get(&path).await.expect(200)["data"][0]["body"], "Dear Ann");
+}
+
+#[tokio::test]
+async fn a_recipient_that_is_none_is_refused_by_name() {
+    let api = Harness::new().await;
+    for (recipient, pointer) in [
+        (json!(12), "#/recipients/0"),
+        (json!({ "variables": {} }), "#/recipients/0/to"),
+        (json!({ "to": "+5511988887777", "variables": { "n": 1 } }), "#/recipients/0/variables/n"),
+        (json!({ "to": "+5511988887777", "name": "Ann" }), "#/recipients/0/name"),
+    ] {
+        let body = json!({ "sessionId": "main", "recipients": [recipient], "body": "x" });
+        api.post("/messages/bulk", body).await.refused_field("invalid-request", pointer);
+    }
+}

@@ -114,12 +114,19 @@ async fn every_example_of_a_request_succeeds() {
             let path = path.replace("{sessionId}", adopted["id"].as_str().unwrap());
             api.webhook(&path, &example.to_string()).await
         } else {
-            api.waha.has("waha-1", SessionStatus::ScanQr);
-            let path = path.replace("{id}", &main_session(1));
+            let id = if path.starts_with("/messages/bulk/") {
+                let bulk = r#"{"sessionId":"main","recipients":["+5511988887777"],"body":"x"}"#;
+                let accepted = api.post_raw("/messages/bulk", bulk).await.expect(202);
+                accepted["id"].as_str().unwrap().to_owned()
+            } else {
+                api.waha.has("waha-1", SessionStatus::ScanQr);
+                main_session(1)
+            };
+            let path = path.replace("{id}", &id);
             api.ask(&method.to_uppercase(), &path, Some(example)).await
         };
         assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
         tried += 1;
     }
-    assert_eq!(tried, 7);
+    assert_eq!(tried, 9);
 }

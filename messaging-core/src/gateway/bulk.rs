@@ -1,10 +1,13 @@
 //! Accepting one text for many recipients, following it, taking it back.
 
+use std::collections::BTreeMap;
+
 use crate::domain::address::Address;
 use crate::domain::batch::{Batch, BatchProgress, MAX_BATCH_SIZE, MAX_RECIPIENTS};
 use crate::domain::content::Content;
 use crate::domain::id::{BatchId, TenantId};
 use crate::domain::message::Priority;
+use crate::domain::template;
 use crate::gateway::error::{GatewayError, InvalidField};
 use crate::gateway::send::{Draft, Timing, accepted};
 use crate::gateway::{Gateway, SessionRef, validation};
@@ -17,8 +20,8 @@ pub struct BulkRequest {
     pub session: SessionRef,
     /// To whom, one message each, in this order; 1 to 10 000. A recipient named twice is refused
     /// the second time.
-    pub recipients: Vec<String>,
-    /// What.
+    pub recipients: Vec<BulkRecipient>,
+    /// What. Its text may name [variables](crate::domain::template::fill) of the recipients.
     pub content: Content,
     /// How many of these messages may be in the queue at a time, 1 to 100.
     pub batch_size: u32,
@@ -28,6 +31,28 @@ pub struct BulkRequest {
     pub metadata: Option<serde_json::Value>,
     /// When, at the earliest and at the latest.
     pub timing: Timing,
+}
+
+/// One of many, and what is said to it alone.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct BulkRecipient {
+    /// A number in international form, or a chat id as an inbound message names it.
+    pub to: String,
+    /// What the names in the text stand for.
+    pub variables: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for BulkRecipient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BulkRecipient(hidden)")
+    }
+}
+
+impl From<&str> for BulkRecipient {
+    /// One to whom the text says nothing of its own.
+    fn from(to: &str) -> Self {
+        Self { to: to.to_owned(), variables: BTreeMap::new() }
+    }
 }
 
 /// A bulk request that was accepted, in whole or in part.
@@ -46,7 +71,8 @@ pub struct RejectedRecipient {
     pub index: usize,
     /// As the request has it.
     pub to: String,
-    /// Why: `invalid-phone`, `invalid-request` or `duplicate-recipient`.
+    /// Why: `invalid-phone`, `invalid-request`, `duplicate-recipient`, `missing-variable`, or
+    /// `message-too-long` once its variables are filled in.
     pub code: &'static str,
     /// Why, for people.
     pub detail: String,
@@ -60,6 +86,9 @@ impl std::fmt::Debug for RejectedRecipient {
             .finish_non_exhaustive()
     }
 }
+
+/// Whom a message goes to, and what it says.
+type Told = (Address, Content);
 
 impl Gateway {
     /// Accepts a message for each recipient that can be sent to, and lists the others. They are
@@ -105,11 +134,11 @@ impl Gateway {
         };
         let lets_in = batch.lets_in(self.ports().clock.now());
         let mut messages = Vec::with_capacity(recipients.len());
-        for to in recipients {
+        for (to, content) in recipients {
             let mut message = self.draft(Draft {
                 session: &session,
                 to,
-                content: request.content.clone(),
+                content,
                 priority: request.priority,
                 metadata: request.metadata.clone(),
                 batch: Some(batch.id),
@@ -132,7 +161,7 @@ impl Gateway {
     fn check_bulk(
         &self,
         request: &BulkRequest,
-    ) -> Result<(Vec<Address>, Vec<RejectedRecipient>), GatewayError> {
+    ) -> Result<(Vec<Told>, Vec<RejectedRecipient>), GatewayError> {
         let invalid = |pointer, detail| InvalidField::new(pointer, "invalid-request", detail);
         let mut wrong = validation::content(&request.content);
         wrong.extend(validation::metadata(request.metadata.as_ref()));
@@ -150,22 +179,24 @@ impl Gateway {
 
         let mut seen = std::collections::HashSet::new();
         let (mut good, mut rejected) = (Vec::new(), Vec::new());
-        for (index, to) in request.recipients.iter().enumerate() {
+        for (index, recipient) in request.recipients.iter().enumerate() {
             let pointer = format!("/recipients/{index}");
+            let to = &recipient.to;
             let read = validation::recipient(&pointer, to, self.settings().phone_validation);
-            let refusal = match read {
-                Ok(address) if seen.insert(address.clone()) => {
-                    good.push(address);
-                    continue;
-                }
-                Ok(_) => {
+            let read = read.and_then(|address| {
+                let content = filled(&pointer, &request.content, &recipient.variables)?;
+                if !seen.insert(address.clone()) {
                     let detail = "is named before in the same request";
-                    InvalidField::new(&pointer, "duplicate-recipient", detail)
+                    return Err(InvalidField::new(&pointer, "duplicate-recipient", detail));
                 }
-                Err(field) => field,
-            };
-            let (code, detail) = (refusal.code, refusal.detail);
-            rejected.push(RejectedRecipient { index, to: to.clone(), code, detail });
+                Ok((address, content))
+            });
+            match read {
+                Ok(recipient) => good.push(recipient),
+                Err(InvalidField { code, detail, .. }) => {
+                    rejected.push(RejectedRecipient { index, to: to.clone(), code, detail });
+                }
+            }
         }
         if good.is_empty() {
             let fields = rejected
@@ -218,5 +249,23 @@ impl Gateway {
         let released = self.ports().messages.release_from_batch(batch, now).await?;
         self.tell_queue(&released).await;
         Ok(released.len())
+    }
+}
+
+/// What is said to one recipient.
+fn filled(
+    pointer: &str,
+    content: &Content,
+    variables: &BTreeMap<String, String>,
+) -> Result<Content, InvalidField> {
+    let body = template::fill(&content.body, variables)
+        .map_err(|error| InvalidField::new(pointer, "missing-variable", error.to_string()))?;
+    let content = Content { body, attachment: content.attachment.clone() };
+    match validation::content(&content).into_iter().next() {
+        None => Ok(content),
+        Some(wrong) => {
+            let detail = format!("its text {}", wrong.detail);
+            Err(InvalidField::new(pointer, wrong.code, detail))
+        }
     }
 }

@@ -3,6 +3,7 @@
 pub mod bulk;
 pub mod message;
 pub(super) mod query;
+pub mod recipient;
 pub mod send;
 pub mod statistics;
 

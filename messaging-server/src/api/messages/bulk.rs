@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use messaging_core::domain::batch::{BatchProgress, MAX_BATCH_SIZE};
 use messaging_core::domain::message::Priority;
 use messaging_core::domain::timestamp::Timestamp;
-use messaging_core::gateway::bulk::{self, BulkAccepted, BulkRequest};
+use messaging_core::gateway::bulk::{self, BulkAccepted, BulkRecipient, BulkRequest};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::send::Timing;
 use poem_openapi::payload::Json;
@@ -16,6 +16,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::message::Metadata;
+use super::recipient::Recipient;
 use crate::api::BodyLimits;
 use crate::api::body::RequestJson;
 use crate::api::content::{Attached, Contact, Location, Media, Poll};
@@ -34,11 +35,13 @@ const _: () = assert!(DEFAULT_BATCH_SIZE <= MAX_BATCH_SIZE);
 pub struct SendBulk {
     /// Through which session: its id or its name.
     pub session_id: String,
-    /// To whom: numbers in international form (E.164), or chat ids. Those that cannot be sent to are
-    /// listed in the answer, and the others are accepted.
+    /// To whom: numbers in international form (E.164), or chat ids, each alone or as an object with
+    /// the `variables` that the text names. Those that cannot be sent to are listed in the answer, and
+    /// the others are accepted.
     #[oai(validator(min_items = 1, max_items = 10000))]
-    pub recipients: Vec<String>,
-    /// The text, or the caption of a file: at most 4096 characters (Unicode code points).
+    pub recipients: Vec<Recipient>,
+    /// The text, or the caption of a file: at most 4096 characters (Unicode code points). `{{name}}`
+    /// stands for the recipient's variable of that name.
     #[oai(validator(max_length = 4096))]
     pub body: Option<String>,
     /// How many of these messages are in the queue at a time: 1 to 100, 10 by default.
@@ -77,7 +80,7 @@ impl SendBulk {
         };
         Ok(BulkRequest {
             session: self.session_id.as_str().into(),
-            recipients: self.recipients,
+            recipients: self.recipients.into_iter().map(BulkRecipient::from).collect(),
             content: Attached { media, location, contact, poll }.with_text(self.body)?,
             batch_size: self.batch_size.unwrap_or(DEFAULT_BATCH_SIZE),
             priority: self.priority.map_or(Priority::Normal, |priority| priority.0),
@@ -91,7 +94,7 @@ impl Example for SendBulk {
     fn example() -> Self {
         Self {
             session_id: "main".to_owned(),
-            recipients: vec!["+5511988887777".to_owned(), "+5511988886666".to_owned()],
+            recipients: vec!["+5511988887777".into(), "+5511988886666".into()],
             body: Some("Hello, this is a bulk message".to_owned()),
             batch_size: Some(DEFAULT_BATCH_SIZE),
             priority: Some(Named(Priority::Normal)),
@@ -126,7 +129,8 @@ pub struct RejectedRecipient {
     pub index: u64,
     /// As the request has it.
     pub to: String,
-    /// Why, for programs: `invalid-phone`, `invalid-request` or `duplicate-recipient`.
+    /// Why, for programs: `invalid-phone`, `invalid-request`, `duplicate-recipient`, `missing-variable`
+    /// or `message-too-long`.
     pub code: String,
     /// Why, for people.
     pub detail: String,

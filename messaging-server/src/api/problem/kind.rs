@@ -28,6 +28,7 @@ kinds! {
     INVALID_PHONE = 400, "invalid-phone", "The telephone number is not valid";
     MESSAGE_TOO_LONG = 400, "message-too-long", "The message is too long";
     DUPLICATE_RECIPIENT = 400, "duplicate-recipient", "A recipient is named twice";
+    MISSING_VARIABLE = 400, "missing-variable", "A variable has no value";
     SESSION_NOT_WORKING = 400, "session-not-working", "The session is not working";
     MALFORMED_PAYLOAD = 400, "malformed-payload", "The webhook is malformed";
     UNAUTHENTICATED = 401, "unauthenticated", "A bearer token is needed";
