@@ -24,6 +24,7 @@ fn bulk(recipients: Vec<String>, batch_size: u32) -> BulkRequest {
         batch_size,
         priority: Priority::Normal,
         metadata: None,
+        idempotency_key: None,
     }
 }
 
@@ -79,7 +80,7 @@ async fn the_bad_are_listed_and_the_good_are_sent() {
     recipients.insert(1, "123".into());
     recipients.push(recipients[0].clone());
     let accepted = accept(&world, bulk(recipients, 10)).await;
-    let rejected: Vec<_> = accepted.rejected.iter().map(|it| (it.index, it.code)).collect();
+    let rejected: Vec<_> = accepted.rejected.iter().map(|it| (it.index, &*it.code)).collect();
     assert_eq!(rejected, [(1, "invalid-phone"), (3, "duplicate-recipient")]);
     assert_eq!((accepted.batch.accepted, accepted.batch.rejected), (2, 2));
     world.work().await;

@@ -60,6 +60,7 @@ async fn a_bulk_request_is_accepted_and_sent_when_they_are_back() {
         batch_size: 10,
         priority: Priority::Normal,
         metadata: None,
+        idempotency_key: None,
     };
     world.gateway.send_bulk(tenant_id(1), request).await.unwrap();
     assert_eq!(world.witness.faults(), ["limiter", "queue"]);

@@ -12,6 +12,7 @@ mod counting;
 mod inserting;
 mod listing;
 mod recording;
+mod repeating;
 mod searching;
 mod working;
 
@@ -21,6 +22,7 @@ pub use self::counting::*;
 pub use self::inserting::*;
 pub use self::listing::*;
 pub use self::recording::*;
+pub use self::repeating::*;
 pub use self::searching::*;
 pub use self::working::*;
 
@@ -49,6 +51,13 @@ macro_rules! for_each_message_store_behavior {
         $test!(refuses_an_id_given_twice);
         $test!(inserts_a_message_once_however_many_try);
         $test!(finds_nothing_where_nothing_is);
+        $test!(names_the_message_that_another_repeats);
+        $test!(keeps_what_is_said_again_later);
+        $test!(keeps_what_need_not_be_distinct);
+        $test!(refuses_a_repeat_alone);
+        $test!(takes_no_message_for_its_own_repeat);
+        $test!(keeps_one_of_those_who_say_the_same_at_once);
+        $test!(keeps_as_many_distinct_ones_as_are_given);
         $test!(hides_a_message_from_other_tenants);
         $test!(loads_messages_of_every_tenant);
         $test!(loads_as_many_as_are_asked_for);
