@@ -26,4 +26,5 @@ suite!(message_store, for_each_message_store_behavior, |store| (&store));
 suite!(session_store, for_each_session_store_behavior, |store| (&store));
 suite!(tenant_store, for_each_tenant_store_behavior, |store| (&store));
 suite!(inbox_store, for_each_inbox_store_behavior, |store| (&store, &store, &store));
+suite!(idempotency_store, for_each_idempotency_store_behavior, |store| (&store, &store));
 suite!(duty_roster, for_each_duty_roster_behavior, |store| (&store));
