@@ -2,6 +2,7 @@
 //! callers at once, in memory and on disk (SQLite, `synchronous = FULL`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use messaging_core::conformance::build::{address, session, tenant, tenant_id};
@@ -62,6 +63,7 @@ where
         sessions: store.clone(),
         tenants: store.clone(),
         inbox: store.clone(),
+        idempotency: store.clone(),
         upkeep: store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),
@@ -81,7 +83,9 @@ where
 }
 
 fn request() -> SendRequest {
-    let text = "Your parcel is on its way and will be with you tomorrow.";
+    static PARCEL: AtomicU64 = AtomicU64::new(0);
+    let parcel = PARCEL.fetch_add(1, Ordering::Relaxed);
+    let text = format!("Your parcel {parcel} is on its way and will be with you tomorrow.");
     SendRequest {
         on_rate_limit: Some(OnRateLimit::Queue),
         ..SendRequest::text(session(1).id, address(1).as_str(), text)

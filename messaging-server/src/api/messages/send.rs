@@ -40,6 +40,8 @@ pub struct SendMessage {
     /// What to do over the session's quota: `reject` with 429, or `queue` and send later. By default
     /// what the session says.
     pub on_rate_limit: Option<Named<OnRateLimit>>,
+    /// Whether the same may be sent to the same recipient again at once; no by default.
+    pub allow_duplicate: Option<bool>,
     /// A file.
     pub media: Option<Media>,
     /// A place.
@@ -66,6 +68,8 @@ impl SendMessage {
             priority: self.priority.map_or(Priority::Normal, |priority| priority.0),
             metadata: self.metadata.map(|fields| Value::Object(fields.into_iter().collect())),
             on_rate_limit: self.on_rate_limit.map(|choice| choice.0),
+            allow_duplicate: self.allow_duplicate.unwrap_or(false),
+            idempotency_key: None,
         })
     }
 }
@@ -83,6 +87,7 @@ impl Example for SendMessage {
             priority: Some(Named(Priority::Normal)),
             metadata: Some(example_metadata()),
             on_rate_limit: None,
+            allow_duplicate: None,
             media: None,
             location: None,
             contact: None,
@@ -129,12 +134,15 @@ pub enum SendAnswer {
         /// What is left of it, and until when; absent while it cannot be counted.
         #[oai(header = "RateLimit")]
         Option<String>,
+        /// `true` where the request was done before; absent where it was not.
+        #[oai(header = "Idempotency-Replayed")]
+        Option<bool>,
     ),
 }
 
 impl From<Accepted> for SendAnswer {
     fn from(accepted: Accepted) -> Self {
-        let (id, quota) = (accepted.message.id, accepted.quota);
+        let (id, quota, is_replay) = (accepted.message.id, accepted.quota, accepted.is_replay);
         let body = AcceptedMessage {
             id: id.0,
             status: Named(accepted.message.status),
@@ -145,6 +153,7 @@ impl From<Accepted> for SendAnswer {
             format!("/messages/{id}"),
             quota.map(|state| problem::rate_limit_policy("session", state.quota)),
             quota.map(|state| problem::rate_limit("session", state.remaining, state.reset_after)),
+            is_replay.then_some(true),
         )
     }
 }
