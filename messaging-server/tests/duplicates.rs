@@ -4,6 +4,7 @@ mod harness;
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use harness::Harness;
 use serde_json::json;
 
@@ -27,6 +28,22 @@ async fn the_same_sent_again_at_once_is_refused_and_names_the_first() {
     assert_eq!(api.get("/messages").await.expect(200)["total"], 1);
     api.clock.advance(Duration::from_secs(10));
     api.post(SEND, text).await.expect(202);
+}
+
+#[tokio::test]
+async fn of_many_that_say_the_same_at_once_one_is_accepted_and_counts() {
+    let api = Harness::new().await;
+    let text = json!({ "sessionId": "main", "to": "+5511988887777", "body": "Hello" });
+    let answers = join_all((0..15).map(|_| api.post(SEND, text.clone()))).await;
+    let accepted: Vec<_> = answers.iter().filter(|answer| answer.status == 202).collect();
+    let [accepted] = accepted[..] else { panic!("{} are accepted", accepted.len()) };
+    for refused in answers.iter().filter(|answer| answer.status != 202) {
+        let refused = refused.refused(409, "duplicate-message");
+        assert_eq!(refused["messageId"], accepted.json()["id"]);
+    }
+    let other = json!({ "sessionId": "main", "to": "+5511988887777", "body": "Another" });
+    let answer = api.post(SEND, other).await;
+    assert_eq!(answer.header("ratelimit"), Some("\"session\";r=18;t=60"));
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ async fn a_request_that_was_refused_may_be_made_anew_with_its_key() {
 #[tokio::test]
 async fn a_request_that_is_not_done_is_to_be_repeated_later() {
     let mut store = MockIdempotencyStore::new();
-    store.expect_begin().returning(|_, _| Ok(Begun::Running { until: at(17) }));
+    store.expect_begin().returning(|_, _| Ok(Begun::Running { until: at(17_000) }));
     let api = Harness::with(|parts| parts.ports.idempotency = Arc::new(store)).await;
     let answer = send(&api, "k", &text()).await;
     let refused = answer.refused(409, "idempotency-in-flight");

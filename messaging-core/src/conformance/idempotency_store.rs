@@ -37,7 +37,7 @@ macro_rules! for_each_idempotency_store_behavior {
 
 const LEASE: u64 = 30;
 
-/// Key `n` of tenant 1, undertaken at second `from`, to make thing `subject`.
+/// Key `n` of tenant 1, undertaken at millisecond `from`, to make thing `subject`.
 fn undertaking(n: u8, subject: u128, from: u64) -> Undertaking {
     Undertaking {
         key: ScopedKey { tenant: tenant_id(1), digest: [n; 32] },
@@ -48,7 +48,7 @@ fn undertaking(n: u8, subject: u128, from: u64) -> Undertaking {
     }
 }
 
-/// Begins it at second `from`.
+/// Begins it at millisecond `from`.
 async fn begin(store: &dyn IdempotencyStore, n: u8, subject: u128, from: u64) -> Begun {
     store.begin(&undertaking(n, subject, from), at(from)).await.unwrap()
 }

@@ -8,7 +8,7 @@ use crate::domain::message::{MessageRef, StatusChange};
 use crate::domain::status::StatusEvent;
 use crate::ports::message_store::MessageStore;
 
-/// Message `n`, which says `what` at second `from`; the same is a repeat for ten seconds.
+/// Message `n`, which says `what` at millisecond `from`; the same is a repeat for ten of them.
 fn saying(what: u8, n: u64, from: u64) -> Insertion {
     let distinct =
         Distinct { fingerprint: Fingerprint([what; 16]), at: at(from), until: at(from + 10) };
