@@ -77,6 +77,7 @@ async fn main() -> anyhow::Result<()> {
         sessions: store.clone(),
         tenants: store.clone(),
         inbox: store.clone(),
+        idempotency: store.clone(),
         upkeep: store.clone(),
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),

@@ -44,6 +44,7 @@ async fn main() -> anyhow::Result<()> {
         sessions: store.clone(),
         tenants: store.clone(),
         inbox: store.clone(),
+        idempotency: store.clone(),
         upkeep: store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),

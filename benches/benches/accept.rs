@@ -2,6 +2,7 @@
 //! callers at once, in memory and on disk (SQLite, `synchronous = FULL`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use messaging_core::conformance::build::{address, session, tenant, tenant_id};
@@ -17,6 +18,7 @@ use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::clock::SystemClock;
 use messaging_core::ports::entropy::SystemEntropy;
+use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::NoObserver;
@@ -52,7 +54,7 @@ impl WebhookDecoder for NoWebhooks {
 #[expect(clippy::unwrap_used, reason = "a benchmark that cannot begin should say so")]
 async fn gateway<S>(store: Arc<S>) -> Gateway
 where
-    S: MessageStore + SessionStore + TenantStore + InboxStore + Upkeep,
+    S: MessageStore + SessionStore + TenantStore + InboxStore + IdempotencyStore + Upkeep,
 {
     TenantStore::insert(&*store, &tenant(1)).await.unwrap();
     SessionStore::insert(&*store, &session(1)).await.unwrap();
@@ -62,6 +64,7 @@ where
         sessions: store.clone(),
         tenants: store.clone(),
         inbox: store.clone(),
+        idempotency: store.clone(),
         upkeep: store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),
@@ -81,7 +84,9 @@ where
 }
 
 fn request() -> SendRequest {
-    let text = "Your parcel is on its way and will be with you tomorrow.";
+    static PARCEL: AtomicU64 = AtomicU64::new(0);
+    let parcel = PARCEL.fetch_add(1, Ordering::Relaxed);
+    let text = format!("Your parcel {parcel} is on its way and will be with you tomorrow.");
     SendRequest {
         on_rate_limit: Some(OnRateLimit::Queue),
         ..SendRequest::text(session(1).id, address(1).as_str(), text)

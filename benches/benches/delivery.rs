@@ -34,6 +34,7 @@ use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::ports::clock::SystemClock;
 use messaging_core::ports::duty_roster::DutyRoster;
 use messaging_core::ports::entropy::SystemEntropy;
+use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::{Observation, Observer};
@@ -152,7 +153,7 @@ impl Whole {
         limiter: Arc<dyn RateLimiter>,
     ) -> (Arc<Self>, Calls)
     where
-        S: MessageStore + SessionStore + TenantStore + InboxStore + Upkeep,
+        S: MessageStore + SessionStore + TenantStore + InboxStore + IdempotencyStore + Upkeep,
     {
         let provider = Arc::new(FakeProvider::new(Arc::new(SystemClock)));
         for n in 0..TENANTS {
@@ -170,6 +171,7 @@ impl Whole {
             sessions: store.clone(),
             tenants: store.clone(),
             inbox: store.clone(),
+            idempotency: store.clone(),
             upkeep: store,
             queue,
             limiter,

@@ -7,6 +7,7 @@ pub mod error;
 mod fresh_webhooks;
 pub mod health;
 mod ids;
+mod once;
 pub mod pacing;
 mod placement;
 pub mod query;
@@ -37,6 +38,7 @@ use crate::gateway::untold::Untold;
 use crate::ports::clock::Clock;
 use crate::ports::duty_roster::DutyRoster;
 use crate::ports::entropy::Entropy;
+use crate::ports::idempotency_store::IdempotencyStore;
 use crate::ports::inbox_store::InboxStore;
 use crate::ports::message_store::MessageStore;
 use crate::ports::observer::{Observation, Observer};
@@ -59,6 +61,8 @@ pub struct Ports {
     pub sessions: Arc<dyn SessionStore>,
     /// The truth about tenants.
     pub tenants: Arc<dyn TenantStore>,
+    /// The truth about requests that callers may repeat.
+    pub idempotency: Arc<dyn IdempotencyStore>,
     /// The truth about webhooks received.
     pub inbox: Arc<dyn InboxStore>,
     /// When messages are tried.
@@ -100,6 +104,8 @@ pub struct Settings {
     pub webhook_quota: Quota,
     /// How many messages of one session may wait in the queue before more are refused.
     pub max_waiting: u64,
+    /// For how long the same content to the same recipient is taken for a repeat; zero for never.
+    pub duplicate_window: Duration,
     /// When failed attempts are repeated.
     pub retry: RetryPolicy,
     /// Where the provider reaches this gateway, without a slash at the end; `None` leaves the
@@ -134,6 +140,7 @@ impl Default for Settings {
             tenant_quota: Quota { limit: 60_000, window: minute },
             webhook_quota: Quota { limit: 60_000, window: minute },
             max_waiting: 1_000_000,
+            duplicate_window: Duration::from_secs(10),
             retry: RetryPolicy::default(),
             public_url: None,
             webhook_secret: None,

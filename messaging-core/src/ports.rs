@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod duty_roster;
 pub mod entropy;
+pub mod idempotency_store;
 pub mod inbox_store;
 pub mod message_store;
 pub mod observer;

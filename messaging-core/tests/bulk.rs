@@ -26,6 +26,7 @@ fn bulk(recipients: &[String], batch_size: u32) -> BulkRequest {
         priority: Priority::Normal,
         metadata: None,
         timing: Timing::default(),
+        idempotency_key: None,
     }
 }
 
@@ -81,7 +82,7 @@ async fn the_bad_are_listed_and_the_good_are_sent() {
     recipients.insert(1, "123".into());
     recipients.push(recipients[0].clone());
     let accepted = accept(&world, bulk(&recipients, 10)).await;
-    let rejected: Vec<_> = accepted.rejected.iter().map(|it| (it.index, it.code)).collect();
+    let rejected: Vec<_> = accepted.rejected.iter().map(|it| (it.index, &*it.code)).collect();
     assert_eq!(rejected, [(1, "invalid-phone"), (3, "duplicate-recipient")]);
     assert_eq!((accepted.batch.accepted, accepted.batch.rejected), (2, 2));
     world.work().await;
@@ -175,7 +176,7 @@ async fn each_recipient_is_called_by_its_name_and_one_without_is_refused() {
     let content = Content::text("Dear {{name}}");
     let request = BulkRequest { recipients, content, ..bulk(&[], 10) };
     let accepted = accept(&world, request).await;
-    let rejected: Vec<_> = accepted.rejected.iter().map(|it| (it.index, it.code)).collect();
+    let rejected: Vec<_> = accepted.rejected.iter().map(|it| (it.index, &*it.code)).collect();
     assert_eq!(rejected, [(1, "missing-variable"), (2, "message-too-long")]);
     assert_eq!(accepted.rejected[0].detail, "lacks the variable name");
     world.work().await;

@@ -62,6 +62,7 @@ async fn a_bulk_request_is_accepted_and_sent_when_they_are_back() {
         priority: Priority::Normal,
         metadata: None,
         timing: Timing::default(),
+        idempotency_key: None,
     };
     world.gateway.send_bulk(tenant_id(1), request).await.unwrap();
     assert_eq!(world.witness.faults(), ["limiter", "queue"]);

@@ -59,6 +59,19 @@ mod duty_roster {
     messaging_core::for_each_duty_roster_behavior!(behavior);
 }
 
+mod idempotency_store {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                let store = super::MemoryStore::new();
+                super::conformance::idempotency_store::$name(&store, &store).await;
+            }
+        };
+    }
+    messaging_core::for_each_idempotency_store_behavior!(behavior);
+}
+
 mod inbox_store {
     macro_rules! behavior {
         ($name:ident) => {

@@ -196,7 +196,7 @@ async fn a_session_that_another_node_saw_disconnect_is_refused_a_second_later() 
     world.send(1, "hello").await;
     let (stopped, now) = (SessionStatus::Stopped, world.clock.now());
     world.store.record_status(session(1).id, stopped, now, None).await.unwrap();
-    assert!(world.try_send(request(1, "hello")).await.is_ok());
+    assert!(world.try_send(request(1, "hello again")).await.is_ok());
     world.clock.advance(Duration::from_secs(1));
     let refused = world.try_send(request(1, "hello")).await;
     assert!(
@@ -205,7 +205,7 @@ async fn a_session_that_another_node_saw_disconnect_is_refused_a_second_later() 
     // What can send again is seen at once.
     let (working, now) = (SessionStatus::Working, world.clock.now());
     world.store.record_status(session(1).id, working, now, None).await.unwrap();
-    assert!(world.try_send(request(1, "hello")).await.is_ok());
+    assert!(world.try_send(request(1, "back again")).await.is_ok());
 }
 
 #[tokio::test]

@@ -190,6 +190,7 @@ fn bulk(people: u64, timing: Timing) -> BulkRequest {
         priority: Priority::Normal,
         metadata: None,
         timing,
+        idempotency_key: None,
     }
 }
 

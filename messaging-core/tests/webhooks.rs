@@ -193,6 +193,7 @@ async fn an_error_reported_after_the_acceptance_fails_the_message() {
     world.webhook(&format!("k1 {} error {id}", place())).await.unwrap();
     assert_eq!(world.status(message.id).await, Status::Failed);
     // What is delivered stays delivered.
+    world.clock.advance(Duration::from_secs(10));
     let (message, id) = sent(&world).await;
     world.webhook(&format!("k2 {} delivered {id}", place())).await.unwrap();
     world.webhook(&format!("k3 {} error {id}", place())).await.unwrap();

@@ -10,6 +10,7 @@ pub mod dead_letters;
 mod document;
 mod exchange;
 pub mod health;
+pub mod idempotency;
 pub mod messages;
 pub mod metrics;
 pub mod named;

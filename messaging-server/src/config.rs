@@ -81,6 +81,8 @@ pub struct Config {
     pub phone_validation: PhoneValidation,
     /// How many messages of one session may wait.
     pub max_waiting: u64,
+    /// For how long the same content to the same recipient is taken for a repeat; zero for never.
+    pub duplicate_window: Duration,
     /// When failed attempts are repeated.
     pub retry: RetryPolicy,
     /// How logs are written.
@@ -215,6 +217,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let webhook_limit = reader.required(&settings::WEBHOOK_RATE_LIMIT);
     let phone_validation = reader.required(&settings::PHONE_VALIDATION);
     let max_waiting = reader.required(&settings::MAX_WAITING);
+    let duplicate_window = reader.required(&settings::DUPLICATE_WINDOW);
     let retry_attempts = reader.required(&settings::RETRY_ATTEMPTS);
     let retry_base = reader.required(&settings::RETRY_BASE);
     let retry_cap = reader.required(&settings::RETRY_CAP);
@@ -248,6 +251,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         webhook_quota: Quota { limit: webhook_limit?, window: minute },
         phone_validation: phone_validation?,
         max_waiting: u64::from(max_waiting?),
+        duplicate_window: duplicate_window?,
         retry: RetryPolicy {
             base: retry_base?,
             cap: retry_cap?,

@@ -11,6 +11,7 @@
 #[path = "process/mod.rs"]
 mod process;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use process::{Installation, Server, eventually};
@@ -34,6 +35,9 @@ struct Cost {
     statements: f64,
     scripts: f64,
 }
+
+/// How many texts were written: no two are the same.
+static TEXTS: AtomicU64 = AtomicU64::new(0);
 
 impl Bench {
     async fn start(partitions: u16) -> Self {
@@ -76,7 +80,8 @@ impl Bench {
             async move {
                 for n in (sender..count).step_by(at_once) {
                     let to = format!("+55119{:08}", n % 1000);
-                    let body = json!({"sessionId": session, "to": to, "body": "hello"});
+                    let text = format!("hello {}", TEXTS.fetch_add(1, Ordering::Relaxed));
+                    let body = json!({"sessionId": session, "to": to, "body": text});
                     let sent = client.post(format!("{base}/messages/send")).bearer_auth(&token);
                     assert_eq!(sent.json(&body).send().await.unwrap().status(), 202);
                 }

@@ -74,7 +74,9 @@ async fn a_request_keeps_its_id_or_is_given_one() {
 async fn a_panic_and_a_broken_store_are_answered_in_the_same_form() {
     let mut store = MockMessageStore::new();
     store.expect_find().returning(|_, _| panic!("a secret that must not be told"));
-    store.expect_insert().returning(|_| Err(StoreError::unavailable("database is locked")));
+    store
+        .expect_insert_distinct()
+        .returning(|_| Err(StoreError::unavailable("database is locked")));
     // A send looks first at what its session accepted of late.
     let empty = || MessagePage { messages: Vec::new(), total: 0, has_more: false };
     store.expect_list().returning(move |_, filter, _| match filter.session {

@@ -54,6 +54,8 @@
 mod connections;
 mod duty_roster;
 mod error;
+mod expiry;
+mod idempotency_store;
 mod inbox_store;
 mod inspect;
 mod message_store;

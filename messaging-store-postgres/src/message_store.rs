@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
 use messaging_core::domain::id::{BatchId, MessageId, SessionId, TenantId};
+use messaging_core::domain::insertion::{Inserted, Insertion};
 use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
 };
@@ -38,21 +39,17 @@ pub(crate) struct Inserts;
 #[async_trait]
 impl Work for Inserts {
     type Request = NewMessages;
-    type Answer = ();
+    type Answer = Vec<Inserted>;
 
     async fn run(
         connection: &mut PgConnection,
         requests: &[NewMessages],
-    ) -> Result<(Vec<()>, u64), Fault> {
-        match requests {
-            [alone] => alone.insert(connection).await?,
-            many => {
-                let mut all = NewMessages::default();
-                many.iter().for_each(|each| all.extend(each));
-                all.insert(connection).await?;
-            }
-        }
-        Ok((vec![(); requests.len()], 1))
+    ) -> Result<(Vec<Vec<Inserted>>, u64), Fault> {
+        let mut all = NewMessages::default();
+        requests.iter().for_each(|each| all.extend(each));
+        all.find_firsts();
+        let repeats = all.insert(connection).await?;
+        Ok((requests.iter().map(|each| each.inserted(&repeats)).collect(), 1))
     }
 }
 
@@ -83,11 +80,11 @@ impl Work for Changes {
 
 #[async_trait]
 impl MessageStore for PostgresStore {
-    async fn insert(&self, messages: &[Message]) -> Result<(), StoreError> {
-        if messages.is_empty() {
-            return Ok(());
+    async fn insert_distinct(&self, insertions: &[Insertion]) -> Result<Vec<Inserted>, StoreError> {
+        if insertions.is_empty() {
+            return Ok(Vec::new());
         }
-        self.inserts().ask(NewMessages::of(messages)?).await
+        self.inserts().ask(NewMessages::of_insertions(insertions)?).await
     }
 
     async fn insert_batch(&self, batch: &Batch, messages: &[Message]) -> Result<(), StoreError> {

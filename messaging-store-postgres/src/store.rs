@@ -10,6 +10,7 @@ use messaging_core::ports::store_error::StoreError;
 
 use crate::connections::{Connections, Lent};
 use crate::error::store_error;
+use crate::idempotency_store::{Begins, Finishes};
 use crate::inbox_store::{Applies, Keeps};
 use crate::message_store::{Changes, Inserts, Loads, Orders};
 use crate::migrate::migrate;
@@ -38,6 +39,8 @@ struct Parts {
     is_well: AtomicBool,
     /// How long it keeps what is over.
     retention: Option<Duration>,
+    begins: Together<Begins>,
+    finishes: Together<Finishes>,
     inserts: Together<Inserts>,
     changes: Together<Changes>,
     keeps: Together<Keeps>,
@@ -77,6 +80,8 @@ impl PostgresStore {
         let of_tenants = Connections::open(as_tenants, for_tenants, patience).await?;
         let limit = options.answer_timeout;
         Ok(Self(Arc::new(Parts {
+            begins: Together::new(&all, limit),
+            finishes: Together::new(&all, limit),
             inserts: Together::new(&all, limit),
             changes: Together::new(&all, limit),
             keeps: Together::new(&all, limit),
@@ -95,7 +100,9 @@ impl PostgresStore {
     /// What has been written since the store was opened.
     pub fn write_statistics(&self) -> WriteStatistics {
         let parts = &self.0;
-        parts.inserts.statistics()
+        parts.begins.statistics()
+            + parts.finishes.statistics()
+            + parts.inserts.statistics()
             + parts.changes.statistics()
             + parts.keeps.statistics()
             + parts.applies.statistics()
@@ -147,6 +154,14 @@ impl PostgresStore {
         let mut connection = self.0.of_tenants.acquire().await?;
         tenant_role::see_only(&mut connection, tenant).await.map_err(store_error)?;
         Ok(connection)
+    }
+
+    pub(crate) fn begins(&self) -> &Together<Begins> {
+        &self.0.begins
+    }
+
+    pub(crate) fn finishes(&self) -> &Together<Finishes> {
+        &self.0.finishes
     }
 
     pub(crate) fn inserts(&self) -> &Together<Inserts> {

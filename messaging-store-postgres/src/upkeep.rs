@@ -7,8 +7,8 @@ use messaging_core::ports::upkeep::Upkeep;
 
 use crate::connections::Connections;
 use crate::error::{is_locked, store_error};
-use crate::retention;
 use crate::store::PostgresStore;
+use crate::{expiry, retention};
 
 /// For how many months to come there are partitions.
 pub(crate) const MONTHS_AHEAD: i32 = 2;
@@ -21,6 +21,7 @@ impl Upkeep for PostgresStore {
     async fn upkeep(&self, now: Timestamp) -> Result<(), StoreError> {
         make_partitions(self.connections(), now).await?;
         add_up_all(self.connections()).await?;
+        expiry::expire(self.connections(), now).await?;
         match self.retention() {
             Some(retention) => {
                 retention::keep_since(self.connections(), now.minus(retention)).await

@@ -50,6 +50,8 @@
 mod column;
 mod connection;
 mod error;
+mod expiry;
+mod idempotency_store;
 mod inbox_store;
 mod inspect;
 mod message_store;

@@ -2,6 +2,7 @@
 
 pub(crate) mod bulk;
 pub(crate) mod change;
+mod distinct;
 mod history;
 mod list;
 pub(crate) mod row;
@@ -12,6 +13,7 @@ use async_trait::async_trait;
 use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
 use messaging_core::domain::id::{BatchId, MessageId, SessionId, TenantId};
+use messaging_core::domain::insertion::{Distinct, Inserted, Insertion};
 use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
 };
@@ -20,16 +22,37 @@ use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::store_error::StoreError;
+use rusqlite::Connection;
 
+use crate::error::Fault;
 use crate::message_store::row::NewMessage;
 use crate::store::SqliteStore;
 
+/// Writes a message, unless it repeats another.
+fn insert(
+    connection: &Connection,
+    new: &NewMessage,
+    distinct: Option<Distinct>,
+) -> Result<Inserted, Fault> {
+    if let Some(distinct) = distinct
+        && let Some(first) = distinct::repeated(connection, new.id(), distinct)?
+    {
+        return Ok(Inserted::Repeats(first));
+    }
+    row::insert(connection, new)?;
+    Ok(Inserted::Kept)
+}
+
 #[async_trait]
 impl MessageStore for SqliteStore {
-    async fn insert(&self, messages: &[Message]) -> Result<(), StoreError> {
+    async fn insert_distinct(&self, insertions: &[Insertion]) -> Result<Vec<Inserted>, StoreError> {
         // Turned into columns here, so that the one thread that writes does only that.
-        let messages = NewMessage::all(messages)?;
-        self.write(move |connection| row::insert_all(connection, &messages)).await
+        let new = |each: &Insertion| Ok((NewMessage::new(each.message.clone())?, each.distinct));
+        let insertions = insertions.iter().map(new).collect::<Result<Vec<_>, StoreError>>()?;
+        self.write(move |connection| {
+            insertions.iter().map(|(new, distinct)| insert(connection, new, *distinct)).collect()
+        })
+        .await
     }
 
     async fn insert_batch(&self, batch: &Batch, messages: &[Message]) -> Result<(), StoreError> {

@@ -17,7 +17,8 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0002_messages.sql"),
     include_str!("../migrations/0003_inbox.sql"),
     include_str!("../migrations/0004_order.sql"),
-    include_str!("../migrations/0007_time.sql"),
+    include_str!("../migrations/0005_once.sql"),
+    include_str!("../migrations/0006_time.sql"),
 ];
 
 /// The newest version of the schema that this program knows.

@@ -72,6 +72,14 @@ pub fn uuid_v7(at: Timestamp, random: u64) -> Uuid {
     Uuid::from_u64_pair(high, low)
 }
 
+/// The instant that [`uuid_v7`] made an id of, to the microsecond.
+pub fn instant_of_v7(id: Uuid) -> Timestamp {
+    let (high, _) = id.as_u64_pair();
+    let fraction = ((high & 0xFFF) * 1000).div_ceil(4096);
+    let micros = (high >> 16) * 1000 + fraction;
+    Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+}
+
 /// The first UUID of version 7 that can be drawn in the millisecond of `at`: its 48 bits of
 /// milliseconds stand first.
 pub fn first_uuid_v7_at(at: Timestamp) -> Uuid {
@@ -117,6 +125,14 @@ mod tests {
         let drawn: Vec<Uuid> =
             (0..5000).map(|micros| uuid_v7(Timestamp::from_micros(micros), u64::MAX)).collect();
         assert!(drawn.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn an_id_tells_the_instant_it_was_drawn_at() {
+        for micros in 0..5000 {
+            let at = Timestamp::from_micros(1_785_000_000_123_000 + micros);
+            assert_eq!(instant_of_v7(uuid_v7(at, u64::MAX)), at);
+        }
     }
 
     #[test]

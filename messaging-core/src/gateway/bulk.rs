@@ -1,17 +1,26 @@
 //! Accepting one text for many recipients, following it, taking it back.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::domain::address::Address;
 use crate::domain::batch::{Batch, BatchProgress, MAX_BATCH_SIZE, MAX_RECIPIENTS};
 use crate::domain::content::Content;
-use crate::domain::id::{BatchId, TenantId};
+use crate::domain::fingerprint::{Fingerprinter, RequestHash};
+use crate::domain::id::{BatchId, SessionId, TenantId, instant_of_v7};
+use crate::domain::idempotency::{IdempotencyKey, Operation};
 use crate::domain::message::Priority;
 use crate::domain::template;
+use crate::domain::timestamp::Timestamp;
 use crate::gateway::error::{GatewayError, InvalidField};
+use crate::gateway::once;
 use crate::gateway::send::{Draft, Timing, accepted};
 use crate::gateway::{Gateway, SessionRef, validation};
 use crate::ports::observer::Observation;
+use crate::ports::store_error::StoreError;
 
 /// One content for many recipients.
 #[derive(Debug, Clone)]
@@ -31,6 +40,35 @@ pub struct BulkRequest {
     pub metadata: Option<serde_json::Value>,
     /// When, at the earliest and at the latest.
     pub timing: Timing,
+    /// What the caller names the request by, so that it can be repeated without sending twice.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+impl BulkRequest {
+    /// Stands for all of it but its key.
+    fn hash(&self) -> RequestHash {
+        let Self {
+            session,
+            recipients,
+            content,
+            batch_size,
+            priority,
+            metadata,
+            timing,
+            idempotency_key: _,
+        } = self;
+        let recipients: Vec<_> =
+            recipients.iter().map(|each| (&each.to, &each.variables)).collect();
+        let read = Fingerprinter::default()
+            .session(session)
+            .value(&recipients)
+            .content(content)
+            .value(batch_size)
+            .text(priority.as_str())
+            .value(metadata)
+            .value(&(timing.send_at, timing.expires_at));
+        RequestHash(read.finish())
+    }
 }
 
 /// One of many, and what is said to it alone.
@@ -62,6 +100,41 @@ pub struct BulkAccepted {
     pub batch: Batch,
     /// The recipients that were refused, in the order of the request.
     pub rejected: Vec<RejectedRecipient>,
+    /// Whether the request was done before, and this says again what was answered then.
+    pub is_replay: bool,
+}
+
+/// What of an answer does not follow from its request.
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    id: BatchId,
+    session: SessionId,
+    accepted: u32,
+    rejected: Vec<Rejection>,
+}
+
+/// A recipient that was refused, but for what the request has of it.
+#[derive(Serialize, Deserialize)]
+struct Rejection {
+    index: usize,
+    code: String,
+    detail: String,
+}
+
+impl Answer {
+    fn of(accepted: &BulkAccepted) -> Self {
+        let rejected = accepted.rejected.iter().map(|each| Rejection {
+            index: each.index,
+            code: each.code.clone().into_owned(),
+            detail: each.detail.clone(),
+        });
+        Self {
+            id: accepted.batch.id,
+            session: accepted.batch.session,
+            accepted: accepted.batch.accepted,
+            rejected: rejected.collect(),
+        }
+    }
 }
 
 /// A recipient of a bulk request that was refused.
@@ -73,7 +146,7 @@ pub struct RejectedRecipient {
     pub to: String,
     /// Why: `invalid-phone`, `invalid-request`, `duplicate-recipient`, `missing-variable`, or
     /// `message-too-long` once its variables are filled in.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// Why, for people.
     pub detail: String,
 }
@@ -102,24 +175,72 @@ impl Gateway {
         tenant: TenantId,
         request: BulkRequest,
     ) -> Result<BulkAccepted, GatewayError> {
-        let result = self.try_send_bulk(tenant, request).await;
+        let result = self.send_bulk_once(tenant, request).await;
         if let Err(error) = &result {
             self.observe(Observation::Refused { code: error.code() });
         }
         result
     }
 
-    async fn try_send_bulk(
+    async fn send_bulk_once(
         &self,
         tenant: TenantId,
         request: BulkRequest,
     ) -> Result<BulkAccepted, GatewayError> {
+        let drawn = self.inner.ids.draw();
+        let Some(key) = &request.idempotency_key else {
+            return self.try_send_bulk(tenant, &request, drawn).await;
+        };
+        let (operation, hash) = (Operation::SendBulk, request.hash());
+        let turn = match self.take_turn(tenant, operation, key, hash, drawn.1).await? {
+            once::Asked::Anew(turn) => turn,
+            once::Asked::Before(answer) => return Ok(answer_again(tenant, &request, answer)),
+        };
+        let ended = match &turn {
+            once::Turn::First(_) => self.try_send_bulk(tenant, &request, drawn).await,
+            once::Turn::Again(_) => {
+                self.send_what_is_left_of(tenant, &request, turn.subject()).await
+            }
+        };
+        self.end_turn(&turn, &ended, Answer::of).await;
+        ended
+    }
+
+    /// Takes over from somebody who may have come to the end.
+    async fn send_what_is_left_of(
+        &self,
+        tenant: TenantId,
+        request: &BulkRequest,
+        subject: Uuid,
+    ) -> Result<BulkAccepted, GatewayError> {
+        match self.ports().messages.find_batch(tenant, BatchId(subject)).await? {
+            Some(kept) => self.bulk_kept_by_another(request, kept.batch),
+            None => self.try_send_bulk(tenant, request, (instant_of_v7(subject), subject)).await,
+        }
+    }
+
+    /// Answers for somebody who kept the request under the same key. Where he did not come to telling
+    /// the queue, `Recovery` does.
+    fn bulk_kept_by_another(
+        &self,
+        request: &BulkRequest,
+        batch: Batch,
+    ) -> Result<BulkAccepted, GatewayError> {
+        let (_, rejected) = self.check_bulk(request)?;
+        Ok(BulkAccepted { batch, rejected, is_replay: true })
+    }
+
+    async fn try_send_bulk(
+        &self,
+        tenant: TenantId,
+        request: &BulkRequest,
+        (created_at, id): (Timestamp, Uuid),
+    ) -> Result<BulkAccepted, GatewayError> {
         self.admit_tenant(tenant).await?;
-        let (recipients, rejected) = self.check_bulk(&request)?;
+        let (recipients, rejected) = self.check_bulk(request)?;
         let session = self.working_session(tenant, &request.session).await?;
         self.check_backlog(&session).await?;
 
-        let (created_at, id) = self.inner.ids.draw();
         let batch = Batch {
             id: BatchId(id),
             tenant,
@@ -136,7 +257,10 @@ impl Gateway {
         let mut messages = Vec::with_capacity(recipients.len());
         for (to, content) in recipients {
             let mut message = self.draft(Draft {
-                session: &session,
+                drawn: self.inner.ids.draw(),
+                tenant,
+                session: session.id,
+                from: session.own_address.clone(),
                 to,
                 content,
                 priority: request.priority,
@@ -147,15 +271,22 @@ impl Gateway {
             message.held = !lets_in || messages.len() >= request.batch_size as usize;
             messages.push(message);
         }
-        if let Err(error) = self.ports().messages.insert_batch(&batch, &messages).await {
-            self.observe(Observation::Fault { what: "store" });
-            return Err(error.into());
+        match self.ports().messages.insert_batch(&batch, &messages).await {
+            Ok(()) => {}
+            Err(StoreError::Conflict { .. }) if request.idempotency_key.is_some() => {
+                let kept = self.find_bulk(tenant, batch.id).await?;
+                return self.bulk_kept_by_another(request, kept.batch);
+            }
+            Err(error) => {
+                self.observe(Observation::Fault { what: "store" });
+                return Err(error.into());
+            }
         }
         self.enqueue(messages.iter()).await;
         for message in &messages {
             self.observe(accepted(message));
         }
-        Ok(BulkAccepted { batch, rejected })
+        Ok(BulkAccepted { batch, rejected, is_replay: false })
     }
 
     fn check_bulk(
@@ -193,23 +324,20 @@ impl Gateway {
             });
             match read {
                 Ok(recipient) => good.push(recipient),
-                Err(InvalidField { code, detail, .. }) => {
-                    rejected.push(RejectedRecipient { index, to: to.clone(), code, detail });
-                }
+                Err(refusal) => rejected.push((index, refusal)),
             }
         }
         if good.is_empty() {
-            let fields = rejected
-                .into_iter()
-                .map(|each| {
-                    let pointer = format!("/recipients/{}", each.index);
-                    InvalidField::new(&pointer, each.code, each.detail)
-                })
-                .take(100)
-                .collect();
+            let fields = rejected.into_iter().map(|(_, refusal)| refusal).take(100).collect();
             return Err(GatewayError::Invalid(fields));
         }
-        Ok((good, rejected))
+        let rejected = rejected.into_iter().map(|(index, refusal)| RejectedRecipient {
+            index,
+            to: request.recipients[index].to.clone(),
+            code: refusal.code.into(),
+            detail: refusal.detail,
+        });
+        Ok((good, rejected.collect()))
     }
 
     /// How far a bulk request has come.
@@ -268,4 +396,28 @@ fn filled(
             Err(InvalidField::new(pointer, wrong.code, detail))
         }
     }
+}
+
+/// What was answered when the request was done, whatever became of its messages since.
+fn answer_again(tenant: TenantId, request: &BulkRequest, answer: Answer) -> BulkAccepted {
+    let to = |index: usize| {
+        request.recipients.get(index).map(|recipient| recipient.to.clone()).unwrap_or_default()
+    };
+    let rejected = answer.rejected.into_iter().map(|Rejection { index, code, detail }| {
+        RejectedRecipient { index, to: to(index), code: code.into(), detail }
+    });
+    let rejected: Vec<_> = rejected.collect();
+    let batch = Batch {
+        id: answer.id,
+        tenant,
+        session: answer.session,
+        batch_size: request.batch_size,
+        accepted: answer.accepted,
+        rejected: u32::try_from(rejected.len()).unwrap_or(u32::MAX),
+        send_at: request.timing.send_at,
+        suspension: None,
+        created_at: instant_of_v7(answer.id.0),
+        cancelled_at: None,
+    };
+    BulkAccepted { batch, rejected, is_replay: true }
 }

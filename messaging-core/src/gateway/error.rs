@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::domain::id::MessageId;
 use crate::domain::quota::Quota;
 use crate::domain::session::SessionStatus;
 use crate::domain::status::Status;
@@ -61,6 +62,21 @@ pub enum GatewayError {
         status: Status,
         /// What was wanted: `cancelled` or `replayed`.
         wanted: &'static str,
+    },
+    /// The same was said to the same recipient a moment ago.
+    #[error("the same was sent to this recipient a moment ago")]
+    DuplicateMessage {
+        /// The message that said it.
+        first: MessageId,
+    },
+    /// The key stands for a request that says something else.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyKeyReused,
+    /// The request of this key is being done.
+    #[error("the request of this idempotency key is not done yet")]
+    IdempotencyInFlight {
+        /// When somebody else may do it, at the latest.
+        retry_after: Duration,
     },
     /// The session does not allow it in the state it has.
     #[error("the session's state does not allow it")]
@@ -134,6 +150,9 @@ impl GatewayError {
             Self::SessionNotWorking { .. } => "session-not-working",
             Self::Taken { .. } => "session-conflict",
             Self::WrongStatus { .. } => "message-state-conflict",
+            Self::DuplicateMessage { .. } => "duplicate-message",
+            Self::IdempotencyKeyReused => "idempotency-key-reused",
+            Self::IdempotencyInFlight { .. } => "idempotency-in-flight",
             Self::WrongSessionState => "session-state-conflict",
             Self::RateLimited { .. }
             | Self::TenantRateLimited { .. }
@@ -147,6 +166,11 @@ impl GatewayError {
             Self::Unavailable(_) => "service-unavailable",
             Self::Corrupt(_) => "internal-error",
         }
+    }
+
+    /// Whether it is known that nothing was accepted.
+    pub(crate) fn is_final(&self) -> bool {
+        !matches!(self, Self::Unavailable(_) | Self::Corrupt(_))
     }
 
     /// One field that is not as it must be.

@@ -3,10 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
 use crate::domain::address::Address;
 use crate::domain::content::Content;
 use crate::domain::filter::{MessageFilter, Portion};
-use crate::domain::id::{BatchId, MessageId, TenantId};
+use crate::domain::fingerprint::{Fingerprint, Fingerprinter, RequestHash};
+use crate::domain::id::{BatchId, MessageId, SessionId, TenantId, instant_of_v7};
+use crate::domain::idempotency::{IdempotencyKey, Operation};
+use crate::domain::insertion::{Distinct, Inserted, Insertion};
 use crate::domain::message::{Direction, Message, Priority};
 use crate::domain::quota::Quota;
 use crate::domain::session::{OnRateLimit, Session, SessionStatus};
@@ -14,9 +20,11 @@ use crate::domain::status::Status;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::directory::Asked;
 use crate::gateway::error::GatewayError;
+use crate::gateway::once;
 use crate::gateway::{Gateway, SessionRef, validation};
 use crate::ports::observer::Observation;
 use crate::ports::rate_limiter::{Permit, RateKey, Reservation};
+use crate::ports::store_error::StoreError;
 
 /// How many messages are read together when a session's quota is counted after a restart.
 const PRIMING_PORTION: u32 = 1000;
@@ -41,6 +49,10 @@ pub struct SendRequest {
     pub on_rate_limit: Option<OnRateLimit>,
     /// When, at the earliest and at the latest.
     pub timing: Timing,
+    /// Whether the same may be said to the same recipient again at once.
+    pub allow_duplicate: bool,
+    /// What the caller names the request by, so that it can be repeated without sending twice.
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 /// When a message is to be sent.
@@ -67,7 +79,43 @@ impl SendRequest {
             priority: Priority::Normal,
             metadata: None,
             on_rate_limit: None,
+            allow_duplicate: false,
+            idempotency_key: None,
             timing: Timing::default(),
+        }
+    }
+
+    /// Stands for all of it but its key.
+    fn hash(&self) -> RequestHash {
+        let Self {
+            session,
+            to,
+            content,
+            priority,
+            metadata,
+            on_rate_limit,
+            allow_duplicate,
+            timing,
+            idempotency_key: _,
+        } = self;
+        let read = Fingerprinter::default()
+            .session(session)
+            .text(to)
+            .content(content)
+            .text(priority.as_str())
+            .value(metadata)
+            .value(on_rate_limit)
+            .value(allow_duplicate)
+            .value(&(timing.send_at, timing.expires_at));
+        RequestHash(read.finish())
+    }
+}
+
+impl Fingerprinter {
+    pub(super) fn session(self, session: &SessionRef) -> Self {
+        match session {
+            SessionRef::Id(id) => self.bytes(id.0.as_bytes()),
+            SessionRef::Name(name) => self.text(name),
         }
     }
 }
@@ -81,6 +129,29 @@ pub struct Accepted {
     pub estimated_send_at: Timestamp,
     /// What is left of the session's quota; `None` while the limiter cannot count.
     pub quota: Option<QuotaState>,
+    /// Whether the request was done before, and this says again what was answered then.
+    pub is_replay: bool,
+}
+
+/// What of an answer does not follow from its request.
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    id: MessageId,
+    session: SessionId,
+    from: Option<String>,
+    estimated_send_at: i64,
+}
+
+impl Answer {
+    fn of(accepted: &Accepted) -> Self {
+        let Accepted { message, estimated_send_at, .. } = accepted;
+        Self {
+            id: message.id,
+            session: message.session,
+            from: message.from.as_ref().map(|from| from.as_str().to_owned()),
+            estimated_send_at: estimated_send_at.as_micros(),
+        }
+    }
 }
 
 /// What is left of a quota.
@@ -104,23 +175,116 @@ impl Gateway {
     /// - [`GatewayError::SessionNotWorking`] while the session is not connected.
     /// - [`GatewayError::RateLimited`] over the session's quota, unless asked to queue;
     ///   [`GatewayError::TenantRateLimited`] and [`GatewayError::QueueFull`] likewise.
-    /// - [`GatewayError::Unavailable`] where the store cannot keep it: nothing was accepted.
+    /// - [`GatewayError::DuplicateMessage`] where the same was said to the same recipient within
+    ///   [`Settings::duplicate_window`](crate::gateway::Settings::duplicate_window).
+    /// - [`GatewayError::IdempotencyKeyReused`] and [`GatewayError::IdempotencyInFlight`] of a
+    ///   request that names a key.
+    /// - [`GatewayError::Unavailable`] where the store cannot keep it: nothing was accepted, or, of
+    ///   a request that names a key, what was is found by making it again.
     pub async fn send(
         &self,
         tenant: TenantId,
         request: SendRequest,
     ) -> Result<Accepted, GatewayError> {
-        let result = self.try_send(tenant, request).await;
+        let result = self.send_once(tenant, request).await;
         if let Err(error) = &result {
             self.observe(Observation::Refused { code: error.code() });
         }
         result
     }
 
+    async fn send_once(
+        &self,
+        tenant: TenantId,
+        request: SendRequest,
+    ) -> Result<Accepted, GatewayError> {
+        let drawn = self.inner.ids.draw();
+        let Some(key) = &request.idempotency_key else {
+            return self.try_send(tenant, request, drawn).await;
+        };
+        let hash = request.hash();
+        let turn = match self.take_turn(tenant, Operation::Send, key, hash, drawn.1).await? {
+            once::Asked::Anew(turn) => turn,
+            once::Asked::Before(answer) => return self.answer_again(tenant, request, answer),
+        };
+        let ended = match &turn {
+            once::Turn::First(_) => self.try_send(tenant, request, drawn).await,
+            once::Turn::Again(_) => self.send_what_is_left(tenant, request, turn.subject()).await,
+        };
+        self.end_turn(&turn, &ended, Answer::of).await;
+        ended
+    }
+
+    /// Takes over from somebody who may have come to the end.
+    async fn send_what_is_left(
+        &self,
+        tenant: TenantId,
+        request: SendRequest,
+        subject: Uuid,
+    ) -> Result<Accepted, GatewayError> {
+        match self.ports().messages.find(tenant, MessageId(subject)).await? {
+            Some(message) => {
+                let answer = Answer {
+                    id: message.id,
+                    session: message.session,
+                    from: message.from.as_ref().map(|from| from.as_str().to_owned()),
+                    estimated_send_at: self.tell_of_kept(&message).await.as_micros(),
+                };
+                self.answer_again(tenant, request, answer)
+            }
+            None => self.try_send(tenant, request, (instant_of_v7(subject), subject)).await,
+        }
+    }
+
+    /// Answers for somebody who kept the message meanwhile, under the same key.
+    async fn kept_by_another(&self, message: Message) -> Result<Accepted, GatewayError> {
+        let kept = self.ports().messages.find(message.tenant, message.id).await?;
+        let kept = kept.ok_or(GatewayError::Taken { what: "message" })?;
+        let estimated_send_at = self.tell_of_kept(&kept).await;
+        Ok(Accepted { message, estimated_send_at, quota: None, is_replay: true })
+    }
+
+    /// Tells the queue of a message, in place of whoever kept it and may not have come to that. Gives
+    /// when it is likely to leave.
+    async fn tell_of_kept(&self, message: &Message) -> Timestamp {
+        if matches!(message.status, Status::Queued | Status::Retry) {
+            self.enqueue(std::iter::once(message)).await;
+        }
+        self.estimate(0, self.ports().clock.now())
+    }
+
+    /// What was answered when the request was done, whatever became of the message since.
+    fn answer_again(
+        &self,
+        tenant: TenantId,
+        request: SendRequest,
+        answer: Answer,
+    ) -> Result<Accepted, GatewayError> {
+        let draft = Draft {
+            drawn: (instant_of_v7(answer.id.0), answer.id.0),
+            tenant,
+            session: answer.session,
+            from: answer.from.as_deref().map(Address::from_stored),
+            to: self.check_message(&request, None)?,
+            content: request.content,
+            priority: request.priority,
+            metadata: request.metadata,
+            batch: None,
+            timing: request.timing,
+        };
+        Ok(Accepted {
+            message: self.draft(draft),
+            estimated_send_at: Timestamp::from_micros(answer.estimated_send_at),
+            quota: None,
+            is_replay: true,
+        })
+    }
+
     async fn try_send(
         &self,
         tenant: TenantId,
         request: SendRequest,
+        drawn: (Timestamp, Uuid),
     ) -> Result<Accepted, GatewayError> {
         let (to, session) = match self.check_request(tenant, &request).await {
             Ok(checked) => checked,
@@ -158,8 +322,13 @@ impl Gateway {
             return Err(GatewayError::RateLimited { quota, retry_after });
         }
 
+        let distinct = self.distinct(&request, session.id, &to, now);
+        let is_keyed = request.idempotency_key.is_some();
         let draft = Draft {
-            session: &session,
+            drawn,
+            tenant: session.tenant,
+            session: session.id,
+            from: session.own_address.clone(),
             to,
             content: request.content,
             priority: request.priority,
@@ -167,11 +336,26 @@ impl Gateway {
             batch: None,
             timing: request.timing,
         };
-        let message = self.draft(draft);
-        if let Err(error) = self.ports().messages.insert(std::slice::from_ref(&message)).await {
-            self.release(permit).await;
-            self.observe(Observation::Fault { what: "store" });
-            return Err(error.into());
+        let insertion = Insertion { message: self.draft(draft), distinct };
+        let inserted =
+            self.ports().messages.insert_distinct(std::slice::from_ref(&insertion)).await;
+        let message = insertion.message;
+        match inserted {
+            Ok(inserted) => {
+                if let [Inserted::Repeats(first)] = inserted[..] {
+                    self.release(permit).await;
+                    return Err(GatewayError::DuplicateMessage { first });
+                }
+            }
+            Err(StoreError::Conflict { .. }) if is_keyed => {
+                self.release(permit).await;
+                return self.kept_by_another(message).await;
+            }
+            Err(error) => {
+                self.release(permit).await;
+                self.observe(Observation::Fault { what: "store" });
+                return Err(error.into());
+            }
         }
         // The message is kept, whatever the queue and the limiter say.
         tokio::join!(self.enqueue(std::iter::once(&message)), self.settle(permit, now));
@@ -180,7 +364,23 @@ impl Gateway {
             true => message.due_at,
             false => self.estimate(waiting, now),
         };
-        Ok(Accepted { message, estimated_send_at, quota })
+        Ok(Accepted { message, estimated_send_at, quota, is_replay: false })
+    }
+
+    /// What the message must not repeat, where anything.
+    fn distinct(
+        &self,
+        request: &SendRequest,
+        session: SessionId,
+        to: &Address,
+        now: Timestamp,
+    ) -> Option<Distinct> {
+        let window = self.settings().duplicate_window;
+        (!request.allow_duplicate && !window.is_zero()).then(|| Distinct {
+            fingerprint: Fingerprint::of(session, to, &request.content),
+            at: now,
+            until: now.plus(window),
+        })
     }
 
     async fn release(&self, permit: Option<Permit>) {
@@ -271,18 +471,23 @@ impl Gateway {
         tenant: TenantId,
         request: &SendRequest,
     ) -> Result<(Address, Arc<Session>), GatewayError> {
-        let to = self.check_message(request)?;
+        let to = self.check_message(request, Some(self.ports().clock.now()))?;
         Ok((to, self.working_session(tenant, &request.session).await?))
     }
 
-    /// Everything about a message that can be judged without asking anybody.
-    fn check_message(&self, request: &SendRequest) -> Result<Address, GatewayError> {
+    /// Everything about a message that can be judged without asking anybody; its times by `now`,
+    /// where they are to be judged.
+    fn check_message(
+        &self,
+        request: &SendRequest,
+        now: Option<Timestamp>,
+    ) -> Result<Address, GatewayError> {
         let mut wrong = Vec::new();
         let to = validation::recipient("/to", &request.to, self.settings().phone_validation)
             .map_err(|field| wrong.push(field));
         wrong.extend(validation::content(&request.content));
         wrong.extend(validation::metadata(request.metadata.as_ref()));
-        wrong.extend(validation::timing(request.timing, self.ports().clock.now()));
+        wrong.extend(now.into_iter().flat_map(|now| validation::timing(request.timing, now)));
         match to {
             Ok(to) if wrong.is_empty() => Ok(to),
             _ => Err(GatewayError::Invalid(wrong)),
@@ -313,18 +518,18 @@ impl Gateway {
         Ok(waiting)
     }
 
-    pub(super) fn draft(&self, draft: Draft<'_>) -> Message {
-        let (at, id) = self.inner.ids.draw();
+    pub(super) fn draft(&self, draft: Draft) -> Message {
+        let (at, id) = draft.drawn;
         // Not the id's instant, which runs ahead of a clock that was set back.
         let now = self.ports().clock.now();
         let due_at = draft.timing.send_at.unwrap_or(now).max(now);
         Message {
             id: MessageId(id),
-            tenant: draft.session.tenant,
-            session: draft.session.id,
+            tenant: draft.tenant,
+            session: draft.session,
             batch: draft.batch,
             direction: Direction::Outbound,
-            from: draft.session.own_address.clone(),
+            from: draft.from,
             to: Some(draft.to),
             content: draft.content,
             priority: draft.priority,
@@ -348,8 +553,12 @@ impl Gateway {
 }
 
 /// What of a new message is not the same for all.
-pub(super) struct Draft<'a> {
-    pub(super) session: &'a Session,
+pub(super) struct Draft {
+    /// Its id and the instant that it was drawn at.
+    pub(super) drawn: (Timestamp, Uuid),
+    pub(super) tenant: TenantId,
+    pub(super) session: SessionId,
+    pub(super) from: Option<Address>,
     pub(super) to: Address,
     pub(super) content: Content,
     pub(super) priority: Priority,

@@ -1,5 +1,6 @@
 //! Every store port in memory, for tests and first steps: nothing outlives the process.
 
+mod idempotency;
 mod inbox;
 mod message_index;
 mod messages;
@@ -9,6 +10,7 @@ mod upkeep;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use self::idempotency::Keys;
 use self::inbox::Inbox;
 use self::messages::Messages;
 use self::sessions::Sessions;
@@ -17,7 +19,8 @@ use self::tenants::Tenants;
 /// Every store port in memory: [`MessageStore`](crate::ports::message_store::MessageStore),
 /// [`SessionStore`](crate::ports::session_store::SessionStore),
 /// [`TenantStore`](crate::ports::tenant_store::TenantStore),
-/// [`InboxStore`](crate::ports::inbox_store::InboxStore) and
+/// [`InboxStore`](crate::ports::inbox_store::InboxStore),
+/// [`IdempotencyStore`](crate::ports::idempotency_store::IdempotencyStore) and
 /// [`Upkeep`](crate::ports::upkeep::Upkeep).
 ///
 /// Behaves as any other store but for durability, and grows with all it was ever given.
@@ -33,6 +36,7 @@ struct State {
     sessions: Sessions,
     tenants: Tenants,
     inbox: Inbox,
+    keys: Keys,
 }
 
 impl MemoryStore {

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use crate::domain::batch::{Batch, BatchProgress};
 use crate::domain::filter::{MessageFilter, MessagePage, Portion};
 use crate::domain::id::{BatchId, MessageId, SessionId, TenantId};
+use crate::domain::insertion::{Inserted, Insertion};
 use crate::domain::message::{ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange};
 use crate::domain::statistics::{Statistics, StatisticsRange};
 use crate::domain::suspension::Suspension;
@@ -21,11 +22,25 @@ use crate::ports::store_error::StoreError;
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait MessageStore: Send + Sync + 'static {
-    /// Keeps new messages, each with the first line of its history, all or none.
+    /// Keeps new messages, each with the first line of its history, but for those that repeat
+    /// another: one whose fingerprint was that of an insertion that was kept, and that is said
+    /// before the other's `until`. Says of each which it was, in the order given; of two that say
+    /// the same in one call, or in two at once, the second repeats the first. What became of the
+    /// first since does not matter. No message repeats itself: see the errors.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] where an id is kept already, or given twice.
-    async fn insert(&self, messages: &[Message]) -> Result<(), StoreError>;
+    /// [`StoreError::Conflict`] where an id is kept already, or given twice; then none is kept.
+    async fn insert_distinct(&self, insertions: &[Insertion]) -> Result<Vec<Inserted>, StoreError>;
+
+    /// Keeps new messages whatever they say, as [`insert_distinct`](Self::insert_distinct) those
+    /// that need not be distinct.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where an id is kept already, or given twice; then none is kept.
+    async fn insert(&self, messages: &[Message]) -> Result<(), StoreError> {
+        let insertions: Vec<_> = messages.iter().cloned().map(Insertion::from).collect();
+        self.insert_distinct(&insertions).await.map(|_| ())
+    }
 
     /// Keeps a bulk request and its messages, all or none.
     ///

@@ -10,6 +10,7 @@ use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
 use messaging_core::domain::id::{BatchId, InboxId, MessageId, NodeId, SessionId, TenantId};
 use messaging_core::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxVerdict, Kept};
+use messaging_core::domain::insertion::{Inserted, Insertion};
 use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
 };
@@ -26,6 +27,7 @@ use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::duty_roster::{Duty, DutyRoster};
+use messaging_core::ports::idempotency_store::{Begun, IdempotencyStore, Undertaking};
 use messaging_core::ports::inbox_store::{InboxDepth, InboxStore};
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::queue::{Claim, Claims, Pause, Position, Queue, QueueError};
@@ -183,7 +185,7 @@ macro_rules! relay {
 }
 
 relay!(MessageStore to store by of_store -> StoreError {
-    insert(messages: &[Message]) -> ();
+    insert_distinct(insertions: &[Insertion]) -> Vec<Inserted>;
     insert_batch(batch: &Batch, messages: &[Message]) -> ();
     change(changes: &[StatusChange]) -> Vec<ChangeOutcome>;
     find(tenant: TenantId, id: MessageId) -> Option<Message>;
@@ -238,6 +240,13 @@ relay!(InboxStore to store by of_store -> StoreError {
     apply(effects: &[(InboxId, InboxEffect)]) -> Vec<Applied>;
     defer(verdicts: &[(InboxId, InboxVerdict)]) -> ();
     depth() -> InboxDepth;
+});
+
+relay!(IdempotencyStore to store by of_store -> StoreError {
+    begin(undertaking: &Undertaking, now: Timestamp) -> Begun;
+    finish(undertaking: &Undertaking, answer: &[u8]) -> ();
+    forget(undertaking: &Undertaking) -> ();
+    leave(undertaking: &Undertaking, now: Timestamp) -> ();
 });
 
 relay!(Upkeep to store by of_store -> StoreError {

@@ -71,6 +71,7 @@ impl Fleet {
             sessions: Arc::clone(&connection) as _,
             tenants: Arc::clone(&connection) as _,
             inbox: Arc::clone(&connection) as _,
+            idempotency: Arc::clone(&connection) as _,
             upkeep: Arc::clone(&connection) as _,
             queue: Arc::clone(&connection) as _,
             limiter: Arc::clone(&connection) as _,

@@ -1,6 +1,6 @@
 //! Whether every promise was kept, judged by what arrived.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use messaging_core::domain::failure::FailureCode;
@@ -48,6 +48,7 @@ pub(crate) async fn judge(world: &World) -> Verdict {
         messages.push((accepted, message, arrived));
     }
     order(&messages)?;
+    kept_once(world).await?;
     if world.sim.plan.clock_leaps == 0 {
         quota(world)?;
     }
@@ -146,6 +147,28 @@ fn quota(world: &World) -> Verdict {
             if span < Duration::from_secs(60) {
                 let many = limit + 1;
                 return Err(format!("P4: {many} requests of {} within {span:?}", place.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A request that named a key made one message, whoever was asked how often, and was answered with
+/// its id alone.
+async fn kept_once(world: &World) -> Verdict {
+    if let Some((id, other)) = world.promised.lock().unwrap().renamed.first() {
+        return Err(format!("P1: one key was answered with {id} and with {other}"));
+    }
+    let mut bodies = BTreeSet::new();
+    for n in 1..=world.sim.plan.tenants {
+        let tenant = messaging_core::conformance::build::tenant_id(n);
+        let filter =
+            MessageFilter { direction: Some(Direction::Outbound), ..MessageFilter::default() };
+        let portion = Portion::Page { page: 1, limit: 100 };
+        let page = world.backend.store.list(tenant, &filter, portion).await.unwrap();
+        for message in page.messages {
+            if let Some(body) = bodies.replace(message.content.body) {
+                return Err(format!("P2: {body} was kept twice"));
             }
         }
     }

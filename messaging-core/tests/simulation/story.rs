@@ -1,17 +1,20 @@
 //! What happens in one simulation: what clients ask for, what goes wrong meanwhile, and the calm
 //! in which everything must come to its end.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use messaging_core::conformance::build::{address, session, session_id, tenant, tenant_id};
 use messaging_core::domain::content::Content;
 use messaging_core::domain::id::{MessageId, SessionId, TenantId};
+use messaging_core::domain::idempotency::IdempotencyKey;
 use messaging_core::domain::message::Priority;
 use messaging_core::domain::session::{OnRateLimit, ProviderSession, Session, SessionStatus};
 use messaging_core::domain::statistics::StatisticsRange;
 use messaging_core::domain::status::Status;
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::receive_webhook::Webhook;
 use messaging_core::gateway::send::{SendRequest, Timing};
 use messaging_core::gateway::suspension::Stop;
@@ -37,6 +40,9 @@ const CALM: Duration = Duration::from_secs(2 * 3600);
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often a client asks that may.
+const ASKS: usize = 12;
+
 /// Everything there is in one simulation.
 pub(crate) struct World {
     pub(crate) sim: Arc<Sim>,
@@ -45,12 +51,16 @@ pub(crate) struct World {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) sessions: Vec<Session>,
     pub(crate) promised: Mutex<Promised>,
+    /// How many clients wait to be told what became of their request.
+    asking: AtomicUsize,
 }
 
 /// What was promised to those outside.
 #[derive(Default)]
 pub(crate) struct Promised {
     pub(crate) accepted: Vec<Accepted>,
+    /// Requests that were answered with one message's id, and then with another's.
+    pub(crate) renamed: Vec<(MessageId, MessageId)>,
     /// Bodies of inbound messages whose webhook was answered as kept.
     pub(crate) taken_in: Vec<String>,
 }
@@ -78,7 +88,15 @@ pub(crate) async fn play(seed: u64, told: bool) -> World {
     let waha = Arc::new(Waha::new(Arc::clone(&sim), reports));
     let sessions = found(&sim, &backend, &waha).await;
     let fleet = Fleet::new(Arc::clone(&sim), Arc::clone(&backend), Arc::clone(&waha));
-    let world = World { sim, backend, waha, fleet, sessions, promised: Mutex::default() };
+    let world = World {
+        sim,
+        backend,
+        waha,
+        fleet,
+        sessions,
+        promised: Mutex::default(),
+        asking: AtomicUsize::new(0),
+    };
     let world = Arc::new(world);
     world.fleet.start();
     tokio::spawn(post(Arc::clone(&world), posted));
@@ -92,7 +110,7 @@ pub(crate) async fn play(seed: u64, told: bool) -> World {
     tokio::time::sleep(Duration::from_millis(STORMY)).await;
     world.calm_down();
     world.settle().await;
-    let World { sim, backend, waha, fleet, sessions, promised } = &*world;
+    let World { sim, backend, waha, fleet, sessions, promised, asking: _ } = &*world;
     World {
         sim: Arc::clone(sim),
         backend: Arc::clone(backend),
@@ -100,6 +118,7 @@ pub(crate) async fn play(seed: u64, told: bool) -> World {
         fleet: Arc::clone(fleet),
         sessions: sessions.clone(),
         promised: Mutex::new(std::mem::take(&mut *promised.lock().unwrap())),
+        asking: AtomicUsize::new(0),
     }
 }
 
@@ -170,7 +189,7 @@ impl World {
         true
     }
 
-    /// Asks for one message, once.
+    /// Asks for one message: once, or, where it names the request, until it knows the answer.
     async fn client(self: Arc<Self>, n: u64) {
         let (sim, plan) = (&self.sim, &self.sim.plan);
         let Some(session) = sim.dice.pick(&self.sessions).cloned() else { return };
@@ -178,12 +197,12 @@ impl World {
         let priorities = [Priority::High, Priority::Normal, Priority::Normal, Priority::Low];
         let priority = *sim.dice.pick(&priorities).unwrap_or(&Priority::Normal);
         let body = format!("m{n}");
+        let key = sim.dice.chance(0.5).then(|| IdempotencyKey::parse(format!("k{n}")).unwrap());
         sim.wait(0, STORMY).await;
         let in_time = |chance| sim.dice.chance(chance).then(|| sim.dice.millis(1, 60_000));
         let send_at = in_time(plan.scheduled).map(|wait| sim.now().plus(wait));
         let expires_at = in_time(plan.expiring).map(|wait| send_at.unwrap_or(sim.now()).plus(wait));
         let timing = Timing { send_at, expires_at };
-        let Some(node) = self.fleet.any() else { return };
         let request = SendRequest {
             session: session.id.into(),
             to: to.as_str().to_owned(),
@@ -192,16 +211,13 @@ impl World {
             metadata: None,
             on_rate_limit: None,
             timing,
+            allow_duplicate: false,
+            idempotency_key: key,
         };
         let asked_at = sim.now();
-        let answer = timeout(PATIENCE, node.gateway.send(session.tenant, request)).await;
-        let Ok(Ok(accepted)) = answer else {
-            sim.note(|| format!("{body} is not accepted: {answer:?}"));
-            return;
-        };
-        sim.note(|| format!("{body} is accepted by {}", node.host.name));
+        let Some(id) = self.ask(session.tenant, &request).await else { return };
         let accepted = Accepted {
-            id: accepted.message.id,
+            id,
             tenant: session.tenant,
             session: session.id,
             to: to.as_str().to_owned(),
@@ -211,8 +227,15 @@ impl World {
             asked_at,
             answered_at: sim.now(),
         };
-        let id = accepted.id;
         self.promised.lock().unwrap().accepted.push(accepted);
+        if request.idempotency_key.is_some() && sim.dice.chance(0.3) {
+            sim.wait(0, 60_000).await;
+            if let Some(again) = self.ask(session.tenant, &request).await
+                && again != id
+            {
+                self.promised.lock().unwrap().renamed.push((id, again));
+            }
+        }
         if sim.dice.chance(0.1) {
             sim.wait(0, 10_000).await;
             if let Some(node) = self.fleet.any() {
@@ -220,6 +243,48 @@ impl World {
                 sim.note(|| format!("m{n} is taken back: {}", matches!(answer, Ok(Ok(_)))));
             }
         }
+    }
+
+    /// Asks until it is told the message's id, through whichever node, where asking again does no
+    /// harm; else once.
+    async fn ask(&self, tenant: TenantId, request: &SendRequest) -> Option<MessageId> {
+        self.asking.fetch_add(1, Ordering::Relaxed);
+        let told = self.ask_until_told(tenant, request).await;
+        self.asking.fetch_sub(1, Ordering::Relaxed);
+        told
+    }
+
+    async fn ask_until_told(&self, tenant: TenantId, request: &SendRequest) -> Option<MessageId> {
+        let (sim, body) = (&self.sim, &request.content.body);
+        for _ in 0..ASKS {
+            let Some(node) = self.fleet.any() else {
+                sim.wait(500, 5_000).await;
+                continue;
+            };
+            let answer = timeout(PATIENCE, node.gateway.send(tenant, request.clone())).await;
+            match answer {
+                Ok(Ok(accepted)) => {
+                    let name = &node.host.name;
+                    let again = if accepted.is_replay { " again" } else { "" };
+                    sim.note(|| format!("{body} is accepted{again} by {name}"));
+                    return Some(accepted.message.id);
+                }
+                answer => {
+                    sim.note(|| format!("{body} is not accepted: {answer:?}"));
+                    let may_be_kept = matches!(
+                        answer,
+                        Err(_)
+                            | Ok(Err(GatewayError::Unavailable(_)
+                                | GatewayError::IdempotencyInFlight { .. }))
+                    );
+                    if request.idempotency_key.is_none() || !may_be_kept {
+                        return None;
+                    }
+                }
+            }
+            sim.wait(100, 20_000).await;
+        }
+        None
     }
 
     /// Writes to one of the sessions.
@@ -346,7 +411,9 @@ impl World {
             let waiting = self.count_waiting().await;
             let queued = self.backend.queue().depth().await.unwrap();
             let to_apply = store.depth().await.unwrap().pending;
-            if (waiting == 0 && queued == 0 && to_apply == 0) || self.sim.now() > end {
+            let asking = self.asking.load(Ordering::Relaxed);
+            if (waiting == 0 && queued == 0 && to_apply == 0 && asking == 0) || self.sim.now() > end
+            {
                 return;
             }
         }

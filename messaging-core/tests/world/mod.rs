@@ -30,6 +30,7 @@ use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::clock::Clock;
+use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::{Observation, Observer};
@@ -60,11 +61,14 @@ pub(crate) struct World {
 
 /// What a store must be to carry a world, so that a test can put another in its place.
 pub(crate) trait Store:
-    MessageStore + SessionStore + TenantStore + InboxStore + Upkeep
+    MessageStore + SessionStore + TenantStore + InboxStore + IdempotencyStore + Upkeep
 {
 }
 
-impl<S> Store for S where S: MessageStore + SessionStore + TenantStore + InboxStore + Upkeep {}
+impl<S> Store for S where
+    S: MessageStore + SessionStore + TenantStore + InboxStore + IdempotencyStore + Upkeep
+{
+}
 
 impl World {
     pub(crate) async fn new() -> Self {
@@ -102,6 +106,7 @@ impl World {
             sessions: Arc::clone(&store) as _,
             tenants: Arc::clone(&store) as _,
             inbox: Arc::clone(&store) as _,
+            idempotency: Arc::clone(&store) as _,
             upkeep: Arc::clone(&store) as _,
             queue: Arc::clone(&queue) as _,
             limiter: Arc::clone(&limiter) as _,

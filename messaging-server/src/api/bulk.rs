@@ -2,6 +2,7 @@
 
 use messaging_core::domain::id::BatchId;
 use messaging_core::gateway::Gateway;
+use messaging_core::gateway::bulk::BulkRequest;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
@@ -10,8 +11,9 @@ use uuid::Uuid;
 use crate::api::Tag;
 use crate::api::authorized::{Authorized, ReadMessages, SendMessages};
 use crate::api::body::JsonBody;
+use crate::api::idempotency::RequestKey;
 use crate::api::messages::bulk::{Bulk, BulkAnswer, SendBulk};
-use crate::api::problem::{BODY, CALLER, INVALID, LIMITED, NOT_FOUND, Refusal};
+use crate::api::problem::{BODY, CALLER, INVALID, LIMITED, NOT_FOUND, REPEATED, Refusal};
 use crate::api::suspension::Suspend;
 
 /// Bulk requests.
@@ -30,9 +32,13 @@ impl BulkApi {
     async fn send_bulk(
         &self,
         caller: Authorized<SendMessages>,
+        /// Names the request, for 24 hours: 1 to 255 visible characters of ASCII. Repeated with the
+        /// same key and body it does nothing more and is answered alike.
+        #[oai(name = "Idempotency-Key")]
+        key: RequestKey,
         body: JsonBody<SendBulk>,
-    ) -> Result<BulkAnswer, Refusal<{ CALLER | BODY | NOT_FOUND | LIMITED }>> {
-        let request = body.0.into_request()?;
+    ) -> Result<BulkAnswer, Refusal<{ CALLER | BODY | NOT_FOUND | REPEATED | LIMITED }>> {
+        let request = BulkRequest { idempotency_key: key.0, ..body.0.into_request()? };
         Ok(self.gateway.send_bulk(caller.tenant(), request).await?.into())
     }
 

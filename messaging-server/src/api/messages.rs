@@ -12,6 +12,7 @@ use messaging_core::domain::id::{BatchId, MessageId};
 use messaging_core::domain::message::Direction;
 use messaging_core::domain::statistics::StatisticsRange;
 use messaging_core::domain::status::Status;
+use messaging_core::gateway::send::SendRequest;
 use messaging_core::gateway::{Gateway, SessionRef};
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
@@ -26,8 +27,9 @@ use crate::api::Tag;
 use crate::api::authorized::{Authorized, ReadMessages, SendMessages};
 use crate::api::body::JsonBody;
 use crate::api::cursor::Cursor;
+use crate::api::idempotency::RequestKey;
 use crate::api::named::{DateBound, Named};
-use crate::api::problem::{BODY, CALLER, CONFLICT, INVALID, LIMITED, NOT_FOUND, Refusal};
+use crate::api::problem::{BODY, CALLER, CONFLICT, INVALID, LIMITED, NOT_FOUND, REPEATED, Refusal};
 
 /// Messages.
 pub struct MessagesApi {
@@ -41,14 +43,20 @@ impl MessagesApi {
     ///
     /// Needs `messages:send`. When this answers 202, the message is on durable storage and will
     /// be sent, or end as `failed` with a reason. It is refused with 400 while its session is not
-    /// working, and with 429 over the session's quota, unless `onRateLimit` says `queue`.
+    /// working, with 409 where the same was sent to the same recipient a moment ago, unless
+    /// `allowDuplicate` is true, and with 429 over the session's quota, unless `onRateLimit` says
+    /// `queue`.
     #[oai(path = "/messages/send", method = "post", operation_id = "send_message")]
     async fn send(
         &self,
         caller: Authorized<SendMessages>,
+        /// Names the request, for 24 hours: 1 to 255 visible characters of ASCII. Repeated with the
+        /// same key and body it does nothing more and is answered alike.
+        #[oai(name = "Idempotency-Key")]
+        key: RequestKey,
         body: JsonBody<SendMessage>,
-    ) -> Result<SendAnswer, Refusal<{ CALLER | BODY | NOT_FOUND | LIMITED }>> {
-        let request = body.0.into_request()?;
+    ) -> Result<SendAnswer, Refusal<{ CALLER | BODY | NOT_FOUND | REPEATED | LIMITED }>> {
+        let request = SendRequest { idempotency_key: key.0, ..body.0.into_request()? };
         Ok(self.gateway.send(caller.tenant(), request).await?.into())
     }
 

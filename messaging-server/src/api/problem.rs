@@ -14,10 +14,12 @@ use poem::http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE}
 use poem::{IntoResponse, Response};
 use poem_openapi::Object;
 use poem_openapi::types::{Example, ToJSON};
+use uuid::Uuid;
 
 pub use kind::Kind;
 pub use refusal::{
-    BODY, CALLER, CONFLICT, INVALID, LIMITED, NOT_FOUND, PROVIDER, Refusal, SIGNATURE, STORE,
+    BODY, CALLER, CONFLICT, INVALID, LIMITED, NOT_FOUND, PROVIDER, REPEATED, Refusal, SIGNATURE,
+    STORE,
 };
 
 /// The media type of every refusal.
@@ -50,6 +52,8 @@ pub struct ProblemBody {
     pub session_status: Option<String>,
     /// The status that keeps the message from being cancelled or tried again.
     pub message_status: Option<String>,
+    /// The message that said the same a moment ago.
+    pub message_id: Option<Uuid>,
     /// Why WAHA refused, as a stable code.
     pub reason: Option<String>,
 }
@@ -122,6 +126,7 @@ impl Problem {
             retry_after: None,
             session_status: None,
             message_status: None,
+            message_id: None,
             reason: None,
         };
         Self(Box::new(Inner { status, body, headers: Vec::new() }))

@@ -109,6 +109,9 @@ pub(crate) const SIZE: Kind<usize> =
 pub(crate) const DURATION: Kind<Duration> =
     Kind::open("a time from 1ms to 366d, such as 500ms, 60s, 24h or 7d", duration);
 
+pub(crate) const WINDOW: Kind<Duration> =
+    Kind::open("0, or a time up to 366d, such as 500ms, 60s or 24h", window);
+
 pub(crate) const RETENTION: Kind<Duration> =
     Kind::open("a time from 7d to 3660d, such as 90d", |text| {
         time(text).filter(|read| (7 * DAY..=3660 * DAY).contains(read))
@@ -137,6 +140,10 @@ pub(crate) const LOG_FILTER: Kind<String> = Kind::open(
 );
 
 /// Reads a time that something may take.
+fn window(text: &str) -> Option<Duration> {
+    time(text).filter(|read| *read <= LONGEST)
+}
+
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     time(text).filter(|read| (Duration::from_millis(1)..=LONGEST).contains(read))
 }

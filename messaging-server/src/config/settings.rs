@@ -117,6 +117,8 @@ settings! {
             "How numbers are judged: e164 (country code in use), strict (libphonenumber), lenient.";
         MAX_WAITING: u32 = "1000000", kind::COUNT,
             "How many messages of one session may wait before more are refused.";
+        DUPLICATE_WINDOW: Duration = "10s", kind::WINDOW,
+            "For how long the same to the same recipient is refused as a repeat; 0 for never.";
         RETRY_ATTEMPTS: u32 = "5", kind::COUNT,
             "How often a message is tried before it fails.";
         RETRY_BASE: Duration = "1s", kind::DURATION,

@@ -7,6 +7,7 @@ use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::ports::duty_roster::DutyRoster;
+use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::queue::Queue;
@@ -29,6 +30,7 @@ pub(crate) struct Storage {
     pub(crate) sessions: Arc<dyn SessionStore>,
     pub(crate) tenants: Arc<dyn TenantStore>,
     pub(crate) inbox: Arc<dyn InboxStore>,
+    pub(crate) idempotency: Arc<dyn IdempotencyStore>,
     pub(crate) upkeep: Arc<dyn Upkeep>,
     pub(crate) duties: Arc<dyn DutyRoster>,
     pub(crate) queue: Arc<dyn Queue>,
@@ -84,13 +86,14 @@ impl Storage {
         shares_queue: bool,
     ) -> Self
     where
-        S: MessageStore + SessionStore + TenantStore + InboxStore + Upkeep,
+        S: MessageStore + SessionStore + TenantStore + InboxStore + IdempotencyStore + Upkeep,
     {
         Self {
             messages: Arc::clone(&kept) as _,
             sessions: Arc::clone(&kept) as _,
             tenants: Arc::clone(&kept) as _,
             inbox: Arc::clone(&kept) as _,
+            idempotency: Arc::clone(&kept) as _,
             upkeep: kept,
             duties,
             queue,

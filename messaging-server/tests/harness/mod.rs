@@ -76,6 +76,7 @@ impl Harness {
             sessions: Arc::clone(&store) as _,
             tenants: Arc::clone(&store) as _,
             inbox: Arc::clone(&store) as _,
+            idempotency: Arc::clone(&store) as _,
             upkeep: Arc::clone(&store) as _,
             queue: Arc::new(MemoryQueue::new()),
             limiter: Arc::new(MemoryRateLimiter::new()),
@@ -264,8 +265,14 @@ impl Answer {
             let found = kinds.keys().any(|each| each.trim_end_matches("; charset=utf-8") == kind);
             assert!(found, "{method} {route} answers {} with {kind} undeclared", self.status);
         }
-        for name in ["location", "retry-after", "ratelimit", "ratelimit-policy", "www-authenticate"]
-        {
+        for name in [
+            "location",
+            "retry-after",
+            "ratelimit",
+            "ratelimit-policy",
+            "www-authenticate",
+            "idempotency-replayed",
+        ] {
             let headers = declared["headers"].as_object();
             let is_declared = headers
                 .is_some_and(|headers| headers.keys().any(|each| each.eq_ignore_ascii_case(name)));

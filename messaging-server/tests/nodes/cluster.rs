@@ -111,7 +111,7 @@ impl Cluster {
         eventually("a message goes through after the fault", RECOVERY, async || {
             let body = json!({
                 "sessionId": session, "to": "+5511988887777", "body": "probe",
-                "onRateLimit": "queue",
+                "onRateLimit": "queue", "allowDuplicate": true,
             });
             let request = client.post(&url).bearer_auth(&self.token).json(&body);
             let is_accepted = request.send().await.is_ok_and(|answer| answer.status() == 202);

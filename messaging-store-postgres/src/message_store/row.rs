@@ -1,8 +1,12 @@
 //! A message as a row, and back.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::content::Content;
 use messaging_core::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
+use messaging_core::domain::insertion::{Distinct, Inserted, Insertion};
 use messaging_core::domain::message::{Direction, Message};
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use sqlx::PgConnection;
@@ -140,6 +144,11 @@ pub(crate) struct NewMessages {
     bodies: Vec<String>,
     metadata: Vec<Option<String>>,
     attachments: Vec<Option<String>>,
+    fingerprints: Vec<Option<Uuid>>,
+    said_at: Vec<i64>,
+    said_until: Vec<i64>,
+    /// Whether nobody before it in these messages says the same.
+    is_first: Vec<bool>,
 }
 
 impl NewMessages {
@@ -154,6 +163,44 @@ impl NewMessages {
         Ok(new)
     }
 
+    /// Of these messages, which may repeat others.
+    pub(crate) fn of_insertions(insertions: &[Insertion]) -> Result<Self, StoreError> {
+        let mut new = Self::of(insertions.iter().map(|insertion| &insertion.message))?;
+        for (index, insertion) in insertions.iter().enumerate() {
+            if let Some(Distinct { fingerprint, at, until }) = insertion.distinct {
+                new.fingerprints[index] = Some(Uuid::from_bytes(fingerprint.0));
+                new.said_at[index] = at.as_micros();
+                new.said_until[index] = until.as_micros();
+            }
+        }
+        Ok(new)
+    }
+
+    /// Finds out which of them say what one before them says.
+    pub(crate) fn find_firsts(&mut self) {
+        let mut said = HashMap::new();
+        for (index, id) in self.ids.iter().enumerate() {
+            let Some(fingerprint) = self.fingerprints[index] else { continue };
+            match said.entry(fingerprint) {
+                Entry::Vacant(first) => {
+                    first.insert(*id);
+                }
+                // The same message twice is no repeat but a conflict.
+                Entry::Occupied(first) if first.get() == id => self.fingerprints[index] = None,
+                Entry::Occupied(_) => self.is_first[index] = false,
+            }
+        }
+    }
+
+    /// What became of each, of which some repeat others.
+    pub(crate) fn inserted(&self, repeats: &HashMap<Uuid, Uuid>) -> Vec<Inserted> {
+        let inserted = |id| match repeats.get(id) {
+            Some(first) => Inserted::Repeats(MessageId(*first)),
+            None => Inserted::Kept,
+        };
+        self.ids.iter().map(inserted).collect()
+    }
+
     /// Adds all of another.
     pub(crate) fn extend(&mut self, other: &Self) {
         macro_rules! extend {
@@ -163,7 +210,7 @@ impl NewMessages {
             ids tenants sessions batches directions senders recipients recipient_keys priorities
             statuses attempts generations held due_at expires_at failure_codes failure_details provider_ids
             created_at updated_at sent_at delivered_at read_at failed_at kinds campaigns bodies
-            metadata attachments
+            metadata attachments fingerprints said_at said_until is_first
         );
     }
 
@@ -204,6 +251,10 @@ impl NewMessages {
         self.bodies.push(owned(&message.content.body));
         self.metadata.push(message.metadata.as_ref().map(ToString::to_string));
         self.attachments.push(attachment);
+        self.fingerprints.push(None);
+        self.said_at.push(0);
+        self.said_until.push(0);
+        self.is_first.push(true);
         Ok(())
     }
 
@@ -212,25 +263,45 @@ impl NewMessages {
         self.ids.is_empty()
     }
 
-    /// Writes all, in one statement. The first line of each one's history follows with the second.
-    pub(crate) async fn insert(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        sqlx::query!(
+    /// Writes all but those that repeat another, in one statement. Gives the repeats, each with what
+    /// it repeats. The first line of each one's history follows with the second.
+    pub(crate) async fn insert(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<HashMap<Uuid, Uuid>, sqlx::Error> {
+        // Fingerprints in their order, so that two transactions never wait for one another. Whoever
+        // meets a fingerprint that still counts writes it as it was, to learn whose it is.
+        let repeats = sqlx::query!(
             r#"
-            WITH new AS (
+            WITH given AS (
                 SELECT * FROM unnest(
                     $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
                     $7::text[], $8::bigint[], $9::text[], $10::text[], $11::int[], $12::int[],
                     $13::bool[], $14::bigint[], $15::text[], $16::text[], $17::text[],
                     $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[],
                     $23::bigint[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[],
-                    $29::bigint[]
+                    $29::bigint[], $30::uuid[], $31::bigint[], $32::bigint[], $33::bool[]
                 ) AS row (
                     id, tenant, session, batch, direction, sender, recipient, recipient_key,
                     priority, status, attempts, generation, held_by_batch, due_at, failure_code,
                     failure_detail, provider_message_id, created_at, updated_at, sent_at,
                     delivered_at, read_at, failed_at, kind, campaign, body, metadata, attachment,
-                    expires_at
+                    expires_at, fingerprint, said_at, said_until, is_first
                 )
+            ), claimed AS (
+                INSERT INTO recent_contents AS kept (fingerprint, message, at, until)
+                SELECT fingerprint, id, said_at, said_until FROM given
+                WHERE fingerprint IS NOT NULL AND is_first ORDER BY fingerprint
+                ON CONFLICT (fingerprint) DO UPDATE SET
+                    message = CASE WHEN kept.until > EXCLUDED.at
+                        THEN kept.message ELSE EXCLUDED.message END,
+                    at = CASE WHEN kept.until > EXCLUDED.at THEN kept.at ELSE EXCLUDED.at END,
+                    until = CASE WHEN kept.until > EXCLUDED.at
+                        THEN kept.until ELSE EXCLUDED.until END
+                RETURNING fingerprint, message
+            ), new AS (
+                SELECT given.* FROM given LEFT JOIN claimed USING (fingerprint)
+                WHERE given.fingerprint IS NULL OR claimed.message = given.id
             ), named AS (
                 INSERT INTO provider_ids (session, provider_message_id, message, inbound)
                 SELECT session, provider_message_id, id, direction = 'inbound' FROM new
@@ -247,18 +318,21 @@ impl NewMessages {
                 SELECT tenant, created_at - created_at % 3600000000, session, direction, kind,
                     status, count(*)
                 FROM new GROUP BY 1, 2, 3, 4, 5, 6
+            ), written AS (
+                INSERT INTO messages (
+                    id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
+                    status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
+                    provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
+                    failed_at, expires_at
+                )
+                SELECT id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
+                    status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
+                    provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
+                    failed_at, expires_at
+                FROM new
             )
-            INSERT INTO messages (
-                id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
-                status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
-                provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                failed_at, expires_at
-            )
-            SELECT id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
-                status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
-                provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                failed_at, expires_at
-            FROM new
+            SELECT given.id AS "id!", claimed.message AS "first!"
+            FROM given JOIN claimed USING (fingerprint) WHERE claimed.message <> given.id
             "#,
             &self.ids,
             &self.tenants,
@@ -289,10 +363,14 @@ impl NewMessages {
             &self.metadata as &[Option<String>],
             &self.attachments as &[Option<String>],
             &self.expires_at as &[Option<i64>],
+            &self.fingerprints as &[Option<Uuid>],
+            &self.said_at,
+            &self.said_until,
+            &self.is_first,
         )
-        .execute(connection)
+        .fetch_all(connection)
         .await?;
-        Ok(())
+        Ok(repeats.into_iter().map(|row| (row.id, row.first)).collect())
     }
 }
 

@@ -92,6 +92,11 @@ impl NewMessage {
         })
     }
 
+    /// The message's id.
+    pub(crate) fn id(&self) -> MessageId {
+        self.message.id
+    }
+
     /// Prepares each message.
     pub(crate) fn all(messages: &[Message]) -> Result<Vec<Self>, StoreError> {
         messages.iter().cloned().map(Self::new).collect()

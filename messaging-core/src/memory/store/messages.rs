@@ -9,7 +9,9 @@ use super::message_index::MessageIndex;
 use super::{MemoryStore, first};
 use crate::domain::batch::{Batch, BatchProgress};
 use crate::domain::filter::{MessageFilter, MessagePage, Portion};
+use crate::domain::fingerprint::Fingerprint;
 use crate::domain::id::{BatchId, MessageId, SessionId, TenantId};
+use crate::domain::insertion::{Distinct, Inserted, Insertion};
 use crate::domain::message::applied::ChangeEffect;
 use crate::domain::message::{
     ChangeOutcome, Direction, Message, MessageEvent, MessageRef, QueueItem, StatusChange,
@@ -28,6 +30,8 @@ pub(super) struct Messages {
     index: MessageIndex,
     /// When attempts through each session ended, and how many at that instant.
     attempts: HashMap<SessionId, BTreeMap<Timestamp, usize>>,
+    /// Who said something last, and until when nobody may say it again.
+    contents: HashMap<Fingerprint, (MessageId, Timestamp)>,
 }
 
 struct Row {
@@ -36,10 +40,10 @@ struct Row {
 }
 
 impl Messages {
-    fn refuse_known(&self, messages: &[Message]) -> Result<(), StoreError> {
+    fn refuse_known(&self, mut ids: impl Iterator<Item = MessageId>) -> Result<(), StoreError> {
         let mut seen = HashSet::new();
         let is_new = |id| !self.rows.contains_key(&id) && seen.insert(id);
-        if messages.iter().map(|message| message.id).all(is_new) {
+        if ids.all(is_new) {
             return Ok(());
         }
         Err(StoreError::Conflict { entity: "message" })
@@ -50,6 +54,26 @@ impl Messages {
         self.index.put(message);
         let history = vec![MessageEvent::first_of(message)];
         self.rows.insert(message.id, Row { message: message.clone(), history });
+    }
+
+    /// Keeps a message whose id is new, unless it repeats another.
+    fn keep_distinct(&mut self, insertion: &Insertion) -> Inserted {
+        let message = &insertion.message;
+        if let Some(Distinct { fingerprint, at, until }) = insertion.distinct {
+            if let Some((first, kept_until)) = self.contents.get(&fingerprint)
+                && *kept_until > at
+            {
+                return Inserted::Repeats(*first);
+            }
+            self.contents.insert(fingerprint, (message.id, until));
+        }
+        self.keep(message);
+        Inserted::Kept
+    }
+
+    /// Lets go of fingerprints that nothing repeats any more.
+    pub(super) fn forget_contents(&mut self, now: Timestamp) {
+        self.contents.retain(|_, (_, until)| *until > now);
     }
 
     /// Keeps a message that came in; `false` where it is known.
@@ -262,11 +286,10 @@ fn behind<T>(after: Option<T>) -> (Bound<T>, Bound<T>) {
 
 #[async_trait]
 impl MessageStore for MemoryStore {
-    async fn insert(&self, messages: &[Message]) -> Result<(), StoreError> {
+    async fn insert_distinct(&self, insertions: &[Insertion]) -> Result<Vec<Inserted>, StoreError> {
         let known = &mut self.lock().messages;
-        known.refuse_known(messages)?;
-        messages.iter().for_each(|message| known.keep(message));
-        Ok(())
+        known.refuse_known(insertions.iter().map(|insertion| insertion.message.id))?;
+        Ok(insertions.iter().map(|insertion| known.keep_distinct(insertion)).collect())
     }
 
     async fn insert_batch(&self, batch: &Batch, messages: &[Message]) -> Result<(), StoreError> {
@@ -274,7 +297,7 @@ impl MessageStore for MemoryStore {
         if known.batches.contains_key(&batch.id) {
             return Err(StoreError::Conflict { entity: "bulk request" });
         }
-        known.refuse_known(messages)?;
+        known.refuse_known(messages.iter().map(|message| message.id))?;
         known.batches.insert(batch.id, batch.clone());
         messages.iter().for_each(|message| known.keep(message));
         Ok(())

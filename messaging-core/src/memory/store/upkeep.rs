@@ -7,10 +7,14 @@ use crate::memory::store::MemoryStore;
 use crate::ports::store_error::StoreError;
 use crate::ports::upkeep::Upkeep;
 
-/// Nothing: there is nothing to add up, and what it keeps it keeps until the process ends.
+/// There is nothing to add up, and what it keeps it keeps until the process ends, but for what is
+/// kept for a time only.
 #[async_trait]
 impl Upkeep for MemoryStore {
-    async fn upkeep(&self, _now: Timestamp) -> Result<(), StoreError> {
+    async fn upkeep(&self, now: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        state.keys.expire(now);
+        state.messages.forget_contents(now);
         Ok(())
     }
 }

@@ -86,6 +86,7 @@ impl SendBulk {
             priority: self.priority.map_or(Priority::Normal, |priority| priority.0),
             metadata: self.metadata.map(|fields| Value::Object(fields.into_iter().collect())),
             timing,
+            idempotency_key: None,
         })
     }
 }
@@ -141,7 +142,7 @@ impl From<bulk::RejectedRecipient> for RejectedRecipient {
         Self {
             index: refused.index as u64,
             to: refused.to,
-            code: refused.code.to_owned(),
+            code: refused.code.into_owned(),
             detail: refused.detail,
         }
     }
@@ -164,18 +165,21 @@ pub enum BulkAnswer {
         /// Where the bulk request can be looked at.
         #[oai(header = "Location")]
         String,
+        /// `true` where the request was done before; absent where it was not.
+        #[oai(header = "Idempotency-Replayed")]
+        Option<bool>,
     ),
 }
 
 impl From<BulkAccepted> for BulkAnswer {
     fn from(accepted: BulkAccepted) -> Self {
-        let id = accepted.batch.id;
+        let (id, is_replay) = (accepted.batch.id, accepted.is_replay);
         let body = AcceptedBulk {
             id: id.0,
             accepted: accepted.batch.accepted,
             rejected: accepted.rejected.into_iter().map(RejectedRecipient::from).collect(),
         };
-        Self::Accepted(Json(body), format!("/messages/bulk/{id}"))
+        Self::Accepted(Json(body), format!("/messages/bulk/{id}"), is_replay.then_some(true))
     }
 }
 

@@ -44,6 +44,8 @@ pub struct SendMessage {
     pub send_at: Option<DateTime>,
     /// Not from then on: what has not been sent by then is `expired`.
     pub expires_at: Option<DateTime>,
+    /// Whether the same may be sent to the same recipient again at once; no by default.
+    pub allow_duplicate: Option<bool>,
     /// A file.
     pub media: Option<Media>,
     /// A place.
@@ -75,6 +77,8 @@ impl SendMessage {
             metadata: self.metadata.map(|fields| Value::Object(fields.into_iter().collect())),
             on_rate_limit: self.on_rate_limit.map(|choice| choice.0),
             timing,
+            allow_duplicate: self.allow_duplicate.unwrap_or(false),
+            idempotency_key: None,
         })
     }
 }
@@ -94,6 +98,7 @@ impl Example for SendMessage {
             on_rate_limit: None,
             send_at: None,
             expires_at: None,
+            allow_duplicate: None,
             media: None,
             location: None,
             contact: None,
@@ -140,12 +145,15 @@ pub enum SendAnswer {
         /// What is left of it, and until when; absent while it cannot be counted.
         #[oai(header = "RateLimit")]
         Option<String>,
+        /// `true` where the request was done before; absent where it was not.
+        #[oai(header = "Idempotency-Replayed")]
+        Option<bool>,
     ),
 }
 
 impl From<Accepted> for SendAnswer {
     fn from(accepted: Accepted) -> Self {
-        let (id, quota) = (accepted.message.id, accepted.quota);
+        let (id, quota, is_replay) = (accepted.message.id, accepted.quota, accepted.is_replay);
         let body = AcceptedMessage {
             id: id.0,
             status: Named(accepted.message.status),
@@ -156,6 +164,7 @@ impl From<Accepted> for SendAnswer {
             format!("/messages/{id}"),
             quota.map(|state| problem::rate_limit_policy("session", state.quota)),
             quota.map(|state| problem::rate_limit("session", state.remaining, state.reset_after)),
+            is_replay.then_some(true),
         )
     }
 }

@@ -44,9 +44,12 @@ kinds! {
     SESSION_CONFLICT = 409, "session-conflict", "The session is taken";
     SESSION_STATE_CONFLICT = 409, "session-state-conflict", "The session's state does not allow it";
     MESSAGE_STATE_CONFLICT = 409, "message-state-conflict", "The message's status does not allow it";
+    DUPLICATE_MESSAGE = 409, "duplicate-message", "The same was sent a moment ago";
+    IDEMPOTENCY_IN_FLIGHT = 409, "idempotency-in-flight", "The request of this key is not done yet";
     PAYLOAD_TOO_LARGE = 413, "payload-too-large", "The body is too large";
     UNSUPPORTED_MEDIA_TYPE = 415, "unsupported-media-type", "The body's media type is not supported";
     WAHA_REFUSED = 422, "waha-refused", "WAHA refused the request";
+    IDEMPOTENCY_KEY_REUSED = 422, "idempotency-key-reused", "The key stands for another request";
     RATE_LIMITED = 429, "rate-limited", "A rate limit is reached";
     QUEUE_FULL = 429, "queue-full", "Too many messages wait";
     INTERNAL_ERROR = 500, "internal-error", "Something went wrong here";

@@ -29,6 +29,12 @@ impl From<GatewayError> for Problem {
             GatewayError::WrongStatus { status, .. } => {
                 problem.with_facts(|body| body.message_status = Some(status.to_string()))
             }
+            GatewayError::DuplicateMessage { first } => {
+                problem.with_facts(|body| body.message_id = Some(first.0))
+            }
+            GatewayError::IdempotencyInFlight { retry_after } => {
+                problem.with_retry_after(retry_after)
+            }
             GatewayError::RateLimited { quota, retry_after } => {
                 problem.with_quota("session", quota, retry_after)
             }
@@ -142,6 +148,7 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use messaging_core::domain::id::MessageId;
     use messaging_core::domain::session::SessionStatus;
     use messaging_core::domain::status::Status;
 
@@ -165,6 +172,11 @@ mod tests {
         check(E::Taken { what: "session name" }, 409, "session-conflict");
         let status = Status::Sent;
         check(E::WrongStatus { status, wanted: "cancelled" }, 409, "message-state-conflict");
+        let first = MessageId(uuid::Uuid::nil());
+        check(E::DuplicateMessage { first }, 409, "duplicate-message");
+        let retry_after = Duration::from_secs(30);
+        check(E::IdempotencyInFlight { retry_after }, 409, "idempotency-in-flight");
+        check(E::IdempotencyKeyReused, 422, "idempotency-key-reused");
         check(E::WrongSessionState, 409, "session-state-conflict");
         check(E::QueueFull, 429, "queue-full");
         check(E::ProviderUnavailable, 503, "waha-unavailable");

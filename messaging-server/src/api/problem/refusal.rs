@@ -23,6 +23,8 @@ pub const LIMITED: u16 = 1 << 5;
 pub const PROVIDER: u16 = 1 << 6;
 /// The caller is believed by a signature.
 pub const SIGNATURE: u16 = 1 << 7;
+/// It may have been asked for before.
+pub const REPEATED: u16 = 1 << 8;
 /// The store is needed for it.
 pub const STORE: u16 = 0;
 
@@ -60,7 +62,7 @@ impl<const KINDS: u16> ApiResponse for Refusal<KINDS> {
         let responses = STATUSES
             .iter()
             .filter(|(kinds, ..)| *kinds == 0 || KINDS & kinds != 0)
-            .map(|(_, status, description)| response(*status, description))
+            .map(|(kinds, status, description)| response(*kinds, *status, description))
             .collect();
         MetaResponses { responses }
     }
@@ -77,21 +79,27 @@ const STATUSES: &[(u16, u16, &str)] = &[
     (CALLER, 403, "The token does not allow this."),
     (NOT_FOUND, 404, "It is not there, or it is another tenant's."),
     (CONFLICT, 409, "The state of what is named does not allow it, or its name is taken."),
+    (REPEATED, 409, "The same was sent a moment ago, or the request of this key is not done yet."),
     (BODY & !INVALID, 413, "The body is too large."),
     (BODY & !INVALID, 415, "The body is not JSON by its `Content-Type`."),
     (PROVIDER, 422, "WAHA refuses, and repeating will not change it; `reason` says why."),
+    (REPEATED, 422, "The idempotency key stands for a request that says something else."),
     (LIMITED, 429, "Too many; `Retry-After` says when the same request may be accepted."),
     (0, 500, "Something went wrong here."),
     (0, 503, "The store, or WAHA where it is needed, cannot be used at present."),
 ];
 
-fn response(status: u16, description: &'static str) -> MetaResponse {
+fn response(kinds: u16, status: u16, description: &'static str) -> MetaResponse {
     let content =
         vec![MetaMediaType { content_type: PROBLEM_JSON, schema: ProblemBody::schema_ref() }];
     let headers = match status {
         401 | 403 => vec![header::<String>(
             "WWW-Authenticate",
             "How to authenticate, or what the token lacks.",
+        )],
+        409 if kinds == REPEATED => vec![header::<Option<u64>>(
+            "Retry-After",
+            "In how many seconds the request of this key may be done by somebody else.",
         )],
         429 => vec![
             header::<u64>("Retry-After", "In how many seconds the same request may be accepted."),

@@ -1,0 +1,88 @@
+//! Keys of requests in memory.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::domain::fingerprint::RequestHash;
+use crate::domain::idempotency::ScopedKey;
+use crate::domain::timestamp::Timestamp;
+use crate::memory::store::MemoryStore;
+use crate::ports::idempotency_store::{Begun, IdempotencyStore, Undertaking};
+use crate::ports::store_error::StoreError;
+
+#[derive(Default)]
+pub(super) struct Keys(BTreeMap<ScopedKey, Known>);
+
+struct Known {
+    request: RequestHash,
+    subject: Uuid,
+    lease_until: Timestamp,
+    expires_at: Timestamp,
+    answer: Option<Vec<u8>>,
+}
+
+impl Keys {
+    fn begin(&mut self, asked: &Undertaking, now: Timestamp) -> Begun {
+        let Some(known) = self.0.get_mut(&asked.key).filter(|known| known.expires_at > now) else {
+            let Undertaking { key, request, subject, lease_until, expires_at } = *asked;
+            let known = Known { request, subject, lease_until, expires_at, answer: None };
+            self.0.insert(key, known);
+            return Begun::New;
+        };
+        if known.request != asked.request {
+            return Begun::Mismatch;
+        }
+        if let Some(answer) = known.answer.clone() {
+            return Begun::Done { answer };
+        }
+        if known.lease_until > now {
+            return Begun::Running { until: known.lease_until };
+        }
+        known.lease_until = asked.lease_until;
+        Begun::TakenOver { subject: known.subject }
+    }
+
+    /// What somebody has the lease of, unless it is done.
+    fn held(&mut self, by: &Undertaking) -> Option<&mut Known> {
+        let known = self.0.get_mut(&by.key)?;
+        let is_his = known.subject == by.subject && known.lease_until == by.lease_until;
+        (is_his && known.answer.is_none()).then_some(known)
+    }
+
+    pub(super) fn expire(&mut self, now: Timestamp) {
+        self.0.retain(|_, known| known.expires_at > now);
+    }
+}
+
+#[async_trait]
+impl IdempotencyStore for MemoryStore {
+    async fn begin(&self, undertaking: &Undertaking, now: Timestamp) -> Result<Begun, StoreError> {
+        Ok(self.lock().keys.begin(undertaking, now))
+    }
+
+    async fn finish(&self, undertaking: &Undertaking, answer: &[u8]) -> Result<(), StoreError> {
+        let keys = &mut self.lock().keys.0;
+        let known = keys.get_mut(&undertaking.key);
+        if let Some(known) = known.filter(|known| known.subject == undertaking.subject) {
+            known.answer.get_or_insert_with(|| answer.to_vec());
+        }
+        Ok(())
+    }
+
+    async fn forget(&self, undertaking: &Undertaking) -> Result<(), StoreError> {
+        let keys = &mut self.lock().keys;
+        if keys.held(undertaking).is_some() {
+            keys.0.remove(&undertaking.key);
+        }
+        Ok(())
+    }
+
+    async fn leave(&self, undertaking: &Undertaking, now: Timestamp) -> Result<(), StoreError> {
+        if let Some(known) = self.lock().keys.held(undertaking) {
+            known.lease_until = now;
+        }
+        Ok(())
+    }
+}
