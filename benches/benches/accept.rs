@@ -18,6 +18,7 @@ use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::clock::SystemClock;
 use messaging_core::ports::entropy::SystemEntropy;
+use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::NoObserver;
@@ -53,7 +54,7 @@ impl WebhookDecoder for NoWebhooks {
 #[expect(clippy::unwrap_used, reason = "a benchmark that cannot begin should say so")]
 async fn gateway<S>(store: Arc<S>) -> Gateway
 where
-    S: MessageStore + SessionStore + TenantStore + InboxStore + Upkeep,
+    S: MessageStore + SessionStore + TenantStore + InboxStore + IdempotencyStore + Upkeep,
 {
     TenantStore::insert(&*store, &tenant(1)).await.unwrap();
     SessionStore::insert(&*store, &session(1)).await.unwrap();
