@@ -1,7 +1,9 @@
 //! Requests that name a key over HTTP: done once, answered alike.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod harness;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use harness::{Answer, Harness, request};
@@ -10,7 +12,6 @@ use messaging_core::domain::tenant::Role;
 use messaging_core::ports::idempotency_store::{Begun, MockIdempotencyStore};
 use poem::http::HeaderValue;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 fn text() -> Value {
     json!({ "sessionId": "main", "to": "+5511988887777", "body": "Hello" })

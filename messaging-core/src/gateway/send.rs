@@ -205,7 +205,7 @@ impl Gateway {
         let hash = request.hash();
         let turn = match self.take_turn(tenant, Operation::Send, key, hash, drawn.1).await? {
             once::Asked::Anew(turn) => turn,
-            once::Asked::Before(answer) => return self.answer_again(tenant, request, answer),
+            once::Asked::Before(answer) => return self.answer_again(tenant, request, &answer),
         };
         let ended = match &turn {
             once::Turn::First(_) => self.try_send(tenant, request, drawn).await,
@@ -230,7 +230,7 @@ impl Gateway {
                     from: message.from.as_ref().map(|from| from.as_str().to_owned()),
                     estimated_send_at: self.tell_of_kept(&message).await.as_micros(),
                 };
-                self.answer_again(tenant, request, answer)
+                self.answer_again(tenant, request, &answer)
             }
             None => self.try_send(tenant, request, (instant_of_v7(subject), subject)).await,
         }
@@ -258,7 +258,7 @@ impl Gateway {
         &self,
         tenant: TenantId,
         request: SendRequest,
-        answer: Answer,
+        answer: &Answer,
     ) -> Result<Accepted, GatewayError> {
         let draft = Draft {
             drawn: (instant_of_v7(answer.id.0), answer.id.0),

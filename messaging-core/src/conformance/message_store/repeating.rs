@@ -124,6 +124,6 @@ pub async fn keeps_as_many_distinct_ones_as_are_given(store: &dyn MessageStore) 
         distinct: first.distinct,
     });
     let again: Vec<_> = again.collect();
-    let expected = (1..=600).map(|n| repeats(n));
+    let expected = (1..=600).map(repeats);
     assert_eq!(insert(store, &again).await, expected.collect::<Vec<_>>());
 }
