@@ -16,7 +16,8 @@
 //! let store = PostgresStore::open(url, &PostgresOptions::default()).await?;
 //!
 //! let at = Timestamp::parse("2026-01-31T09:30:00Z")?;
-//! let acme = Tenant { id: TenantId(uuid_v7(at, 1)), name: "acme".into(), created_at: at };
+//! let (id, name) = (TenantId(uuid_v7(at, 1)), "acme".into());
+//! let acme = Tenant { id, name, suspension: None, created_at: at };
 //! store.insert(&acme).await?;
 //! assert_eq!(store.find_named("acme").await?, Some(acme));
 //!

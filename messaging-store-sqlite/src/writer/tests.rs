@@ -26,7 +26,8 @@ fn open() -> (TempDir, PathBuf, SqliteStore) {
 fn keep(connection: &Connection, name: &str) -> Result<(), Fault> {
     // Sixteen bytes that differ where the names do.
     let id = format!("{name:>16}").into_bytes();
-    connection.execute("INSERT INTO tenants (id, name, created_at) VALUES (?1, ?2, 0)", (id, name))?;
+    connection
+        .execute("INSERT INTO tenants (id, name, created_at) VALUES (?1, ?2, 0)", (id, name))?;
     Ok(())
 }
 
