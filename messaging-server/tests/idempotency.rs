@@ -6,12 +6,16 @@ mod harness;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use harness::{Answer, Harness, request};
-use messaging_core::conformance::build::at;
+use messaging_core::conformance::build::{self, at};
+use messaging_core::domain::id::MessageId;
+use messaging_core::domain::message::Message;
 use messaging_core::domain::tenant::Role;
 use messaging_core::ports::idempotency_store::{Begun, MockIdempotencyStore};
 use poem::http::HeaderValue;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 fn text() -> Value {
     json!({ "sessionId": "main", "to": "+5511988887777", "body": "Hello" })
@@ -108,6 +112,36 @@ async fn a_request_that_is_not_done_is_to_be_repeated_later() {
     assert_eq!(answer.header("retry-after"), Some("17"));
     assert_eq!(refused["retryAfter"], 17);
     assert_eq!(count(&api).await, 0);
+}
+
+/// Somebody else keeps the message between this request's look and its own try, or has before it.
+#[tokio::test]
+async fn who_finds_that_it_is_done_answers_for_whoever_did_it() {
+    let subject = MessageId(Uuid::from_u128(0x019b_76da_a800_7000_8000_0000_0000_0001));
+    for (taken_over, is_kept) in [(false, true), (true, true), (true, false)] {
+        let api = Harness::with(|parts| {
+            let messages = Arc::clone(&parts.ports.messages);
+            let mut store = MockIdempotencyStore::new();
+            store.expect_begin().returning(move |undertaking, _| {
+                let id = if taken_over { subject } else { MessageId(undertaking.subject) };
+                if is_kept {
+                    let kept = Message { id, ..build::message(1) };
+                    messages.insert(&[kept]).now_or_never().unwrap().unwrap();
+                }
+                Ok(if taken_over { Begun::TakenOver { subject: id.0 } } else { Begun::New })
+            });
+            store.expect_finish().times(1).returning(|_, _| Ok(()));
+            parts.ports.idempotency = Arc::new(store);
+        })
+        .await;
+        let answer = send(&api, "k", &text()).await;
+        let accepted = answer.expect(202);
+        let listed = api.get("/messages").await.expect(200);
+        assert_eq!(listed["total"], 1);
+        assert_eq!(listed["data"][0]["id"], accepted["id"]);
+        assert_eq!(taken_over, accepted["id"] == subject.to_string());
+        assert_eq!(answer.header("idempotency-replayed"), is_kept.then_some("true"));
+    }
 }
 
 #[tokio::test]
