@@ -8,7 +8,7 @@ use messaging_core::conformance::build::{address, message, session, session_id, 
 use messaging_core::conformance::provider::Script;
 use messaging_core::domain::content::{Attachment, Content, Media, MediaKind, MediaSource};
 use messaging_core::domain::failure::{Failure, FailureCode};
-use messaging_core::domain::message::Priority;
+use messaging_core::domain::message::{Message, Priority};
 use messaging_core::domain::session::{OnRateLimit, SessionStatus};
 use messaging_core::domain::status::Status;
 use messaging_core::gateway::error::GatewayError;
@@ -17,7 +17,9 @@ use messaging_core::ports::clock::Clock;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::queue::HeldBy;
 use messaging_core::ports::session_store::SessionStore;
-use messaging_core::ports::transport::{Later, LaterReason, SendOutcome};
+use messaging_core::ports::transport::{
+    Envelope, Later, LaterReason, Route, SendOutcome, Transport,
+};
 
 use world::{World, quota, request};
 
@@ -541,4 +543,43 @@ async fn a_limiter_that_forgets_everything_gives_nobody_a_fresh_quota() {
     for four in times.windows(4) {
         assert!(four[3].since(four[0]) > MINUTE, "{four:?}");
     }
+}
+
+/// Fails a message as WhatsApp does when it had accepted it.
+async fn bounced(world: &World) -> Message {
+    let message = world.send(1, "one").await;
+    world.work().await;
+    let id = world.message(message.id).await.provider_message_id.unwrap();
+    world.webhook(&format!("e1 waha-1 error {}", id.0)).await.unwrap();
+    assert_eq!(world.status(message.id).await, Status::Failed);
+    message
+}
+
+#[tokio::test]
+async fn a_message_that_bounced_is_sent_anew_when_it_is_replayed() {
+    let world = World::new().await;
+    let message = bounced(&world).await;
+    world.gateway.replay(tenant_id(1), message.id).await.unwrap();
+    world.work().await;
+    assert_eq!(world.delivered(), ["one", "one"], "under an id that WhatsApp does not know yet");
+    assert_eq!(world.status(message.id).await, Status::Sent);
+}
+
+#[tokio::test]
+async fn a_message_of_unknown_end_is_looked_for_when_it_is_replayed() {
+    let world = World::new().await;
+    world.provider.script((0..5).map(|_| Script::LoseRequest));
+    let message = world.send(1, "one").await;
+    world.work_for(Duration::from_secs(600)).await;
+    assert_eq!(world.status(message.id).await, Status::Failed);
+    // It comes at last, whoever let it lie.
+    let id = world.message(message.id).await.provider_message_id.unwrap();
+    let (place, to, content) = (session(1).place, address(1), Content::text("one"));
+    let envelope = Envelope { session: &place, to: &to, content: &content };
+    let route = Route { chat: to.as_str().to_owned(), takes_id: true };
+    world.provider.send(envelope, &route, Some(&id)).await;
+    world.gateway.replay(tenant_id(1), message.id).await.unwrap();
+    world.work().await;
+    assert_eq!(world.provider.arrivals().len(), 1);
+    assert_eq!(world.status(message.id).await, Status::Sent);
 }

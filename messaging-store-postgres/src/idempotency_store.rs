@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use messaging_core::domain::fingerprint::RequestHash;
 use messaging_core::domain::id::TenantId;
 use messaging_core::domain::idempotency::ScopedKey;
 use messaging_core::domain::timestamp::Timestamp;
-use messaging_core::ports::idempotency_store::{Begun, IdempotencyStore, Undertaking};
+use messaging_core::ports::idempotency_store::{Begun, IdempotencyStore, KnownKey, Undertaking};
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -21,15 +22,6 @@ pub(crate) struct Begins;
 
 /// Requests that many callers have done.
 pub(crate) struct Finishes;
-
-/// What is known of a key.
-struct Known {
-    request: Vec<u8>,
-    subject: Uuid,
-    lease_until: Timestamp,
-    expires_at: Timestamp,
-    answer: Option<Vec<u8>>,
-}
 
 /// Undertakings on their way to becoming rows, column by column.
 #[derive(Default)]
@@ -58,31 +50,6 @@ impl Rows {
         }
         rows
     }
-}
-
-/// What becomes of a request whose key is known. Changes what is known accordingly.
-fn go_on(known: &mut Known, asked: &Undertaking, now: Timestamp) -> Begun {
-    if known.expires_at <= now {
-        *known = Known {
-            request: asked.request.0.to_vec(),
-            subject: asked.subject,
-            lease_until: asked.lease_until,
-            expires_at: asked.expires_at,
-            answer: None,
-        };
-        return Begun::New;
-    }
-    if known.request != asked.request.0 {
-        return Begun::Mismatch;
-    }
-    if let Some(answer) = known.answer.clone() {
-        return Begun::Done { answer };
-    }
-    if known.lease_until > now {
-        return Begun::Running { until: known.lease_until };
-    }
-    known.lease_until = asked.lease_until;
-    Begun::TakenOver { subject: known.subject }
 }
 
 #[async_trait]
@@ -120,7 +87,7 @@ impl Work for Begins {
                 begun.push(Begun::Running { until: *now });
                 continue;
             };
-            let answer = go_on(known, asked, *now);
+            let answer = known.go_on(asked, *now);
             if matches!(answer, Begun::New | Begun::TakenOver { .. }) {
                 let renewed = Undertaking { subject: known.subject, ..*asked };
                 changed.insert(asked.key, Undertaking { expires_at: known.expires_at, ..renewed });
@@ -163,7 +130,7 @@ async fn insert(connection: &mut PgConnection, rows: &Rows) -> Result<Vec<Scoped
 async fn lock(
     connection: &mut PgConnection,
     rows: &Rows,
-) -> Result<HashMap<ScopedKey, Known>, Fault> {
+) -> Result<HashMap<ScopedKey, KnownKey>, Fault> {
     let found = sqlx::query!(
         "SELECT tenant, digest, request, subject, lease_until, expires_at, answer
          FROM idempotency_keys
@@ -177,8 +144,10 @@ async fn lock(
     let known = found.into_iter().map(|row| {
         let key = key(row.tenant, &row.digest)?;
         let at = |micros| instant(micros).map_err(|error| corrupt(row.tenant, error));
-        let known = Known {
-            request: row.request,
+        let digest =
+            row.request.try_into().map_err(|_| corrupt(row.tenant, BadColumn("request").into()))?;
+        let known = KnownKey {
+            request: RequestHash(digest),
             subject: row.subject,
             lease_until: at(row.lease_until)?,
             expires_at: at(row.expires_at)?,

@@ -1,8 +1,10 @@
 //! Keys of requests on SQLite.
 
 use async_trait::async_trait;
+use messaging_core::domain::fingerprint::RequestHash;
+use messaging_core::domain::idempotency::ScopedKey;
 use messaging_core::domain::timestamp::Timestamp;
-use messaging_core::ports::idempotency_store::{Begun, IdempotencyStore, Undertaking};
+use messaging_core::ports::idempotency_store::{Begun, IdempotencyStore, KnownKey, Undertaking};
 use messaging_core::ports::store_error::StoreError;
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
@@ -11,30 +13,19 @@ use crate::column::Id;
 use crate::error::Fault;
 use crate::store::SqliteStore;
 
-/// What is known of a key.
-struct Known {
-    request: [u8; 32],
-    subject: [u8; 16],
-    lease_until: Timestamp,
-    answer: Option<Vec<u8>>,
-}
-
-fn find(
-    connection: &Connection,
-    asked: &Undertaking,
-    now: Timestamp,
-) -> Result<Option<Known>, Fault> {
+fn find(connection: &Connection, key: &ScopedKey) -> Result<Option<KnownKey>, Fault> {
     let found = connection
         .prepare_cached(
-            "SELECT request, subject, lease_until, answer FROM idempotency_keys
-             WHERE tenant = ?1 AND digest = ?2 AND expires_at > ?3",
+            "SELECT request, subject, lease_until, expires_at, answer FROM idempotency_keys
+             WHERE tenant = ?1 AND digest = ?2",
         )?
-        .query_row((asked.key.tenant.bytes(), asked.key.digest, now.as_micros()), |row| {
-            Ok(Known {
-                request: row.get(0)?,
-                subject: row.get(1)?,
+        .query_row((key.tenant.bytes(), key.digest), |row| {
+            Ok(KnownKey {
+                request: RequestHash(row.get(0)?),
+                subject: Uuid::from_bytes(row.get(1)?),
                 lease_until: Timestamp::from_micros(row.get(2)?),
-                answer: row.get(3)?,
+                expires_at: Timestamp::from_micros(row.get(3)?),
+                answer: row.get(4)?,
             })
         })
         .optional()?;
@@ -42,8 +33,14 @@ fn find(
 }
 
 fn begin(connection: &Connection, asked: &Undertaking, now: Timestamp) -> Result<Begun, Fault> {
-    let Some(known) = find(connection, asked, now)? else {
-        // In place of one that has expired.
+    let (known, begun) = match find(connection, &asked.key)? {
+        None => (KnownKey::from(asked), Begun::New),
+        Some(mut known) => {
+            let begun = known.go_on(asked, now);
+            (known, begun)
+        }
+    };
+    if matches!(begun, Begun::New | Begun::TakenOver { .. }) {
         connection
             .prepare_cached(
                 "REPLACE INTO idempotency_keys (
@@ -53,28 +50,13 @@ fn begin(connection: &Connection, asked: &Undertaking, now: Timestamp) -> Result
             .execute((
                 asked.key.tenant.bytes(),
                 asked.key.digest,
-                asked.request.0,
-                asked.subject.as_bytes(),
-                asked.lease_until.as_micros(),
-                asked.expires_at.as_micros(),
+                known.request.0,
+                known.subject.as_bytes(),
+                known.lease_until.as_micros(),
+                known.expires_at.as_micros(),
             ))?;
-        return Ok(Begun::New);
-    };
-    if known.request != asked.request.0 {
-        return Ok(Begun::Mismatch);
     }
-    if let Some(answer) = known.answer {
-        return Ok(Begun::Done { answer });
-    }
-    if known.lease_until > now {
-        return Ok(Begun::Running { until: known.lease_until });
-    }
-    connection
-        .prepare_cached(
-            "UPDATE idempotency_keys SET lease_until = ?3 WHERE tenant = ?1 AND digest = ?2",
-        )?
-        .execute((asked.key.tenant.bytes(), asked.key.digest, asked.lease_until.as_micros()))?;
-    Ok(Begun::TakenOver { subject: Uuid::from_bytes(known.subject) })
+    Ok(begun)
 }
 
 #[async_trait]

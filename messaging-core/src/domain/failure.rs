@@ -24,6 +24,11 @@ impl Failure {
     pub fn with_detail(code: FailureCode, detail: impl Into<String>) -> Self {
         Self { code, detail: Some(detail.into()) }
     }
+
+    /// Whether the message may have been sent all the same.
+    pub fn is_unknown(&self) -> bool {
+        self.code == FailureCode::OutcomeUnknown
+    }
 }
 
 named_enum! {

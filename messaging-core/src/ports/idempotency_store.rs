@@ -48,6 +48,51 @@ pub enum Begun {
     Mismatch,
 }
 
+/// What a store has of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownKey {
+    /// What the request says.
+    pub request: RequestHash,
+    /// The id of what it makes.
+    pub subject: Uuid,
+    /// Until when whoever does it is left to.
+    pub lease_until: Timestamp,
+    /// Until when the key is kept.
+    pub expires_at: Timestamp,
+    /// What was answered, once it is done.
+    pub answer: Option<Vec<u8>>,
+}
+
+impl From<&Undertaking> for KnownKey {
+    /// What is known of a key once this began.
+    fn from(begun: &Undertaking) -> Self {
+        let Undertaking { request, subject, lease_until, expires_at, .. } = *begun;
+        Self { request, subject, lease_until, expires_at, answer: None }
+    }
+}
+
+impl KnownKey {
+    /// What becomes of a request whose key is known: the one rule that every store applies. Where it
+    /// goes ahead ([`Begun::New`], [`Begun::TakenOver`]) this is changed and to be written back.
+    pub fn go_on(&mut self, asked: &Undertaking, now: Timestamp) -> Begun {
+        if self.expires_at <= now {
+            *self = Self::from(asked);
+            return Begun::New;
+        }
+        if self.request != asked.request {
+            return Begun::Mismatch;
+        }
+        if let Some(answer) = self.answer.clone() {
+            return Begun::Done { answer };
+        }
+        if self.lease_until > now {
+            return Begun::Running { until: self.lease_until };
+        }
+        self.lease_until = asked.lease_until;
+        Begun::TakenOver { subject: self.subject }
+    }
+}
+
 /// The truth about requests that callers may repeat, by the keys they name. Atomic, durable and
 /// without a clock, as [`MessageStore`](crate::ports::message_store::MessageStore). A key is gone at
 /// its `expires_at`, though the store may hold it until its

@@ -55,8 +55,9 @@ pub trait MessageStore: Send + Sync + 'static {
     ///
     /// Besides the status: `Begin` adds one to `generation` and to `attempts`; `Hold` takes one
     /// from `attempts`; `Accept`, `Deliver` and `Read` take the failure and `failed_at` away; `Replay` sets
-    /// `attempts` to 0 and takes the failure, `failed_at` and `sent_at` away, but leaves the id at
-    /// the provider, by which a late ack still finds the message. A status' instant (`sent_at`, …)
+    /// `attempts` to 0 and takes `failed_at`, `sent_at` and the failure away, but leaves one of
+    /// unknown outcome, which is to be looked for first, and the id at the provider, by which a
+    /// late ack still finds the message. A status' instant (`sent_at`, …)
     /// is set when it is reached, and those it implies with it where they are empty (what is read
     /// was delivered and sent); `updated_at` never goes back; nothing that moved is held by its
     /// bulk request; `due_at`, `failure` and `provider_message_id` are as [`StatusChange`] says.

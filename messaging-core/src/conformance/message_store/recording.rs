@@ -262,7 +262,7 @@ pub async fn learns_from_a_late_event_what_was_not_known(store: &dyn MessageStor
     assert_eq!(found(store, 2).await.sent_at, None);
 }
 
-/// A replayed message begins anew: no attempts, no failure. Its id at the provider and its
+/// A replayed message begins anew: no attempts, no failure but that its end is unknown. Its id at the provider and its
 /// generations go on, since an ack or an end of its former attempts may still come.
 pub async fn begins_anew_with_a_replay(store: &dyn MessageStore) {
     store.insert(&[message(1)]).await.unwrap();
@@ -283,8 +283,11 @@ pub async fn begins_anew_with_a_replay(store: &dyn MessageStore) {
     assert_eq!(found(store, 1).await, expected);
 
     moved(store, begin(1, 1, 50)).await;
-    let failed = moved(store, on(1, StatusEvent::Fail, 60)).await;
+    let failure = reason(FailureCode::OutcomeUnknown);
+    let fail = StatusChange { failure: failure.clone(), ..on(1, StatusEvent::Fail, 60) };
+    let failed = moved(store, fail).await;
     assert_eq!((failed.attempts, failed.failed_at), (1, Some(at(60))));
+    assert_eq!(moved(store, on(1, StatusEvent::Replay, 70)).await.failure, failure);
 }
 
 /// What is held by its bulk request and fails or is taken back is no longer held, also after a

@@ -373,12 +373,14 @@ impl Worker {
     }
 
     /// The id to send under. The one of an earlier attempt is kept: should that attempt have
-    /// arrived after all, this one becomes the same message.
+    /// arrived after all, this one becomes the same message. Not where it is known to have failed
+    /// and is replayed: WhatsApp would take what it has seen under that id for the same again.
     fn provider_id(&self, message: &Message, route: &Route) -> Option<ProviderMessageId> {
         if !route.takes_id {
             return None;
         }
-        let earlier = message.provider_message_id.clone();
+        let is_repeat = message.status == Status::Retry || is_unknown(message);
+        let earlier = message.provider_message_id.clone().filter(|_| is_repeat);
         Some(earlier.unwrap_or_else(|| self.gateway.inner.ids.provider_message_id()))
     }
 
@@ -485,21 +487,19 @@ impl Worker {
     }
 }
 
-/// Whether an earlier attempt, of whose end nobody knows, or which was followed by a replay, may have
-/// been the one.
+/// Whether an earlier attempt, of whose end nobody knows, may have been the one.
 fn may_have_been_sent(message: &Message) -> bool {
-    message.provider_message_id.is_some()
-        && (message.status == Status::Queued || is_unknown(message))
+    message.provider_message_id.is_some() && is_unknown(message)
 }
 
 fn is_unknown(message: &Message) -> bool {
-    message.failure.as_ref().is_some_and(|failure| failure.code == FailureCode::OutcomeUnknown)
+    message.failure.as_ref().is_some_and(Failure::is_unknown)
 }
 
 /// How a message ends whose latest attempt ended so: whatever that was, an earlier one may have been
 /// sent.
 fn so_far(message: &Message, latest: Failure) -> Failure {
-    if !is_unknown(message) || latest.code == FailureCode::OutcomeUnknown {
+    if !is_unknown(message) || latest.is_unknown() {
         return latest;
     }
     let detail = format!("an earlier attempt may have been sent; the latest: {}", latest.code);

@@ -1,6 +1,6 @@
 //! What an event does to a message: the one rule that every store applies.
 
-use crate::domain::failure::FailureCode;
+use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::message::{Message, MessageEvent, StatusChange};
 use crate::domain::status::{Status, StatusEvent, Transition, transition};
 
@@ -87,7 +87,8 @@ impl Message {
             }
             StatusEvent::Replay => {
                 self.attempts = 0;
-                self.failure = None;
+                // Of an end that nobody knew, it is still to be found out before it is repeated.
+                self.failure = self.failure.take().filter(Failure::is_unknown);
                 self.sent_at = None;
                 self.failed_at = None;
             }
@@ -163,7 +164,6 @@ mod tests {
     use super::*;
     use crate::domain::address::Address;
     use crate::domain::content::Content;
-    use crate::domain::failure::Failure;
     use crate::domain::id::{MessageId, ProviderMessageId, SessionId, TenantId};
     use crate::domain::message::{Direction, MessageRef, Priority};
     use crate::domain::timestamp::Timestamp;

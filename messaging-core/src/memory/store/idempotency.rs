@@ -1,51 +1,32 @@
 //! Keys of requests in memory.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use async_trait::async_trait;
-use uuid::Uuid;
 
-use crate::domain::fingerprint::RequestHash;
 use crate::domain::idempotency::ScopedKey;
 use crate::domain::timestamp::Timestamp;
 use crate::memory::store::MemoryStore;
-use crate::ports::idempotency_store::{Begun, IdempotencyStore, Undertaking};
+use crate::ports::idempotency_store::{Begun, IdempotencyStore, KnownKey, Undertaking};
 use crate::ports::store_error::StoreError;
 
 #[derive(Default)]
-pub(super) struct Keys(BTreeMap<ScopedKey, Known>);
-
-struct Known {
-    request: RequestHash,
-    subject: Uuid,
-    lease_until: Timestamp,
-    expires_at: Timestamp,
-    answer: Option<Vec<u8>>,
-}
+pub(super) struct Keys(BTreeMap<ScopedKey, KnownKey>);
 
 impl Keys {
     fn begin(&mut self, asked: &Undertaking, now: Timestamp) -> Begun {
-        let Some(known) = self.0.get_mut(&asked.key).filter(|known| known.expires_at > now) else {
-            let Undertaking { key, request, subject, lease_until, expires_at } = *asked;
-            let known = Known { request, subject, lease_until, expires_at, answer: None };
-            self.0.insert(key, known);
-            return Begun::New;
-        };
-        if known.request != asked.request {
-            return Begun::Mismatch;
+        match self.0.entry(asked.key) {
+            Entry::Vacant(free) => {
+                free.insert(KnownKey::from(asked));
+                Begun::New
+            }
+            Entry::Occupied(mut known) => known.get_mut().go_on(asked, now),
         }
-        if let Some(answer) = known.answer.clone() {
-            return Begun::Done { answer };
-        }
-        if known.lease_until > now {
-            return Begun::Running { until: known.lease_until };
-        }
-        known.lease_until = asked.lease_until;
-        Begun::TakenOver { subject: known.subject }
     }
 
     /// What somebody has the lease of, unless it is done.
-    fn held(&mut self, by: &Undertaking) -> Option<&mut Known> {
+    fn held(&mut self, by: &Undertaking) -> Option<&mut KnownKey> {
         let known = self.0.get_mut(&by.key)?;
         let is_his = known.subject == by.subject && known.lease_until == by.lease_until;
         (is_his && known.answer.is_none()).then_some(known)
