@@ -2,6 +2,7 @@
 
 pub mod bulk;
 pub mod cancel;
+pub mod dead_letters;
 pub(crate) mod directory;
 pub mod error;
 mod fresh_webhooks;
@@ -12,7 +13,6 @@ pub mod pacing;
 mod placement;
 pub mod query;
 pub mod receive_webhook;
-pub mod replay;
 pub mod send;
 pub mod sessions;
 pub mod suspension;

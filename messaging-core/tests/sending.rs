@@ -8,14 +8,16 @@ use messaging_core::conformance::build::{address, message, session, session_id, 
 use messaging_core::conformance::provider::Script;
 use messaging_core::domain::content::{Attachment, Content, Media, MediaKind, MediaSource};
 use messaging_core::domain::failure::{Failure, FailureCode};
+use messaging_core::domain::filter::MessageFilter;
 use messaging_core::domain::message::{Message, Priority};
 use messaging_core::domain::session::{OnRateLimit, SessionStatus};
 use messaging_core::domain::status::Status;
+use messaging_core::gateway::dead_letters::{DeadLetters, Moved};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::send::SendRequest;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::message_store::MessageStore;
-use messaging_core::ports::queue::HeldBy;
+use messaging_core::ports::queue::{HeldBy, Queue};
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::transport::{
     Envelope, Later, LaterReason, Route, SendOutcome, Transport,
@@ -582,4 +584,54 @@ async fn a_message_of_unknown_end_is_looked_for_when_it_is_replayed() {
     world.work().await;
     assert_eq!(world.provider.arrivals().len(), 1);
     assert_eq!(world.status(message.id).await, Status::Sent);
+}
+
+fn failed(n: u64) -> Message {
+    let failure = Some(Failure::new(FailureCode::ProviderError));
+    Message { status: Status::Failed, failure, ..message(n) }
+}
+
+fn dead_letters(limit: u32) -> DeadLetters {
+    DeadLetters { session: None, filter: MessageFilter::default(), limit }
+}
+
+#[tokio::test]
+async fn many_dead_letters_are_tried_again_in_the_order_of_their_acceptance() {
+    let world = World::new().await;
+    let theirs = Message { tenant: tenant_id(2), ..failed(999) };
+    let kept: Vec<_> = (1..=250).map(failed).chain([theirs.clone()]).collect();
+    MessageStore::insert(world.store.as_ref(), &kept).await.unwrap();
+    let some = world.gateway.replay_many(tenant_id(1), dead_letters(120)).await.unwrap();
+    assert_eq!(some, Moved { count: 120, remaining: 130 });
+    for n in 1..=250 {
+        let expected = if n <= 120 { Status::Queued } else { Status::Failed };
+        assert_eq!(world.status(message(n).id).await, expected, "{n}");
+    }
+    assert_eq!(world.queue.depth().await.unwrap(), 120);
+    let rest = world.gateway.replay_many(tenant_id(1), dead_letters(1000)).await.unwrap();
+    assert_eq!(rest, Moved { count: 130, remaining: 0 });
+    let none = world.gateway.replay_many(tenant_id(1), dead_letters(1000)).await.unwrap();
+    assert_eq!(none, Moved { count: 0, remaining: 0 });
+    assert_eq!(world.status(theirs.id).await, Status::Failed, "another tenant's");
+}
+
+#[tokio::test]
+async fn what_is_discarded_is_left_for_good() {
+    let world = World::new().await;
+    let unknown = Some(Failure::new(FailureCode::OutcomeUnknown));
+    let kept = [failed(1), Message { failure: unknown.clone(), ..failed(2) }, failed(3)];
+    MessageStore::insert(world.store.as_ref(), &kept).await.unwrap();
+    let filter = MessageFilter { failure: Some(FailureCode::ProviderError), ..Default::default() };
+    let which = DeadLetters { filter, ..dead_letters(1) };
+    let moved = world.gateway.discard_many(tenant_id(1), which).await.unwrap();
+    assert_eq!(moved, Moved { count: 1, remaining: 1 });
+    assert_eq!(world.status(message(1).id).await, Status::Discarded);
+    let discarded = world.gateway.discard(tenant_id(1), message(2).id).await.unwrap();
+    assert_eq!((discarded.status, discarded.failure), (Status::Discarded, unknown));
+    for id in [message(1).id, message(2).id] {
+        let refused = world.gateway.replay(tenant_id(1), id).await;
+        assert!(matches!(refused, Err(GatewayError::WrongStatus { .. })), "{refused:?}");
+    }
+    assert_eq!(world.queue.depth().await.unwrap(), 0);
+    assert_eq!(world.status(message(3).id).await, Status::Failed);
 }

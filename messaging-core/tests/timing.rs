@@ -6,7 +6,7 @@ mod world;
 use std::time::Duration;
 
 use messaging_core::conformance::build::{address, session_id, tenant_id};
-use messaging_core::delivery::timetable::{Kept, Timetable};
+use messaging_core::delivery::timetable::{Timed, Timetable};
 use messaging_core::domain::content::Content;
 use messaging_core::domain::message::{Message, Priority};
 use messaging_core::domain::status::Status;
@@ -35,7 +35,7 @@ fn until(at: Timestamp) -> Timing {
 }
 
 /// Lets the timetable and the worker do all they can without time passing.
-async fn work(world: &World) -> Kept {
+async fn work(world: &World) -> Timed {
     let kept = Timetable::new(world.gateway.clone()).run_once().await.unwrap();
     world.work().await;
     kept
@@ -53,14 +53,14 @@ async fn a_scheduled_message_leaves_at_its_time_and_holds_up_nobody() {
     assert_eq!(accepted.estimated_send_at, send_at);
     let later = accepted.message;
     world.send(1, "now").await;
-    assert_eq!(work(&world).await, Kept::default());
+    assert_eq!(work(&world).await, Timed::default());
     assert_eq!(world.delivered(), ["now"]);
     let held = pacing(&world, &later).await;
     assert_eq!((held.held_by, held.until), (HeldBy::Scheduled, Some(send_at)));
     assert_eq!(held.estimated_send_at, send_at);
 
     world.clock.set(send_at);
-    assert_eq!(work(&world).await, Kept { released: 1, expired: 0 });
+    assert_eq!(work(&world).await, Timed { released: 1, expired: 0 });
     assert_eq!(world.delivered(), ["now", "later"]);
 }
 
@@ -81,7 +81,7 @@ async fn a_scheduled_message_can_be_taken_back() {
     let later = world.try_send(timed(1, "later", at(send_at))).await.unwrap();
     world.gateway.cancel(tenant_id(1), later.id).await.unwrap();
     world.clock.set(send_at);
-    assert_eq!(work(&world).await, Kept::default());
+    assert_eq!(work(&world).await, Timed::default());
     assert_eq!(world.delivered(), [""; 0]);
 }
 
@@ -95,7 +95,7 @@ async fn a_message_that_waited_too_long_is_expired_and_not_sent() {
     let code = world.try_send(waits).await.unwrap();
     work(&world).await;
     world.clock.set(expires_at);
-    assert_eq!(work(&world).await, Kept { released: 0, expired: 1 });
+    assert_eq!(work(&world).await, Timed { released: 0, expired: 1 });
     world.work_for(MINUTE * 5).await;
     assert_eq!(world.delivered(), ["first"]);
     assert_eq!(world.status(code.id).await, Status::Expired);

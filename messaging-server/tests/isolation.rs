@@ -37,6 +37,7 @@ async fn anothers_id_is_answered_as_an_unknown_one() {
         ("DELETE", "/messages/{}", message),
         ("GET", "/messages/{}/events", message),
         ("POST", "/messages/{}/retry", message),
+        ("POST", "/messages/{}/discard", message),
         ("GET", "/messages/bulk/{}", bulk),
         ("DELETE", "/messages/bulk/{}", bulk),
         ("GET", "/messages?sessionId={}", &session),

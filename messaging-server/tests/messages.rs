@@ -340,6 +340,46 @@ async fn a_failed_message_is_a_dead_letter_until_it_is_tried_again() {
 }
 
 #[tokio::test]
+async fn dead_letters_are_moved_by_what_they_have_in_common() {
+    let api = Harness::new().await;
+    for n in 1..=5 {
+        api.keep(failed(n)).await;
+    }
+    let unknown = Some(Failure::new(FailureCode::OutcomeUnknown));
+    let id = api.keep(Message { failure: unknown, ..failed(6) }).await.id;
+    let of_code = |code, limit: u32| json!({ "errorCode": code, "limit": limit });
+    let retry = api.post("/dead-letters/retry", of_code("not-on-whatsapp", 2)).await.expect(200);
+    assert_eq!(retry, json!({ "moved": 2, "remaining": 3 }));
+    let discard = of_code("not-on-whatsapp", 1000);
+    let discarded = api.post("/dead-letters/discard", discard).await.expect(200);
+    assert_eq!(discarded, json!({ "moved": 3, "remaining": 0 }));
+    let letters = api.get("/dead-letters?errorCode=outcome-unknown").await.expect(200);
+    assert_eq!((&letters["total"], &letters["data"][0]["id"]), (&json!(1), &json!(id.to_string())));
+    assert_eq!(api.get("/dead-letters").await.expect(200)["total"], 1);
+    assert_eq!(api.get("/messages?status=discarded").await.expect(200)["total"], 3);
+    let one = api.post(&format!("/messages/{id}/discard"), json!({})).await.expect(200);
+    assert_eq!(
+        (&one["status"], &one["error"]["code"]),
+        (&json!("discarded"), &json!("outcome-unknown"))
+    );
+    let again = api.post(&format!("/messages/{id}/discard"), json!({})).await;
+    assert_eq!(again.refused(409, "message-state-conflict")["messageStatus"], "discarded");
+
+    for limit in [0, 1001] {
+        let many = api.post("/dead-letters/retry", json!({ "limit": limit })).await;
+        many.refused_field("invalid-request", "#/limit");
+    }
+    let unheard = json!({ "errorCode": "bad-luck" });
+    api.post("/dead-letters/discard", unheard)
+        .await
+        .refused_field("invalid-request", "#/errorCode");
+    let elsewhere = json!({ "sessionId": "nowhere" });
+    api.post("/dead-letters/retry", elsewhere).await.refused(404, "session-not-found");
+    let turned = json!({ "fromDate": "2026-02-01T00:00:00Z", "toDate": "2026-01-01T00:00:00Z" });
+    api.post("/dead-letters/retry", turned).await.refused_field("invalid-request", "#/fromDate");
+}
+
+#[tokio::test]
 async fn what_is_no_id_is_named_and_what_is_unknown_is_not_found() {
     let api = Harness::new().await;
     let id = message_id(99);

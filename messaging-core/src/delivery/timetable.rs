@@ -27,7 +27,7 @@ pub struct Timetable {
 
 /// What one pass did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct Timed {
     /// How many messages were let in.
     pub released: usize,
     /// How many are expired.
@@ -44,11 +44,11 @@ impl Timetable {
     ///
     /// # Errors
     /// [`GatewayError::Unavailable`] where the store does not answer; the next pass does the same.
-    pub async fn run_once(&self) -> Result<Kept, GatewayError> {
+    pub async fn run_once(&self) -> Result<Timed, GatewayError> {
         let ports = self.gateway.ports();
         let released = ports.messages.release_scheduled(ports.clock.now(), PAGE).await?;
         self.gateway.tell_queue(&released).await;
-        Ok(Kept { released: released.len(), expired: self.expire().await? })
+        Ok(Timed { released: released.len(), expired: self.expire().await? })
     }
 
     async fn expire(&self) -> Result<usize, GatewayError> {
@@ -81,7 +81,7 @@ impl Timetable {
         loop {
             if shift.is_ours().await {
                 match self.run_once().await {
-                    Ok(kept) if kept != Kept::default() && !stop.is_cancelled() => continue,
+                    Ok(kept) if kept != Timed::default() && !stop.is_cancelled() => continue,
                     Ok(_) => {}
                     Err(error) => {
                         tracing::error!(%error, "scheduled messages will be looked at again");

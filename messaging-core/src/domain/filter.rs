@@ -1,6 +1,7 @@
 //! Which messages a caller asks for, and in what portions.
 
 use crate::domain::address::Address;
+use crate::domain::failure::FailureCode;
 use crate::domain::id::{BatchId, MessageId, SessionId};
 use crate::domain::message::{Direction, Message};
 use crate::domain::status::Status;
@@ -20,6 +21,8 @@ pub struct MessageFilter {
     pub direction: Option<Direction>,
     /// In this status.
     pub status: Option<Status>,
+    /// With this reason of what went wrong.
+    pub failure: Option<FailureCode>,
     /// Created at or after.
     pub from: Option<Timestamp>,
     /// Created at or before.
@@ -38,6 +41,9 @@ impl MessageFilter {
             && self.batch.is_none_or(|batch| message.batch == Some(batch))
             && self.direction.is_none_or(|direction| direction == message.direction)
             && self.status.is_none_or(|status| status == message.status)
+            && self
+                .failure
+                .is_none_or(|code| message.failure.as_ref().is_some_and(|it| it.code == code))
             && self.from.is_none_or(|from| from <= message.created_at)
             && self.to.is_none_or(|to| message.created_at <= to)
             && self.campaign.as_deref().is_none_or(|name| campaign(message) == Some(name))

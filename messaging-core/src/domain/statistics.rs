@@ -69,7 +69,8 @@ impl Statistics {
         statuses.iter().filter_map(|status| self.outbound_by_status.get(status)).sum()
     }
 
-    /// Of the outbound messages that have an outcome (sent, delivered, read or failed), the share
+    /// Of the outbound messages that have an outcome (sent, delivered, read or failed, also where
+    /// that was discarded), the share
     /// that was delivered or read, from 0 to 1; `None` while there are none.
     pub fn success_rate(&self) -> Option<f64> {
         self.share(&[Status::Delivered, Status::Read])
@@ -78,12 +79,17 @@ impl Statistics {
     /// Of the outbound messages that have an outcome, the share that failed, from 0 to 1; `None`
     /// while there are none.
     pub fn failure_rate(&self) -> Option<f64> {
-        self.share(&[Status::Failed])
+        self.share(&[Status::Failed, Status::Discarded])
     }
 
     fn share(&self, of: &[Status]) -> Option<f64> {
-        let outcomes =
-            self.outbound(&[Status::Sent, Status::Delivered, Status::Read, Status::Failed]);
+        let outcomes = self.outbound(&[
+            Status::Sent,
+            Status::Delivered,
+            Status::Read,
+            Status::Failed,
+            Status::Discarded,
+        ]);
         // Exact below 2^53 messages.
         (outcomes > 0).then(|| self.outbound(of) as f64 / outcomes as f64)
     }
@@ -116,15 +122,16 @@ mod tests {
             outbound_by_status: [
                 (Status::Queued, 10),
                 (Status::Sent, 2),
-                (Status::Delivered, 4),
+                (Status::Delivered, 3),
                 (Status::Read, 1),
                 (Status::Failed, 1),
+                (Status::Discarded, 1),
             ]
             .into(),
             ..Statistics::default()
         };
-        assert_eq!(statistics.success_rate(), Some(0.625));
-        assert_eq!(statistics.failure_rate(), Some(0.125));
+        assert_eq!(statistics.success_rate(), Some(0.5));
+        assert_eq!(statistics.failure_rate(), Some(0.25));
         assert_eq!(Statistics::default().success_rate(), None);
     }
 }

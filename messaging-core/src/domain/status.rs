@@ -19,6 +19,8 @@ named_enum! {
         Read = "read",
         /// It will not be sent unless it is replayed.
         Failed = "failed",
+        /// It failed, and somebody decided to leave it so.
+        Discarded = "discarded",
         /// The tenant took it back before it was sent.
         Cancelled = "cancelled",
         /// Its time had passed before it could be sent.
@@ -53,6 +55,8 @@ named_enum! {
         Expire = "expire",
         /// Somebody wants a failed one tried again.
         Replay = "replay",
+        /// Somebody leaves a failed one as it is.
+        Discard = "discard",
     }
 }
 
@@ -75,7 +79,15 @@ impl Status {
 
     /// Whether nothing that the gateway does by itself will change the message any more.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Read | Self::Failed | Self::Cancelled | Self::Expired | Self::Received)
+        matches!(
+            self,
+            Self::Read
+                | Self::Failed
+                | Self::Discarded
+                | Self::Cancelled
+                | Self::Expired
+                | Self::Received
+        )
     }
 }
 
@@ -92,6 +104,7 @@ impl StatusEvent {
             Self::Cancel => Status::Cancelled,
             Self::Expire => Status::Expired,
             Self::Replay => Status::Queued,
+            Self::Discard => Status::Discarded,
         }
     }
 
@@ -114,27 +127,39 @@ impl StatusEvent {
 /// one that was given up or taken back while nobody knew whether it had been sent.
 pub fn transition(from: Status, event: StatusEvent) -> Transition {
     use Status::{
-        Cancelled, Delivered, Expired, Failed, Queued, Read, Received, Retry, Sending, Sent,
+        Cancelled, Delivered, Discarded, Expired, Failed, Queued, Read, Received, Retry, Sending,
+        Sent,
     };
     let moves = match event {
         StatusEvent::Begin => matches!(from, Queued | Retry | Sending),
         StatusEvent::Accept => {
-            matches!(from, Queued | Retry | Sending | Failed | Cancelled | Expired)
+            matches!(from, Queued | Retry | Sending | Failed | Discarded | Cancelled | Expired)
         }
         StatusEvent::Defer | StatusEvent::Hold => matches!(from, Sending),
         StatusEvent::Fail => matches!(from, Queued | Retry | Sending),
         StatusEvent::Deliver => {
-            matches!(from, Queued | Retry | Sending | Sent | Failed | Cancelled | Expired)
+            matches!(
+                from,
+                Queued | Retry | Sending | Sent | Failed | Discarded | Cancelled | Expired
+            )
         }
         StatusEvent::Read => {
             matches!(
                 from,
-                Queued | Retry | Sending | Sent | Delivered | Failed | Cancelled | Expired
+                Queued
+                    | Retry
+                    | Sending
+                    | Sent
+                    | Delivered
+                    | Failed
+                    | Discarded
+                    | Cancelled
+                    | Expired
             )
         }
         StatusEvent::Bounce => matches!(from, Retry | Sending | Sent),
         StatusEvent::Cancel | StatusEvent::Expire => matches!(from, Queued | Retry),
-        StatusEvent::Replay => matches!(from, Failed),
+        StatusEvent::Replay | StatusEvent::Discard => matches!(from, Failed),
     };
     if moves {
         return Transition::To(event.target());
@@ -148,7 +173,8 @@ pub fn transition(from: Status, event: StatusEvent) -> Transition {
             | StatusEvent::Read
             | StatusEvent::Bounce
     );
-    let was_tried = matches!(from, Sent | Delivered | Read | Failed | Cancelled | Expired);
+    let was_tried =
+        matches!(from, Sent | Delivered | Read | Failed | Discarded | Cancelled | Expired);
     match from {
         Received => Transition::Refuse,
         _ if tells_what_happened && was_tried => Transition::Keep,
@@ -162,17 +188,18 @@ mod tests {
 
     /// Every status against every event: `-` is refused, `=` is kept as it is.
     const TABLE: &str = "
-                begin    accept  defer   hold    fail    deliver    read  bounce  cancel     expire   replay
-    queued      sending  sent    -       -       failed  delivered  read  -       cancelled  expired  -
-    sending     sending  sent    retry   retry   failed  delivered  read  failed  -          -        -
-    retry       sending  sent    -       -       failed  delivered  read  failed  cancelled  expired  -
-    sent        -        =       =       -       =       delivered  read  failed  -          -        -
-    delivered   -        =       =       -       =       =          read  =       -          -        -
-    read        -        =       =       -       =       =          =     =       -          -        -
-    failed      -        sent    =       -       =       delivered  read  =       -          -        queued
-    cancelled   -        sent    =       -       =       delivered  read  =       -          -        -
-    expired     -        sent    =       -       =       delivered  read  =       -          -        -
-    received    -        -       -       -       -       -          -     -       -          -        -
+                begin    accept  defer   hold    fail    deliver    read  bounce  cancel     expire   replay   discard
+    queued      sending  sent    -       -       failed  delivered  read  -       cancelled  expired  -        -
+    sending     sending  sent    retry   retry   failed  delivered  read  failed  -          -        -        -
+    retry       sending  sent    -       -       failed  delivered  read  failed  cancelled  expired  -        -
+    sent        -        =       =       -       =       delivered  read  failed  -          -        -        -
+    delivered   -        =       =       -       =       =          read  =       -          -        -        -
+    read        -        =       =       -       =       =          =     =       -          -        -        -
+    failed      -        sent    =       -       =       delivered  read  =       -          -        queued   discarded
+    discarded   -        sent    =       -       =       delivered  read  =       -          -        -        -
+    cancelled   -        sent    =       -       =       delivered  read  =       -          -        -        -
+    expired     -        sent    =       -       =       delivered  read  =       -          -        -        -
+    received    -        -       -       -       -       -          -     -       -          -        -        -
     ";
 
     #[test]

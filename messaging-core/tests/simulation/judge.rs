@@ -63,7 +63,7 @@ fn end(body: &str, message: &Message, arrived: Option<&Arrival>) -> Verdict {
         // Taken back when nobody knew whether it had been sent; the message says so.
         _ if code == Some(FailureCode::OutcomeUnknown) => true,
         Status::Cancelled | Status::Expired => arrived.is_none(),
-        Status::Failed => match code {
+        Status::Failed | Status::Discarded => match code {
             Some(FailureCode::DeliveryError) => arrived.is_some(),
             Some(_) => arrived.is_none(),
             None => return Err(format!("P7: {body} failed for no reason")),

@@ -7,6 +7,7 @@ pub mod recipient;
 pub mod send;
 pub mod statistics;
 
+use messaging_core::domain::failure::FailureCode;
 use messaging_core::domain::filter::MessageFilter;
 use messaging_core::domain::id::{BatchId, MessageId};
 use messaging_core::domain::message::Direction;
@@ -76,6 +77,9 @@ impl MessagesApi {
         direction: Query<Option<Named<Direction>>>,
         /// In this status, in whatever case.
         status: Query<Option<Named<Status>>>,
+        /// Whose `error` has this code.
+        #[oai(name = "errorCode")]
+        error_code: Query<Option<Named<FailureCode>>>,
         /// Accepted or received at or after: RFC 3339, or a date alone, which means its beginning
         /// (UTC).
         #[oai(name = "fromDate")]
@@ -107,6 +111,7 @@ impl MessagesApi {
                 batch: bulk_id.0.map(BatchId),
                 direction: direction.0.map(|direction| direction.0),
                 status: status.0.map(|status| status.0),
+                failure: error_code.0.map(|code| code.0),
                 from: from_date.0.map(|bound| bound.first),
                 to: to_date.0.map(|bound| bound.last),
                 search: search.0.filter(|text| !text.is_empty()),
@@ -201,5 +206,20 @@ impl MessagesApi {
     ) -> Result<Json<Message>, Refusal<{ CALLER | INVALID | NOT_FOUND | CONFLICT }>> {
         let queued = self.gateway.replay(caller.tenant(), MessageId(id.0)).await?;
         Ok(Json(queued.into()))
+    }
+
+    /// Discard a failed message
+    ///
+    /// Needs `messages:send`. The message is `discarded`: it is no dead letter any more and cannot be
+    /// tried again; its `error` stays.
+    #[oai(path = "/messages/:id/discard", method = "post", operation_id = "discard_message")]
+    async fn discard(
+        &self,
+        caller: Authorized<SendMessages>,
+        /// The message's id.
+        id: Path<Uuid>,
+    ) -> Result<Json<Message>, Refusal<{ CALLER | INVALID | NOT_FOUND | CONFLICT }>> {
+        let discarded = self.gateway.discard(caller.tenant(), MessageId(id.0)).await?;
+        Ok(Json(discarded.into()))
     }
 }

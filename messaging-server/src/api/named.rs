@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use messaging_core::domain::content::{ContentKind, MediaKind};
+use messaging_core::domain::failure::FailureCode;
 use messaging_core::domain::message::{Direction, Priority};
 use messaging_core::domain::session::{OnRateLimit, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
@@ -52,6 +53,7 @@ macro_rules! named {
 named! {
     Status, "MessageStatus", "Where a message stands.";
     StatusEvent, "MessageEventName", "What happened to a message.";
+    FailureCode, "MessageErrorCode", "What went wrong with a message.";
     Direction, "Direction", "Which way a message goes.";
     Priority, "Priority", "What leaves first within a session.";
     ContentKind, "MessageType", "What kind of message it is.";

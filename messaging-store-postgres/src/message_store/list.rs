@@ -24,6 +24,7 @@ struct Asked {
     batch: Option<Uuid>,
     direction: Option<&'static str>,
     status: Option<&'static str>,
+    failure: Option<&'static str>,
     from: Option<i64>,
     to: Option<i64>,
     /// The first id that can have been drawn then, and the first that cannot have been until then:
@@ -42,6 +43,7 @@ impl Asked {
             batch: filter.batch.map(|batch| batch.0),
             direction: filter.direction.map(|direction| direction.as_str()),
             status: filter.status.map(|status| status.as_str()),
+            failure: filter.failure.map(|code| code.as_str()),
             from: filter.from.map(|from| from.as_micros()),
             to: filter.to.map(|to| to.as_micros()),
             from_id: filter.from.map(first_uuid_v7_at),
@@ -53,14 +55,22 @@ impl Asked {
 
     /// Whether nothing is asked for besides a text.
     fn is_only_searched(&self) -> bool {
-        let Self { session, batch, direction, status, from, to, campaign, .. } = self;
+        let Self { session, batch, direction, status, failure, from, to, campaign, .. } = self;
         let is_named = session.is_some() || batch.is_some() || campaign.is_some();
-        !is_named && direction.is_none() && status.is_none() && from.is_none() && to.is_none()
+        !is_named
+            && failure.is_none()
+            && direction.is_none()
+            && status.is_none()
+            && from.is_none()
+            && to.is_none()
     }
 
     /// Whether the counts that are kept tell how many there are.
     fn is_counted(&self) -> bool {
-        self.batch.is_none() && self.campaign.is_none() && self.search.is_none()
+        self.batch.is_none()
+            && self.campaign.is_none()
+            && self.failure.is_none()
+            && self.search.is_none()
     }
 }
 
@@ -141,6 +151,7 @@ async fn page(
                  AND ($7::bigint IS NULL OR created_at <= $7)
                  AND ($8::text IS NULL OR campaign = $8) AND ($9::uuid IS NULL OR id < $9)
                  AND ($12::uuid IS NULL OR id >= $12)
+                 AND ($13::text IS NULL OR failure_code = $13)
              ORDER BY id DESC LIMIT $10 OFFSET $11
          ) AS m
          JOIN message_contents c ON c.message = m.id
@@ -157,6 +168,7 @@ async fn page(
         window.limit,
         window.offset,
         asked.from_id,
+        asked.failure,
     )
     .fetch_all(connection)
     .await
@@ -235,6 +247,7 @@ async fn find_among(
                 AND ($6::bigint IS NULL OR m.created_at >= $6)
                 AND ($7::bigint IS NULL OR m.created_at <= $7)
                 AND ($8::text IS NULL OR m.campaign = $8)
+                AND ($15::text IS NULL OR m.failure_code = $15)
                 AND ($10::uuid IS NULL OR m.id >= $10) AND ($11::uuid IS NULL OR m.id < $11)
         )
         SELECT (SELECT count(*) FROM found) AS "total!", ARRAY(
@@ -256,6 +269,7 @@ async fn find_among(
         window.below,
         window.limit,
         window.offset,
+        asked.failure,
     )
     .fetch_one(&mut *transaction)
     .await?;
@@ -292,6 +306,7 @@ async fn count(
             AND ($6::bigint IS NULL OR created_at >= $6)
             AND ($7::bigint IS NULL OR created_at <= $7) AND ($8::text IS NULL OR campaign = $8)
             AND ($9::uuid IS NULL OR id >= $9) AND ($10::uuid IS NULL OR id < $10)
+            AND ($11::text IS NULL OR failure_code = $11)
         "#,
         tenant.0,
         asked.session,
@@ -303,6 +318,7 @@ async fn count(
         asked.campaign.as_deref(),
         asked.from_id,
         asked.below_id,
+        asked.failure,
     )
     .fetch_one(connection)
     .await

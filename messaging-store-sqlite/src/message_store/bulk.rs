@@ -113,6 +113,8 @@ pub(super) fn hold(
         return Ok(None);
     }
     suspend(connection, id, Some(suspension))?;
+    // The index is of three statuses, and only those that name all three may use it; of them, what
+    // is under way goes on.
     let mut statement = connection.prepare_cached(
         "UPDATE messages SET held_by_batch = 1
          WHERE id IN (

@@ -34,6 +34,9 @@ impl Conditions {
             // In the text itself: only so does SQLite see that the index of one status has it.
             all.and(&format!("status = '{status}'"), []);
         }
+        if let Some(code) = filter.failure {
+            all.and("failure_code = ?", [text(code.as_str())]);
+        }
         if let Some(from) = filter.from {
             all.and("created_at >= ?", [Value::Integer(from.as_micros())]);
         }

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::conformance::build::{
     at, batch_id, inbound, message, message_id, session_id, tenant_id,
 };
+use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::filter::{MessageFilter, MessagePage, Portion};
 use crate::domain::id::MessageId;
 use crate::domain::message::{Direction, Message};
@@ -137,12 +138,18 @@ async fn insert_various(store: &dyn MessageStore) {
         Message { batch: Some(batch_id(1)), status: Status::Sent, ..message(2) },
         Message { batch: Some(batch_id(2)), ..message(3) },
         inbound(4),
-        Message { status: Status::Sent, session: session_id(2), ..message(5) },
+        Message {
+            status: Status::Sent,
+            session: session_id(2),
+            failure: Some(Failure::new(FailureCode::DeliveryError)),
+            ..message(5)
+        },
         Message {
             session: session_id(2),
             batch: Some(batch_id(1)),
             status: Status::Sent,
             metadata: Some(json!({ "campaignId": "spring" })),
+            failure: Some(Failure::new(FailureCode::OutcomeUnknown)),
             ..message(6)
         },
     ];
@@ -163,6 +170,8 @@ pub async fn filters_by_each_condition_alone(store: &dyn MessageStore) {
     check(store, MessageFilter { direction, ..all() }, &[4], "inbound").await;
     let status = Some(Status::Sent);
     check(store, MessageFilter { status, ..all() }, &[6, 5, 2], "status").await;
+    let failure = Some(FailureCode::DeliveryError);
+    check(store, MessageFilter { failure, ..all() }, &[5], "failure").await;
     let campaign = Some("spring".into());
     check(store, MessageFilter { campaign, ..all() }, &[6], "campaign").await;
     let search = Some("text 3".into());
@@ -181,6 +190,7 @@ pub async fn filters_by_all_conditions_together(store: &dyn MessageStore) {
         batch: Some(batch_id(1)),
         direction: Some(Direction::Outbound),
         status: Some(Status::Sent),
+        failure: Some(FailureCode::OutcomeUnknown),
         from: Some(at(6)),
         to: Some(at(6)),
         search: Some("TEXT".into()),
@@ -192,6 +202,7 @@ pub async fn filters_by_all_conditions_together(store: &dyn MessageStore) {
         MessageFilter { batch: Some(batch_id(2)), ..every.clone() },
         MessageFilter { direction: Some(Direction::Inbound), ..every.clone() },
         MessageFilter { status: Some(Status::Read), ..every.clone() },
+        MessageFilter { failure: Some(FailureCode::DeliveryError), ..every.clone() },
         MessageFilter { from: Some(at(7)), to: None, ..every.clone() },
         MessageFilter { from: None, to: Some(at(5)), ..every.clone() },
         MessageFilter { search: Some("nothing".into()), ..every.clone() },

@@ -106,6 +106,7 @@ pub async fn keeps_reason_and_due_time_only_where_they_belong(store: &dyn Messag
         (StatusEvent::Cancel, Status::Queued, false, false),
         (StatusEvent::Expire, Status::Queued, false, false),
         (StatusEvent::Replay, Status::Failed, false, true),
+        (StatusEvent::Discard, Status::Failed, false, false),
     ];
     for (n, (event, from, keeps_reason, keeps_due)) in (1..).zip(cases) {
         store.insert(&[Message { status: from, ..message(n) }]).await.unwrap();

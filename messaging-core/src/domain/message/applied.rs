@@ -58,7 +58,7 @@ impl Message {
     }
 
     fn has_bounced(&self) -> bool {
-        self.status == Status::Failed
+        matches!(self.status, Status::Failed | Status::Discarded)
             && self.failure.as_ref().is_some_and(|it| it.code == FailureCode::DeliveryError)
     }
 
@@ -92,7 +92,10 @@ impl Message {
                 self.sent_at = None;
                 self.failed_at = None;
             }
-            StatusEvent::Defer | StatusEvent::Cancel | StatusEvent::Expire => {}
+            StatusEvent::Defer
+            | StatusEvent::Cancel
+            | StatusEvent::Expire
+            | StatusEvent::Discard => {}
         }
         if matches!(
             change.event,
