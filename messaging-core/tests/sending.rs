@@ -1,4 +1,5 @@
 //! From request to receipt, all in memory, time moved by hand.
+#![expect(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 
 mod world;
 
