@@ -52,7 +52,7 @@ impl Default for DeliverySettings {
     fn default() -> Self {
         Self {
             sends: true,
-            concurrency: 64,
+            concurrency: 256,
             recovery_interval: Duration::from_secs(5),
             watch_interval: Duration::from_secs(15),
             upkeep_interval: Duration::from_secs(5),

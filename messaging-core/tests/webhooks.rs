@@ -211,3 +211,12 @@ async fn one_source_that_sends_too_many_is_told_to_wait() {
     let refused = world.keep(&format!("k3 {} whatever", place())).await;
     assert!(matches!(refused, Err(GatewayError::WebhookRateLimited { .. })));
 }
+
+#[tokio::test]
+async fn an_event_that_means_nothing_is_kept_once_and_waits_for_nothing() {
+    let world = World::new().await;
+    let body = format!("e1 {} other", place());
+    assert_eq!(world.keep(&body).await.unwrap(), Kept::New);
+    assert_eq!(world.gateway.inbox_depth().await.unwrap().pending, 0);
+    assert_eq!(world.keep(&body).await.unwrap(), Kept::Repeat);
+}

@@ -73,6 +73,8 @@ pub struct Config {
     pub webhook_secret: Option<SecretString>,
     /// How many messages may leave through one session, in any window.
     pub session_quota: Quota,
+    /// How many messages may be under way at a time, each of another session.
+    pub sends_at_once: usize,
     /// How many requests to send a tenant may make.
     pub tenant_quota: Quota,
     /// How many webhooks one source may send.
@@ -213,6 +215,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let webhook_secret = reader.optional(&settings::WEBHOOK_SECRET);
     let session_limit = reader.required(&settings::SESSION_RATE_LIMIT);
     let session_window = reader.required(&settings::SESSION_RATE_WINDOW);
+    let sends_at_once = reader.required(&settings::SENDS_AT_ONCE);
     let tenant_limit = reader.required(&settings::TENANT_RATE_LIMIT);
     let webhook_limit = reader.required(&settings::WEBHOOK_RATE_LIMIT);
     let phone_validation = reader.required(&settings::PHONE_VALIDATION);
@@ -247,6 +250,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         waha_webhook_secret: waha_webhook_secret?,
         webhook_secret: webhook_secret?,
         session_quota: Quota { limit: session_limit?, window: session_window? },
+        sends_at_once: sends_at_once? as usize,
         tenant_quota: Quota { limit: tenant_limit?, window: minute },
         webhook_quota: Quota { limit: webhook_limit?, window: minute },
         phone_validation: phone_validation?,

@@ -187,7 +187,11 @@ impl Service {
         tokio::task::spawn_blocking(read_numbering_plans).await?;
         let delivery = Delivery::start(
             &self.gateway,
-            &DeliverySettings { sends: role.sends(), ..DeliverySettings::default() },
+            &DeliverySettings {
+                sends: role.sends(),
+                concurrency: self.config.sends_at_once,
+                ..DeliverySettings::default()
+            },
         );
         let sampler = Sampler::new(Arc::clone(&self.metrics), self.ports.clone());
         let sampling = tokio::spawn(sampler.run(stop.clone()));

@@ -51,6 +51,8 @@ impl Stored for EntryRow {
             due_at: instant(self.due_at)?,
             received_at: instant(self.received_at)?,
             payload: self.payload,
+            // Only what is to be applied is read back.
+            has_effect: true,
         })
     }
 }
@@ -70,6 +72,7 @@ struct NewEntries {
     due_at: Vec<i64>,
     received_at: Vec<i64>,
     payloads: Vec<Vec<u8>>,
+    statuses: Vec<&'static str>,
 }
 
 impl NewEntries {
@@ -83,6 +86,7 @@ impl NewEntries {
         self.due_at.push(entry.due_at.as_micros());
         self.received_at.push(entry.received_at.as_micros());
         self.payloads.push(entry.payload.clone());
+        self.statuses.push(if entry.has_effect { "pending" } else { "applied" });
     }
 }
 
@@ -109,9 +113,9 @@ impl Work for Keeps {
             WITH new AS (
                 SELECT * FROM unnest(
                     $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::int[],
-                    $7::bigint[], $8::bigint[], $9::bytea[]
+                    $7::bigint[], $8::bigint[], $9::bytea[], $10::text[]
                 ) AS row (
-                    id, tenant, session, event, key, attempts, due_at, received_at, payload
+                    id, tenant, session, event, key, attempts, due_at, received_at, payload, status
                 )
             ), first AS (
                 INSERT INTO inbox_keys (session, event, key, received_at)
@@ -122,8 +126,7 @@ impl Work for Keeps {
             INSERT INTO inbox (
                 id, tenant, session, event, key, status, attempts, due_at, received_at, payload
             )
-            SELECT id, tenant, session, event, key, 'pending', attempts, due_at, received_at,
-                payload
+            SELECT id, tenant, session, event, key, status, attempts, due_at, received_at, payload
             FROM new JOIN first USING (session, event, key)
             RETURNING id
             "#,
@@ -136,6 +139,7 @@ impl Work for Keeps {
             &new.due_at,
             &new.received_at,
             &new.payloads,
+            &new.statuses as &[&str],
         )
         .fetch_all(connection)
         .await?;

@@ -8,7 +8,7 @@ use messaging_core::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxVerdi
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::inbox_store::{InboxDepth, InboxStore};
 use messaging_core::ports::store_error::{BoxError, StoreError};
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, Row};
 
 use crate::column::{self, Id, Stored, decode_all, instant};
 use crate::error::Fault;
@@ -29,6 +29,8 @@ impl Stored for InboxEntry {
             due_at: instant(row, 6)?,
             received_at: instant(row, 7)?,
             payload: row.get(8)?,
+            // Only what is to be applied is read back.
+            has_effect: true,
         })
     }
 }
@@ -57,11 +59,10 @@ impl InboxStore for SqliteStore {
         self.read(|connection| {
             let next: Option<i64> = connection
                 .prepare_cached(
-                    "SELECT due_at FROM inbox INDEXED BY inbox_due
-                     WHERE status = 'pending' ORDER BY due_at LIMIT 1",
+                    "SELECT min(due_at) FROM inbox INDEXED BY inbox_pending
+                     WHERE status = 'pending'",
                 )?
-                .query_row([], |row| row.get(0))
-                .optional()?;
+                .query_row([], |row| row.get(0))?;
             Ok(next.map(Timestamp::from_micros))
         })
         .await
@@ -121,7 +122,7 @@ fn keep(connection: &Connection, entry: &InboxEntry) -> Result<Kept, Fault> {
         .prepare_cached(
             "INSERT INTO inbox (
                  id, tenant, session, event, key, status, attempts, due_at, received_at, payload
-             ) VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?7, ?8, ?9)",
+             ) VALUES (?1, ?2, ?3, ?4, ?5, ?10, ?6, ?7, ?8, ?9)",
         )?
         .execute((
             entry.id.bytes(),
@@ -133,6 +134,7 @@ fn keep(connection: &Connection, entry: &InboxEntry) -> Result<Kept, Fault> {
             entry.due_at.as_micros(),
             entry.received_at.as_micros(),
             &entry.payload,
+            if entry.has_effect { "pending" } else { "applied" },
         ))?;
     Ok(Kept::New)
 }

@@ -46,12 +46,9 @@ const TABLES: [Table; 2] = [
     Table {
         name: "messages",
         first: "SELECT id FROM messages WHERE id >= ?1 ORDER BY id LIMIT 1",
-        // The conditions are those of the indexes, word for word.
         waits: "SELECT EXISTS (
                     SELECT 1 FROM messages INDEXED BY messages_pending
-                    WHERE direction = 'outbound' AND held_by_batch = 0
-                        AND (status = 'queued' OR status = 'retry' OR status = 'sending')
-                        AND id >= ?1 AND id < ?2
+                    WHERE waits = 1 AND id >= ?1 AND id < ?2
                 ) OR EXISTS (
                     SELECT 1 FROM messages INDEXED BY messages_held
                     WHERE held_by_batch = 1 AND id >= ?1 AND id < ?2

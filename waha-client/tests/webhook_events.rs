@@ -49,6 +49,8 @@ fn every_event_of_waha_is_read_whole() {
     for name in names {
         let body = fixture(&name);
         let envelope = Envelope::read(body.as_bytes()).unwrap();
+        let is_known = !matches!(envelope.event(), Ok(WahaEvent::Unknown));
+        assert_eq!(envelope.is_known(), is_known, "{name}");
         assert_eq!(envelope.session, "t_acme_01");
         assert!(envelope.dedup_key().as_str().starts_with("id:evt_"));
         let event = envelope.event().unwrap();

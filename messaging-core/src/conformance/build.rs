@@ -150,5 +150,6 @@ pub fn inbox_entry(n: u64) -> InboxEntry {
         received_at: at(n),
         attempts: 0,
         due_at: at(n),
+        has_effect: true,
     }
 }

@@ -28,6 +28,7 @@ macro_rules! for_each_inbox_store_behavior {
         $test!(keeps_as_many_webhooks_as_are_given);
         $test!(keeps_a_webhook_once_however_many_bring_it);
         $test!(knows_a_repeat_of_what_is_no_longer_in_line);
+        $test!(keeps_what_has_no_effect_as_applied);
         $test!(gives_what_is_due_in_order_of_id);
         $test!(gives_no_more_than_are_asked_for);
         $test!(tells_when_the_next_is_due);

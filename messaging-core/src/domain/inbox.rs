@@ -32,6 +32,8 @@ pub struct InboxEntry {
     pub attempts: u32,
     /// Not to be applied before.
     pub due_at: Timestamp,
+    /// Whether there is something to apply. What means nothing to the gateway is kept as applied.
+    pub has_effect: bool,
 }
 
 impl fmt::Debug for InboxEntry {

@@ -10,7 +10,7 @@ use crate::domain::session::Session;
 use crate::gateway::Gateway;
 use crate::gateway::directory::Asked;
 use crate::gateway::error::GatewayError;
-use crate::ports::observer::{Observation, WebhookResult};
+use crate::ports::observer::{InboxResult, Observation, WebhookResult};
 use crate::ports::rate_limiter::RateKey;
 use crate::ports::webhook_verifier::Headers;
 
@@ -85,11 +85,17 @@ impl Gateway {
             attempts: 0,
             // For others. Not the id's instant, which runs ahead of a clock that was set back.
             due_at: ports.clock.now().plus(OURS_FOR),
+            has_effect: head.has_effect,
         };
         let kept = ports.inbox.keep(std::slice::from_ref(&entry)).await?;
         let kept = kept.first().copied().unwrap_or(Kept::New);
-        if kept == Kept::New {
-            self.inner.fresh.add(entry);
+        match kept {
+            Kept::New if entry.has_effect => self.inner.fresh.add(entry),
+            Kept::New => {
+                let since_received = ports.clock.now().since(received_at);
+                self.observe(Observation::Inbox { result: InboxResult::Ignored, since_received });
+            }
+            Kept::Repeat => {}
         }
         Ok(kept)
     }

@@ -11,6 +11,9 @@ pub struct WebhookHead {
     pub session: String,
     /// What tells this event from others of its session and name; never made of absent parts.
     pub key: String,
+    /// Whether an event of this name can mean anything; one that cannot decodes to
+    /// [`ProviderEvent::Other`] whatever else it says.
+    pub has_effect: bool,
 }
 
 /// A webhook that is not what the provider sends. Names the field and repeats nothing of the body.

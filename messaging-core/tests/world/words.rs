@@ -32,7 +32,8 @@ impl WebhookDecoder for Words {
         let words: Vec<&str> = text.split(' ').collect();
         let [key, session, event, ..] = words[..] else { return Err(malformed()) };
         let own = |word: &str| word.to_owned();
-        Ok(WebhookHead { key: own(key), session: own(session), event: own(event) })
+        let has_effect = event != "other";
+        Ok(WebhookHead { key: own(key), session: own(session), event: own(event), has_effect })
     }
 
     fn decode(&self, body: &[u8]) -> Result<ProviderEvent, MalformedWebhook> {

@@ -109,6 +109,8 @@ settings! {
             "How many messages may leave through one session in any window.";
         SESSION_RATE_WINDOW: Duration = "60s", kind::DURATION,
             "The length of that window.";
+        SENDS_AT_ONCE: u32 = "256", kind::COUNT,
+            "How many messages this node may have under way at a time, each of another session.";
         TENANT_RATE_LIMIT: u32 = "60000", kind::COUNT,
             "How many requests to send one tenant may make in a minute.";
         WEBHOOK_RATE_LIMIT: u32 = "60000", kind::COUNT,

@@ -113,15 +113,12 @@ pub(super) fn hold(
         return Ok(None);
     }
     suspend(connection, id, Some(suspension))?;
-    // The index is of three statuses, and only those that name all three may use it; of them, what
-    // is under way goes on.
+    // What is under way goes on.
     let mut statement = connection.prepare_cached(
-        "UPDATE messages SET held_by_batch = 1
+        "UPDATE messages SET held_by_batch = 1, waits = 0
          WHERE id IN (
              SELECT id FROM messages INDEXED BY messages_let_in
-             WHERE batch = ?1 AND held_by_batch = 0
-                 AND (status = 'queued' OR status = 'retry' OR status = 'sending')
-                 AND status <> 'sending'
+             WHERE batch = ?1 AND waits = 1 AND status <> 'sending'
          )
          RETURNING id",
     )?;
@@ -193,7 +190,7 @@ pub(super) fn cancel(
     for message in waiting {
         let id = message.id;
         let cancel = StatusChange::new(MessageRef::Id(id), StatusEvent::Cancel, now);
-        if let ChangeOutcome::Moved { .. } = change_found(connection, message, &cancel)? {
+        if let ChangeOutcome::Moved { .. } = change_found(connection, &message, &cancel)? {
             moved.push(id);
         }
     }
@@ -212,8 +209,7 @@ pub(super) fn release(
     let taken: i64 = connection
         .prepare_cached(
             "SELECT count(*) FROM messages INDEXED BY messages_let_in
-             WHERE batch = ?1 AND held_by_batch = 0
-                 AND (status = 'queued' OR status = 'retry' OR status = 'sending')",
+             WHERE batch = ?1 AND waits = 1",
         )?
         .query_row([id.bytes()], |row| row.get(0))?;
     let room = i64::from(batch.batch_size) - taken;
@@ -222,7 +218,7 @@ pub(super) fn release(
         return Ok(Vec::new());
     }
     let mut statement = connection.prepare_cached(concat!(
-        "UPDATE messages SET held_by_batch = 0
+        "UPDATE messages SET held_by_batch = 0, waits = 1
          WHERE id IN (
              SELECT id FROM messages INDEXED BY messages_held
              WHERE batch = ?1 AND held_by_batch = 1 ORDER BY id LIMIT ?2
@@ -240,7 +236,7 @@ pub(super) fn release_scheduled(
     limit: u32,
 ) -> Result<Vec<QueueItem>, Fault> {
     let mut statement = connection.prepare_cached(concat!(
-        "UPDATE messages SET held_by_batch = 0
+        "UPDATE messages SET held_by_batch = 0, waits = 1
          WHERE id IN (
              SELECT id FROM messages INDEXED BY messages_scheduled
              WHERE held_by_batch = 1 AND batch IS NULL AND due_at <= ?1 ORDER BY due_at LIMIT ?2

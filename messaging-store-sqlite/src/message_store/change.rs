@@ -20,7 +20,7 @@ pub(crate) fn change(
         MessageRef::Provider(session, id) => row::find_at_provider(connection, *session, id)?,
     };
     match found {
-        Some(message) => change_found(connection, message, change),
+        Some(message) => change_found(connection, &message, change),
         None => Ok(ChangeOutcome::NotFound),
     }
 }
@@ -28,11 +28,11 @@ pub(crate) fn change(
 /// Applies a change to the message it is about.
 pub(super) fn change_found(
     connection: &Connection,
-    mut message: Message,
+    before: &Message,
     change: &StatusChange,
 ) -> Result<ChangeOutcome, Fault> {
-    let first = MessageEvent::first_of(&message);
-    let known_provider_id = message.provider_message_id.clone();
+    let first = MessageEvent::first_of(before);
+    let mut message = before.clone();
     let effect = message.apply(change);
     let (line, attempt_of) = match &effect {
         ChangeEffect::Moved { ends_attempt, line, .. } => {
@@ -42,7 +42,7 @@ pub(super) fn change_found(
         ChangeEffect::Refused(status) => return Ok(ChangeOutcome::Refused(*status)),
     };
     history::add(connection, message.id, &first, line, attempt_of)?;
-    row::update(connection, &message, message.provider_message_id != known_provider_id)?;
+    row::update(connection, before, &message)?;
     Ok(match effect {
         ChangeEffect::Moved { from, .. } => {
             ChangeOutcome::Moved { from, message: Box::new(message) }

@@ -108,8 +108,10 @@ pub(super) fn attempts(
     since: Timestamp,
     now: Timestamp,
 ) -> Result<Vec<Timestamp>, Fault> {
-    let mut ended = connection
-        .prepare_cached("SELECT at FROM message_events WHERE attempt_of = ?1 AND at >= ?2")?;
+    let mut ended = connection.prepare_cached(
+        "SELECT at FROM message_events INDEXED BY message_events_attempts
+         WHERE at >= ?2 AND attempt_of = ?1 AND attempt_of IS NOT NULL",
+    )?;
     let mut under_way = connection
         .prepare_cached("SELECT ?2 FROM messages WHERE session = ?1 AND status = 'sending'")?;
     let micros = |row: &Row<'_>| row.get(0).map(Timestamp::from_micros);

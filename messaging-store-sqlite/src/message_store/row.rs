@@ -1,10 +1,14 @@
 //! A message as a row, and back.
 
+use std::fmt::Write;
+
 use messaging_core::domain::content::{Attachment, Content};
 use messaging_core::domain::id::{MessageId, ProviderMessageId, SessionId, TenantId};
-use messaging_core::domain::message::Message;
+use messaging_core::domain::message::{Direction, Message};
+use messaging_core::domain::status::Status;
+use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::{BoxError, StoreError};
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, Row, ToSql};
 
 use crate::column::{
     self, BadColumn, Id, Stored, decode_first, failure, instant, named, optional_address,
@@ -118,10 +122,10 @@ pub(crate) fn insert(connection: &Connection, new: &NewMessage) -> Result<(), Fa
                  id, tenant, session, batch, direction, sender, recipient, priority, status,
                  attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                  provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                 failed_at, kind, campaign, body, metadata, attachment, expires_at
+                 failed_at, kind, campaign, body, metadata, attachment, expires_at, waits
              ) VALUES (
                  ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                 ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28
+                 ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29
              )",
         )?
         .execute(rusqlite::params![
@@ -153,50 +157,69 @@ pub(crate) fn insert(connection: &Connection, new: &NewMessage) -> Result<(), Fa
             new.metadata,
             new.attachment,
             message.expires_at.map(|at| at.as_micros()),
+            waits(message),
         ])?;
     Ok(())
 }
 
-/// Writes back what a change can change.
+/// Writes back what a change has changed, and nothing else: to name an indexed column has its index
+/// written anew.
 pub(crate) fn update(
     connection: &Connection,
-    message: &Message,
-    knows_new_provider_id: bool,
+    before: &Message,
+    after: &Message,
 ) -> Result<(), Fault> {
-    let failure = message.failure.as_ref();
-    connection
-        .prepare_cached(
-            "UPDATE messages SET
-                 status = :status, attempts = :attempts, generation = :generation,
-                 held_by_batch = :held_by_batch, due_at = :due_at, failure_code = :failure_code,
-                 failure_detail = :failure_detail, updated_at = :updated_at, sent_at = :sent_at,
-                 delivered_at = :delivered_at, read_at = :read_at, failed_at = :failed_at
-             WHERE id = :id",
-        )?
-        .execute(named_params! {
-            ":status": message.status.as_str(),
-            ":attempts": message.attempts,
-            ":generation": message.generation,
-            ":held_by_batch": message.held,
-            ":due_at": message.due_at.as_micros(),
-            ":failure_code": failure.map(|failure| failure.code.as_str()),
-            ":failure_detail": failure.and_then(|failure| failure.detail.as_deref()),
-            ":updated_at": message.updated_at.as_micros(),
-            ":sent_at": message.sent_at.map(|at| at.as_micros()),
-            ":delivered_at": message.delivered_at.map(|at| at.as_micros()),
-            ":read_at": message.read_at.map(|at| at.as_micros()),
-            ":failed_at": message.failed_at.map(|at| at.as_micros()),
-            ":id": message.id.bytes(),
-        })?;
-    // Apart, because naming an indexed column has its index written anew, and most changes bring
-    // no id.
-    if knows_new_provider_id {
-        let provider_id = message.provider_message_id.as_ref().map(ProviderMessageId::as_str);
-        connection
-            .prepare_cached("UPDATE messages SET provider_message_id = ?1 WHERE id = ?2")?
-            .execute((provider_id, message.id.bytes()))?;
+    let mut sql = String::from("UPDATE messages SET updated_at = ?1");
+    let mut values: Vec<&dyn ToSql> = Vec::with_capacity(16);
+    let updated_at = after.updated_at.as_micros();
+    values.push(&updated_at);
+    macro_rules! set {
+        ($($column:literal: $of:expr),* $(,)?) => {
+            $(
+                let value = ($of)(after);
+                if value != ($of)(before) {
+                    values.push(&value);
+                    // Writing to a text does not fail.
+                    let _ = write!(sql, concat!(", ", $column, " = ?{}"), values.len());
+                }
+            )*
+        };
     }
+    let micros = |at: Option<Timestamp>| at.map(Timestamp::as_micros);
+    set! {
+        "status": |it: &Message| it.status.as_str(),
+        "waits": waits,
+        "attempts": |it: &Message| it.attempts,
+        "generation": |it: &Message| it.generation,
+        "held_by_batch": |it: &Message| it.held,
+        "due_at": |it: &Message| it.due_at.as_micros(),
+        "failure_code": |it: &Message| it.failure.as_ref().map(|failure| failure.code.as_str()),
+        "failure_detail": failure_detail,
+        "provider_message_id": provider_message_id,
+        "sent_at": |it: &Message| micros(it.sent_at),
+        "delivered_at": |it: &Message| micros(it.delivered_at),
+        "read_at": |it: &Message| micros(it.read_at),
+        "failed_at": |it: &Message| micros(it.failed_at),
+    }
+    let id = after.id.bytes();
+    values.push(&id);
+    let _ = write!(sql, " WHERE id = ?{}", values.len());
+    connection.prepare_cached(&sql)?.execute(values.as_slice())?;
     Ok(())
+}
+
+/// Whether a queue ought to know of it, as the indexes of what waits have it.
+fn waits(message: &Message) -> bool {
+    let may_leave = matches!(message.status, Status::Queued | Status::Retry | Status::Sending);
+    message.direction == Direction::Outbound && !message.held && may_leave
+}
+
+fn failure_detail(message: &Message) -> Option<&str> {
+    message.failure.as_ref()?.detail.as_deref()
+}
+
+fn provider_message_id(message: &Message) -> Option<&str> {
+    message.provider_message_id.as_ref().map(ProviderMessageId::as_str)
 }
 
 /// The message of this id, whosever it is.

@@ -62,9 +62,7 @@ pub(super) fn behind(connection: &Connection, id: MessageId) -> Result<Option<Qu
         "SELECT ",
         queue_item_columns!(),
         " FROM messages INDEXED BY messages_waiting
-         WHERE session = ?1 AND recipient = ?2 AND priority = ?3 AND id < ?4
-             AND direction = 'outbound' AND held_by_batch = 0
-             AND (status = 'queued' OR status = 'retry' OR status = 'sending')
+         WHERE session = ?1 AND recipient = ?2 AND priority = ?3 AND id < ?4 AND waits = 1
          ORDER BY id LIMIT 1"
     ))?;
     for urgency in Priority::ALL.iter().filter(|each| **each <= own.priority) {
@@ -93,9 +91,6 @@ impl Stored for Place {
 }
 
 /// Outbound messages that a queue ought to know, in order of id.
-///
-/// The conditions on direction, holding and status are those of the index, word for word: only so
-/// does SQLite see that the index holds them all.
 pub(super) fn pending(
     connection: &Connection,
     after: Option<MessageId>,
@@ -106,9 +101,7 @@ pub(super) fn pending(
         "SELECT ",
         queue_item_columns!(),
         " FROM messages INDEXED BY messages_pending
-         WHERE id > ?1 AND direction = 'outbound' AND held_by_batch = 0
-             AND (status = 'queued' OR status = 'retry' OR status = 'sending')
-             AND recipient IS NOT NULL
+         WHERE id > ?1 AND waits = 1 AND recipient IS NOT NULL
          ORDER BY id LIMIT ?2"
     ))?;
     decode_all(statement.query((after, limit))?)

@@ -51,7 +51,8 @@ impl WebhookDecoder for WahaDecoder {
     fn head(&self, body: &[u8]) -> Result<WebhookHead, MalformedWebhook> {
         let envelope = Envelope::read(body).map_err(malformed)?;
         let key = envelope.dedup_key().as_str().to_owned();
-        Ok(WebhookHead { key, event: envelope.event, session: envelope.session })
+        let has_effect = envelope.is_known();
+        Ok(WebhookHead { key, event: envelope.event, session: envelope.session, has_effect })
     }
 
     fn decode(&self, body: &[u8]) -> Result<ProviderEvent, MalformedWebhook> {

@@ -125,6 +125,12 @@ impl<'a> Envelope<'a> {
         })
     }
 
+    /// Whether its event is one that [`event`](Self::event) understands.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        event::is_known(&self.event)
+    }
+
     /// Understands the webhook. Never panics, whatever the payload.
     ///
     /// # Errors

@@ -54,6 +54,23 @@ pub(super) fn is_message(event: &str) -> bool {
     MESSAGES.contains(&event)
 }
 
+/// Whether something is known of events of this name: of others nothing follows.
+pub(super) fn is_known(event: &str) -> bool {
+    const OTHERS: [&str; 10] = [
+        "message.ack",
+        "message.ack.group",
+        "message.status",
+        "message.reaction",
+        "message.edited",
+        "message.revoked",
+        "session.status",
+        "session.qr",
+        "session.failed",
+        "api.error",
+    ];
+    is_message(event) || OTHERS.contains(&event)
+}
+
 /// Understands a webhook.
 pub(super) fn of(envelope: &Envelope<'_>) -> Result<WahaEvent, MalformedWebhook> {
     let payload = envelope.payload();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{done, due_ids, effect};
 use crate::conformance::build::{at, inbox_entry, inbox_id, session_id, tenant_id};
-use crate::domain::inbox::{InboxEffect, InboxEntry, InboxVerdict, Kept};
+use crate::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxVerdict, Kept};
 use crate::ports::inbox_store::{InboxDepth, InboxStore};
 use crate::ports::message_store::MessageStore;
 use crate::ports::session_store::SessionStore;
@@ -131,6 +131,22 @@ pub async fn knows_a_repeat_of_what_is_no_longer_in_line(
         assert_eq!(inbox.keep(&[repeat_of(n, n + 10)]).await.unwrap(), [Kept::Repeat]);
     }
     assert_eq!(depth(inbox).await, (0, 1));
+}
+
+/// What means nothing is kept once, as all is, and stands in no line.
+pub async fn keeps_what_has_no_effect_as_applied(
+    inbox: &dyn InboxStore,
+    _: &dyn MessageStore,
+    _: &dyn SessionStore,
+) {
+    let idle = InboxEntry { has_effect: false, ..inbox_entry(1) };
+    let kept = inbox.keep(&[idle.clone(), inbox_entry(2)]).await.unwrap();
+    assert_eq!(kept, [Kept::New; 2]);
+    assert_eq!(due_ids(inbox, 1000).await, [inbox_id(2)]);
+    assert_eq!(depth(inbox).await, (1, 0));
+    assert_eq!(inbox.keep(&[idle, repeat_of(1, 5)]).await.unwrap(), [Kept::Repeat; 2]);
+    assert_eq!(effect(inbox, 1, InboxEffect::Nothing).await, Applied::Known);
+    assert_eq!(due_ids(inbox, 1000).await, [inbox_id(2)]);
 }
 
 /// What is due by now is given in order of id, whatever the order of being due.

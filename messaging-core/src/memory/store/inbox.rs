@@ -28,7 +28,9 @@ impl Inbox {
         if !self.keys.insert(key) {
             return Kept::Repeat;
         }
-        self.put(entry.clone());
+        if entry.has_effect {
+            self.put(entry.clone());
+        }
         Kept::New
     }
 
