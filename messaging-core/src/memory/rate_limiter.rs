@@ -16,12 +16,12 @@ use crate::ports::rate_limiter::{Permit, RateKey, RateLimiter, RateLimiterError,
 
 /// A [`RateLimiter`] in memory, for one process.
 ///
-/// Keys are spread over many locks, each held for one decision. Keys that no longer count are
-/// dropped along the way, by the calls for others; of those that were primed, that they were is
+/// Cells are changed without a lock; windows are spread over many, each held for one decision. Keys
+/// that no longer count are dropped along the way, by the calls for others; of those that were primed, that they were is
 /// kept. Nothing here waits, so what the port offers is also there without a future, for hot paths.
 #[derive(Debug, Default)]
 pub struct MemoryRateLimiter {
-    cells: Shards<Cells>,
+    cells: Cells,
     windows: Shards<Windows>,
 }
 
@@ -33,9 +33,7 @@ impl MemoryRateLimiter {
 
     /// [`RateLimiter::admit`], at once.
     pub fn admit_now(&self, key: RateKey, quota: Quota, now: Timestamp) -> Decision {
-        self.cells.with(key, now, |cells, hashed, hashing| {
-            cells.update(hashed, now, hashing, |cell| gcra(cell, quota, now))
-        })
+        self.cells.update(key, now, |cell| gcra(cell, quota, now))
     }
 
     /// [`RateLimiter::reserve`], at once.
@@ -46,7 +44,7 @@ impl MemoryRateLimiter {
         until: Timestamp,
         now: Timestamp,
     ) -> Reservation {
-        self.windows.with(key, now, |windows, _, _| windows.reserve(key, quota, until, now))
+        self.windows.with(key, now, |windows| windows.reserve(key, quota, until, now))
     }
 
     /// [`RateLimiter::settle`], at once.
@@ -124,12 +122,12 @@ mod tests {
         for n in 0..KEYS {
             limiter.admit_now(RateKey::Tenant(tenant_id(n)), QUOTA, at(0));
         }
-        assert_eq!(limiter.cells.sum(Cells::len), KEYS as usize);
+        assert_eq!(limiter.cells.len(), KEYS as usize);
         for step in 0..2 * KEYS {
             limiter.admit_now(RateKey::Tenant(tenant_id(step % 10)), QUOTA, at(30_000 + step));
         }
-        assert!(limiter.cells.sum(Cells::len) < 100);
-        assert!(limiter.cells.sum(Cells::size_bytes) < 100_000);
+        assert!(limiter.cells.len() < 100);
+        assert!(limiter.cells.size_bytes() < 100_000);
     }
 
     #[test]
@@ -153,6 +151,6 @@ mod tests {
         for n in 0..1_000_000 {
             limiter.admit_now(RateKey::Tenant(tenant_id(n)), QUOTA, at(0));
         }
-        assert!(limiter.cells.sum(Cells::size_bytes) <= 40_000_000);
+        assert!(limiter.cells.size_bytes() <= 40_000_000);
     }
 }

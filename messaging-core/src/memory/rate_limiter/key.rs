@@ -1,23 +1,8 @@
-//! What is counted, in the form in which it is looked up.
+//! How what is counted is looked up.
 
 use std::hash::{BuildHasher, RandomState};
 
 use crate::ports::rate_limiter::RateKey;
-
-/// A key as numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PlainKey {
-    pub(super) id: [u64; 2],
-    /// From 0 to 3.
-    pub(super) kind: u8,
-}
-
-/// A key and its hash.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Hashed {
-    pub(super) key: PlainKey,
-    pub(super) hash: u64,
-}
 
 /// How keys are hashed, differently in each limiter.
 ///
@@ -35,21 +20,15 @@ impl Default for Hashing {
 
 impl Hashing {
     /// Hashes what is counted.
-    pub(super) fn hash(&self, key: RateKey) -> Hashed {
+    pub(super) fn hash(&self, key: RateKey) -> u64 {
         let ((high, low), kind) = match key {
             RateKey::Admission(session) => (session.0.as_u64_pair(), 0),
             RateKey::Sending(session) => (session.0.as_u64_pair(), 1),
             RateKey::WebhookSource(source) => ((0, source), 2),
             RateKey::Tenant(tenant) => (tenant.0.as_u64_pair(), 3),
         };
-        let key = PlainKey { id: [high, low], kind };
-        Hashed { key, hash: self.hash_plain(key) }
-    }
-
-    /// The hash of a key.
-    pub(super) fn hash_plain(&self, key: PlainKey) -> u64 {
-        let mixed = fold(key.id[0] ^ self.0[0], key.id[1] ^ self.0[1]);
-        fold(mixed ^ u64::from(key.kind), self.0[2] | 1)
+        let mixed = fold(high ^ self.0[0], low ^ self.0[1]);
+        fold(mixed ^ kind, self.0[2] | 1)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::domain::timestamp::Timestamp;
-use crate::memory::rate_limiter::key::{Hashed, Hashing};
+use crate::memory::rate_limiter::key::Hashing;
 use crate::ports::rate_limiter::RateKey;
 
 /// How many parts: many times as many as threads are likely to call at once.
@@ -16,7 +16,7 @@ const MIN_CALLS: usize = 64;
 /// What can drop what no longer counts.
 pub(super) trait Sweep {
     /// Drops what no longer counts at `now`.
-    fn sweep(&mut self, now: Timestamp, hashing: &Hashing);
+    fn sweep(&mut self, now: Timestamp);
 
     /// How much a sweep has to look at.
     fn extent(&self) -> usize;
@@ -60,11 +60,10 @@ impl<T: Sweep> Shards<T> {
         &self,
         key: RateKey,
         now: Timestamp,
-        work: impl FnOnce(&mut T, Hashed, &Hashing) -> R,
+        work: impl FnOnce(&mut T) -> R,
     ) -> R {
-        let hashed = self.hashing.hash(key);
-        let mut shard = self.shard(hashed).0.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = work(&mut shard.part, hashed, &self.hashing);
+        let mut shard = self.shard(key).0.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = work(&mut shard.part);
         if shard.calls_left == 0 {
             shard.calls_left = shard.part.extent().max(MIN_CALLS);
             drop(shard);
@@ -77,7 +76,7 @@ impl<T: Sweep> Shards<T> {
 
     /// Does something with the part that a key belongs to.
     pub(super) fn of<R>(&self, key: RateKey, work: impl FnOnce(&mut T) -> R) -> R {
-        let shard = self.shard(self.hashing.hash(key));
+        let shard = self.shard(key);
         work(&mut shard.0.lock().unwrap_or_else(PoisonError::into_inner).part)
     }
 
@@ -88,16 +87,15 @@ impl<T: Sweep> Shards<T> {
         self.shards.iter().map(each).sum()
     }
 
-    fn shard(&self, hashed: Hashed) -> &Shard<T> {
-        // The low bits: a part may find its way by the high ones.
-        &self.shards[hashed.hash as usize % SHARDS]
+    fn shard(&self, key: RateKey) -> &Shard<T> {
+        &self.shards[self.hashing.hash(key) as usize % SHARDS]
     }
 
     fn sweep_one(&self, now: Timestamp) {
         let next = self.sweep_next.fetch_add(1, Ordering::Relaxed) % SHARDS;
         // One that is in use is left to the next round.
         if let Ok(mut shard) = self.shards[next].0.try_lock() {
-            shard.part.sweep(now, &self.hashing);
+            shard.part.sweep(now);
         }
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::domain::quota::{Decision, Quota, SlidingWindow};
 use crate::domain::timestamp::Timestamp;
-use crate::memory::rate_limiter::key::Hashing;
 use crate::memory::rate_limiter::shards::Sweep;
 use crate::ports::rate_limiter::{Permit, RateKey, Reservation};
 
@@ -84,7 +83,7 @@ impl Windows {
 }
 
 impl Sweep for Windows {
-    fn sweep(&mut self, now: Timestamp, _: &Hashing) {
+    fn sweep(&mut self, now: Timestamp) {
         let unknown = Quota { limit: 1, window: LONGEST_WINDOW };
         self.windows
             .retain(|_, window| !window.counted.is_idle(window.quota.unwrap_or(unknown), now));
