@@ -197,7 +197,10 @@ async fn bulk_requests_are_listed_by_page_and_by_cursor() {
         list["data"].as_array().unwrap().iter().map(|each| each["id"].clone()).collect()
     };
     let first = api.get("/messages/bulk?limit=2").await.expect(200);
-    assert_eq!((of(&first), &first["total"], &first["page"]), (ids[..2].to_vec(), &json!(5), &json!(1)));
+    assert_eq!(
+        (of(&first), &first["total"], &first["page"]),
+        (ids[..2].to_vec(), &json!(5), &json!(1))
+    );
     assert_eq!(first["data"][0]["byStatus"], json!({ "queued": 1 }));
     let second = api.get("/messages/bulk?limit=2&page=2").await.expect(200);
     assert_eq!(of(&second), ids[2..4]);

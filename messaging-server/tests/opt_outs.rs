@@ -3,9 +3,16 @@
 
 mod harness;
 
-use harness::{Harness, main_session};
-use messaging_core::conformance::build::message_id;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use harness::{Harness, main_session, request};
+use messaging_core::conformance::build::{address, at, batch, message, message_id, opt_out};
 use messaging_core::delivery::inbox::InboxProcessor;
+use messaging_core::domain::message::Message;
+use messaging_core::domain::opt_out::OptOut;
+use messaging_core::domain::tenant::Role;
+use messaging_core::ports::idempotency_store::{Begun, MockIdempotencyStore};
 use serde_json::{Value, json};
 
 const NUMBER: &str = "+5511988887777";
@@ -32,15 +39,21 @@ async fn who_is_put_on_the_list_gets_no_message_until_taken_from_it() {
     shown["since"] = expected["since"].clone();
     assert_eq!(shown, expected);
 
-    let refused = api.post("/messages/send", json!({
-        "sessionId": "main", "to": NUMBER, "body": "Hello again",
-    }));
+    let refused = api.post(
+        "/messages/send",
+        json!({
+            "sessionId": "main", "to": NUMBER, "body": "Hello again",
+        }),
+    );
     let refused = refused.await;
     refused.refused(409, "opted-out");
     assert!(!String::from_utf8(refused.body.clone()).unwrap().contains("5511"));
     let path = format!("/messages/{}", waiting.as_str().unwrap());
     let ended = api.get(&path).await.expect(200);
-    assert_eq!((&ended["status"], &ended["error"]["code"]), (&json!("failed"), &json!("opted-out")));
+    assert_eq!(
+        (&ended["status"], &ended["error"]["code"]),
+        (&json!("failed"), &json!("opted-out"))
+    );
     let events = api.get(&format!("{path}/events")).await.expect(200);
     assert_eq!(events["data"][1]["error"]["code"], "opted-out");
     api.post(&format!("{path}/retry"), json!({})).await.refused(409, "opted-out");
@@ -152,4 +165,42 @@ async fn an_answer_that_says_stop_is_seen_on_the_list() {
     let said = entry["messageId"].as_str().unwrap();
     assert_eq!(api.get(&format!("/messages/{said}")).await.expect(200)["body"], " Sair! ");
     api.post("/messages/send", send(NUMBER)).await.refused(409, "opted-out");
+}
+
+/// Whoever answers for a node that died after it had kept a bulk request says what that would have
+/// said: who opted out since was not refused.
+#[tokio::test]
+async fn a_bulk_request_that_is_taken_over_names_those_who_had_opted_out_when_it_was_accepted() {
+    let api = Harness::with(|parts| {
+        let kept = batch(7);
+        let messages =
+            [1, 2].map(|n| Message { batch: Some(kept.id), to: Some(address(n)), ..message(n) });
+        let ports = &mut parts.ports;
+        ports.messages.insert_batch(&kept, &messages).now_or_never().unwrap().unwrap();
+        for (person, since) in [(2, 8), (3, 6)] {
+            let entry = OptOut { since: at(since), ..opt_out(person) };
+            ports.opt_outs.add(&entry).now_or_never().unwrap().unwrap();
+        }
+        let mut store = MockIdempotencyStore::new();
+        store.expect_begin().returning(move |_, _| Ok(Begun::TakenOver { subject: kept.id.0 }));
+        store.expect_finish().times(1).returning(|_, _| Ok(()));
+        ports.idempotency = Arc::new(store);
+    })
+    .await;
+    let recipients = [1, 2, 3].map(|n| address(n).as_str().to_owned());
+    let body = json!({ "sessionId": "main", "recipients": recipients, "body": "Hello all" });
+    let token = api.token(1, Role::Owner);
+    let mut asked =
+        request("POST", "/messages/bulk", Some(&token), Some(body.to_string().into_bytes()));
+    asked.headers_mut().insert("idempotency-key", "k".parse().unwrap());
+    let answer = api.call(asked).await;
+    let accepted = answer.expect(202);
+    assert_eq!(accepted["id"], batch(7).id.to_string());
+    let rejected: Vec<_> = accepted["rejected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["index"].clone(), it["code"].clone()))
+        .collect();
+    assert_eq!(rejected, [(json!(2), json!("opted-out"))]);
 }

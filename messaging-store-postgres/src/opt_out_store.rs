@@ -123,6 +123,7 @@ async fn find(
 
 /// Whether it is kept now.
 async fn add(connection: &mut PgConnection, opt_out: &OptOut) -> Result<bool, sqlx::Error> {
+    let note = opt_out.note.as_deref().map(text::kept);
     let added = sqlx::query!(
         "INSERT INTO opt_outs (id, tenant, address, since, source, words, message, note)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -134,7 +135,7 @@ async fn add(connection: &mut PgConnection, opt_out: &OptOut) -> Result<bool, sq
         opt_out.source.as_str(),
         opt_out.words.map(|words| words.as_str()),
         opt_out.message.map(|message| message.0),
-        opt_out.note.as_deref().map(text::kept).as_deref(),
+        note.as_deref(),
     )
     .execute(connection)
     .await?;

@@ -227,7 +227,8 @@ impl Gateway {
         request: &BulkRequest,
         batch: Batch,
     ) -> Result<BulkAccepted, GatewayError> {
-        let (_, rejected) = self.check_bulk(batch.tenant, request).await?;
+        let accepted_at = Some(batch.created_at);
+        let (_, rejected) = self.check_bulk(batch.tenant, request, accepted_at).await?;
         Ok(BulkAccepted { batch, rejected, is_replay: true })
     }
 
@@ -238,7 +239,7 @@ impl Gateway {
         (created_at, id): (Timestamp, Uuid),
     ) -> Result<BulkAccepted, GatewayError> {
         self.admit_tenant(tenant).await?;
-        let (recipients, rejected) = self.check_bulk(tenant, request).await?;
+        let (recipients, rejected) = self.check_bulk(tenant, request, None).await?;
         let session = self.working_session(tenant, &request.session).await?;
         self.check_backlog(&session).await?;
 
@@ -290,10 +291,12 @@ impl Gateway {
         Ok(BulkAccepted { batch, rejected, is_replay: false })
     }
 
+    /// Who of a request is sent to, and who is not; of one that was accepted before, as it was then.
     async fn check_bulk(
         &self,
         tenant: TenantId,
         request: &BulkRequest,
+        accepted_at: Option<Timestamp>,
     ) -> Result<(Vec<Told>, Vec<RejectedRecipient>), GatewayError> {
         let invalid = |pointer, detail| InvalidField::new(pointer, "invalid-request", detail);
         let mut wrong = validation::content(&request.content);
@@ -330,7 +333,7 @@ impl Gateway {
             }
         }
         let addresses: Vec<_> = good.iter().map(|(_, (to, _))| to.clone()).collect();
-        let opted_out = self.ports().opt_outs.opted_out(tenant, &addresses).await?;
+        let opted_out = self.who_opted_out(tenant, &addresses, accepted_at).await?;
         let mut willing = Vec::with_capacity(good.len());
         for ((index, recipient), opted_out) in good.into_iter().zip(opted_out) {
             if opted_out {

@@ -7,6 +7,7 @@ use crate::domain::message::{ChangeOutcome, Message, MessageRef, StatusChange};
 use crate::domain::opt_out::{MAX_NOTE_CHARS, OptOut, OptOutRef, OptOutSource};
 use crate::domain::portion::{Page, PortionBy};
 use crate::domain::status::StatusEvent;
+use crate::domain::timestamp::Timestamp;
 use crate::gateway::cancel::moved;
 use crate::gateway::error::{GatewayError, InvalidField};
 use crate::gateway::{Gateway, query, validation};
@@ -131,6 +132,25 @@ impl Gateway {
     ) -> Result<bool, GatewayError> {
         let told = self.ports().opt_outs.opted_out(tenant, std::slice::from_ref(to)).await?;
         Ok(told.first().copied().unwrap_or(false))
+    }
+
+    /// Of each of these, whether no message to it is to be sent; where an instant is given, whether it
+    /// was so then.
+    pub(super) async fn who_opted_out(
+        &self,
+        tenant: TenantId,
+        addresses: &[Address],
+        by: Option<Timestamp>,
+    ) -> Result<Vec<bool>, GatewayError> {
+        let opt_outs = &self.ports().opt_outs;
+        let mut told = opt_outs.opted_out(tenant, addresses).await?;
+        let Some(by) = by else { return Ok(told) };
+        for (told, address) in told.iter_mut().zip(addresses).filter(|(told, _)| **told) {
+            let entry = OptOutRef::Address(address.clone());
+            let entry = opt_outs.find(tenant, &entry).await?;
+            *told = entry.is_some_and(|entry| entry.since <= by);
+        }
+        Ok(told)
     }
 
     /// Ends what waits for somebody who is on the list, so that it is seen at once. Where this does
