@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod batch;
+pub mod breaker;
 pub mod clock_offset;
 pub mod content;
 pub mod failure;

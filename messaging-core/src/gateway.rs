@@ -1,5 +1,6 @@
 //! The one door: what a host program, or the HTTP server, can ask of the gateway.
 
+pub(crate) mod breakers;
 pub mod bulk;
 pub mod cancel;
 pub mod dead_letters;
@@ -24,12 +25,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::domain::breaker::BreakerPolicy;
 use crate::domain::id::{NodeId, SessionId, TenantId};
 use crate::domain::message::{Message, QueueItem};
 use crate::domain::phone::PhoneValidation;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::session::Session;
+use crate::gateway::breakers::Breakers;
 use crate::gateway::directory::{Asked, Directory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::fresh_webhooks::FreshWebhooks;
@@ -108,6 +111,8 @@ pub struct Settings {
     pub duplicate_window: Duration,
     /// When failed attempts are repeated.
     pub retry: RetryPolicy,
+    /// When a server of the provider that fails is left alone, and for how long.
+    pub breaker: BreakerPolicy,
     /// Where the provider reaches this gateway, without a slash at the end; `None` leaves the
     /// webhooks of new sessions unset.
     pub public_url: Option<String>,
@@ -142,6 +147,7 @@ impl Default for Settings {
             max_waiting: 1_000_000,
             duplicate_window: Duration::from_secs(10),
             retry: RetryPolicy::default(),
+            breaker: BreakerPolicy::default(),
             public_url: None,
             webhook_secret: None,
         }
@@ -188,6 +194,8 @@ pub(crate) struct Inner {
     pub(crate) fresh: FreshWebhooks,
     /// What the queue could not be told.
     pub(crate) untold: Untold,
+    /// Which of the provider's servers are called.
+    pub(crate) breakers: Breakers,
     /// Whether this node's clock was found to be wrong.
     pub(crate) clock_is_off: AtomicBool,
 }
@@ -206,6 +214,7 @@ impl Gateway {
             directory: Directory::default(),
             fresh: FreshWebhooks::default(),
             untold: Untold::default(),
+            breakers: Breakers::default(),
             clock_is_off: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }

@@ -189,7 +189,8 @@ impl Service {
             &self.gateway,
             &DeliverySettings { sends: role.sends(), ..DeliverySettings::default() },
         );
-        let sampler = Sampler::new(Arc::clone(&self.metrics), self.ports.clone());
+        let (metrics, gateway) = (Arc::clone(&self.metrics), self.gateway.clone());
+        let sampler = Sampler::new(metrics, self.ports.clone(), gateway);
         let sampling = tokio::spawn(sampler.run(stop.clone()));
         self.announce(address);
 

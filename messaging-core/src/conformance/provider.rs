@@ -62,6 +62,8 @@ struct State {
     arrivals: Vec<Arrival>,
     unreachable: bool,
     silent: BTreeSet<String>,
+    /// How often each server was called about a message, whether or not it was silent.
+    calls: BTreeMap<String, u64>,
     takes_no_ids: bool,
     drawn: u64,
     servers: Vec<ProviderServer>,
@@ -132,6 +134,11 @@ impl FakeProvider {
         self.state().absent.insert(person.as_str().to_owned());
     }
 
+    /// How often a server was called about messages, whether or not it was silent.
+    pub fn calls(&self, server: &str) -> u64 {
+        self.state().calls.get(server).copied().unwrap_or_default()
+    }
+
     /// What happens while the next send is prepared, such as time passing.
     pub fn meanwhile(&self, happens: impl FnOnce() + Send + 'static) {
         self.state().meanwhile = Some(Box::new(happens));
@@ -147,7 +154,8 @@ impl FakeProvider {
     }
 
     fn refuse(&self, place: &ProviderSession) -> Option<Later> {
-        let state = self.state();
+        let mut state = self.state();
+        *state.calls.entry(place.server.clone()).or_default() += 1;
         let reason = if state.is_silent(&place.server) {
             LaterReason::Unreachable
         } else if state.sessions.get(place).map(|it| it.status) == Some(SessionStatus::Working) {

@@ -42,6 +42,16 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// What becomes of a single message while the session's server cannot be used.
+    pub enum OnUnavailable {
+        /// It is accepted and waits.
+        Accept = "accept",
+        /// It is refused; the caller may try again later.
+        Reject = "reject",
+    }
+}
+
 /// One WhatsApp account, owned by one tenant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::delivery::PAUSE_AFTER_FAULT;
 use crate::delivery::worker::leases::LEASE;
 use crate::delivery::worker::{Next, Worker};
+use crate::domain::breaker::Heard;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::ProviderMessageId;
 use crate::domain::message::{ChangeOutcome, Message, MessageRef, QueueItem, StatusChange};
@@ -13,6 +14,7 @@ use crate::domain::retry::NextStep;
 use crate::domain::session::{Session, SessionStatus};
 use crate::domain::status::{Status, StatusEvent};
 use crate::domain::timestamp::Timestamp;
+use crate::gateway::breakers::{Passage, Passing};
 use crate::gateway::cancel::moved;
 use crate::gateway::directory::Asked;
 use crate::gateway::error::GatewayError;
@@ -30,6 +32,7 @@ const PRIMINGS: usize = 3;
 /// What an attempt is made with.
 struct Attempt<'a> {
     session: &'a Session,
+    passage: &'a Passage<'a>,
     envelope: Envelope<'a>,
     route: &'a Route,
     permit: Permit,
@@ -124,9 +127,13 @@ impl Worker {
             let wait = until.min(RECHECK_AFTER);
             return self.hold(session.id, HeldBy::Suspended, wait).await;
         }
+        let passage = match self.gateway.pass(session.id, &session.place.server).await {
+            Passing::Passed(passage) => passage,
+            Passing::Held(until) => return self.hold_for_breaker(&session, until).await,
+        };
         let envelope = Envelope { session: &session.place, to, content: &message.content };
         if message.status == Status::Sending {
-            return self.take_up(message, &session, envelope).await;
+            return self.take_up(message, &session, &passage, envelope).await;
         }
         // Whatever else becomes of the call, it is over by then, or not begun.
         let call_by = ports.clock.now().plus(LEASE);
@@ -135,16 +142,17 @@ impl Worker {
             Ok(permit) => permit,
             Err(limited) => return Ok(limited),
         };
-        match ports.transport.prepare(envelope).await {
+        match self.prepare(message, &passage, envelope).await {
             Preparation::Ready(route) => {
                 if may_have_been_sent(message)
-                    && let Some(next) = self.look_again(message, &session, envelope, &route).await?
+                    && let Some(next) =
+                        self.look_again(message, &session, &passage, envelope, &route).await?
                 {
                     self.release(permit).await;
                     return Ok(next);
                 }
-                let attempt =
-                    Attempt { session: &session, envelope, route: &route, permit, call_by };
+                let (session, passage, route) = (&session, &passage, &route);
+                let attempt = Attempt { session, passage, envelope, route, permit, call_by };
                 self.send(message, attempt, claim).await
             }
             Preparation::Rejected(failure) => {
@@ -154,7 +162,7 @@ impl Worker {
             Preparation::TryLater(later) => {
                 self.release(permit).await;
                 match later.reason {
-                    LaterReason::Unreachable => self.hold_unreachable(session.id).await,
+                    LaterReason::Unreachable => self.hold_unreachable(&session).await,
                     LaterReason::SessionNotWorking => self.hold_disconnected(&session).await,
                     // It may be this recipient alone that the provider stumbles over, so it
                     // must come to an end some time: the attempt counts.
@@ -166,6 +174,43 @@ impl Worker {
                     }
                 }
             }
+        }
+    }
+
+    /// Finds out how the message will go.
+    async fn prepare(
+        &self,
+        message: &Message,
+        passage: &Passage<'_>,
+        envelope: Envelope<'_>,
+    ) -> Preparation {
+        let prepared = self.gateway.ports().transport.prepare(envelope).await;
+        if let Preparation::TryLater(later) = &prepared {
+            Self::hear_failure(passage, later.reason, message).await;
+        }
+        prepared
+    }
+
+    /// Looks whether a message was sent.
+    async fn find_sent(
+        &self,
+        message: &Message,
+        passage: &Passage<'_>,
+        lookup: Lookup<'_>,
+    ) -> Found {
+        let found = self.gateway.ports().transport.find_sent(lookup).await;
+        if let Found::TryLater(later) = &found {
+            Self::hear_failure(passage, later.reason, message).await;
+        }
+        found
+    }
+
+    /// What a call came to that does not send. Its success tells nothing: a server whose sends all
+    /// fail may well answer questions.
+    async fn hear_failure(passage: &Passage<'_>, reason: LaterReason, message: &Message) {
+        match heard(reason, message) {
+            Heard::Answer => {}
+            failure => passage.hear(failure).await,
         }
     }
 
@@ -210,7 +255,7 @@ impl Worker {
         attempt: Attempt<'_>,
         claim: &Claim,
     ) -> Result<Next, GatewayError> {
-        let Attempt { session, envelope, route, permit, call_by } = attempt;
+        let Attempt { session, passage, envelope, route, permit, call_by } = attempt;
         let ports = self.gateway.ports();
         let id = self.provider_id(message, route);
         let now = ports.clock.now();
@@ -254,11 +299,17 @@ impl Worker {
                 // Counted from the answer: whenever the request arrived, it was not later.
                 // What was answered counts, whether or not the limiter can be told.
                 self.gateway.counted(ports.limiter.settle(permit, answered).await);
-                self.was_reached(session.id);
             }
         };
+        passage
+            .hear(match &outcome {
+                SendOutcome::Accepted { .. } | SendOutcome::Rejected(_) => Heard::Answer,
+                SendOutcome::TryLater(later) => heard(later.reason, message),
+                SendOutcome::Unknown => Heard::Failure(message.id.0.as_u128()),
+            })
+            .await;
         let lookup = Lookup { envelope, route, id: id.as_ref(), since: began };
-        tokio::join!(self.settle(&begun, session, outcome, lookup), counted).0
+        tokio::join!(self.settle(&begun, session, passage, outcome, lookup), counted).0
     }
 
     /// What came of an attempt.
@@ -266,6 +317,7 @@ impl Worker {
         &self,
         begun: &Message,
         session: &Session,
+        passage: &Passage<'_>,
         outcome: SendOutcome,
         lookup: Lookup<'_>,
     ) -> Result<Next, GatewayError> {
@@ -275,7 +327,7 @@ impl Worker {
             SendOutcome::TryLater(later) => match later.reason {
                 LaterReason::Unreachable => {
                     self.end_held(begun, FailureCode::ProviderUnreachable).await?;
-                    self.hold_unreachable(session.id).await
+                    self.hold_unreachable(session).await
                 }
                 LaterReason::SessionNotWorking => {
                     self.end_held(begun, FailureCode::SessionNotWorking).await?;
@@ -285,7 +337,7 @@ impl Worker {
                     self.end_later(begun, &later).await
                 }
             },
-            SendOutcome::Unknown => self.look_up(begun, session, lookup).await,
+            SendOutcome::Unknown => self.look_up(begun, session, passage, lookup).await,
         }
     }
 
@@ -295,14 +347,15 @@ impl Worker {
         &self,
         message: &Message,
         session: &Session,
+        passage: &Passage<'_>,
         envelope: Envelope<'_>,
     ) -> Result<Next, GatewayError> {
-        match self.gateway.ports().transport.prepare(envelope).await {
+        match self.prepare(message, passage, envelope).await {
             Preparation::Ready(route) => {
                 let id = message.provider_message_id.as_ref();
                 let since = message.updated_at;
                 let lookup = Lookup { envelope, route: &route, id, since };
-                self.look_up(message, session, lookup).await
+                self.look_up(message, session, passage, lookup).await
             }
             Preparation::Rejected(failure) => self.end(message, End::failed(failure)).await,
             Preparation::TryLater(later) => self.hold_for(session, later.reason).await,
@@ -315,10 +368,11 @@ impl Worker {
         &self,
         message: &Message,
         session: &Session,
+        passage: &Passage<'_>,
         lookup: Lookup<'_>,
     ) -> Result<Next, GatewayError> {
         let repeatable = lookup.route.takes_id && lookup.id.is_some();
-        match self.gateway.ports().transport.find_sent(lookup).await {
+        match self.find_sent(message, passage, lookup).await {
             Found::Sent(id) => self.end(message, End::accepted(Some(id))).await,
             Found::Absent | Found::CannotTell if repeatable => {
                 self.end_retry(message, FailureCode::OutcomeUnknown, None).await
@@ -340,12 +394,13 @@ impl Worker {
         &self,
         message: &Message,
         session: &Session,
+        passage: &Passage<'_>,
         envelope: Envelope<'_>,
         route: &Route,
     ) -> Result<Option<Next>, GatewayError> {
         let id = message.provider_message_id.as_ref();
         let lookup = Lookup { envelope, route, id, since: message.created_at };
-        match self.gateway.ports().transport.find_sent(lookup).await {
+        match self.find_sent(message, passage, lookup).await {
             Found::Sent(id) => self.end(message, End::accepted(Some(id))).await.map(Some),
             Found::Absent | Found::CannotTell => Ok(None),
             Found::TryLater(later) => self.hold_for(session, later.reason).await.map(Some),
@@ -356,7 +411,7 @@ impl Worker {
         match reason {
             LaterReason::SessionNotWorking => self.hold_disconnected(session).await,
             LaterReason::Unreachable | LaterReason::Overloaded | LaterReason::Failed => {
-                self.hold_unreachable(session.id).await
+                self.hold_unreachable(session).await
             }
         }
     }
@@ -484,6 +539,15 @@ impl Worker {
             self.gateway.observe(moved(*from, message));
         }
         Ok(outcome)
+    }
+}
+
+/// What a server that puts a message off has told of itself.
+fn heard(reason: LaterReason, message: &Message) -> Heard {
+    match reason {
+        LaterReason::Unreachable => Heard::Silence,
+        LaterReason::Failed => Heard::Failure(message.id.0.as_u128()),
+        LaterReason::SessionNotWorking | LaterReason::Overloaded => Heard::Answer,
     }
 }
 
