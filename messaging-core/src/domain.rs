@@ -13,6 +13,7 @@ pub mod idempotency;
 pub mod inbox;
 pub mod insertion;
 pub mod message;
+pub mod new_chats;
 pub mod phone;
 pub mod quota;
 pub mod retry;

@@ -110,8 +110,14 @@ impl FakeProvider {
 
     /// Adds a session, or changes its state.
     pub fn set_session(&self, place: &ProviderSession, status: SessionStatus) {
-        let state = ProviderState { status, own_address: None };
-        self.state().sessions.insert(place.clone(), state);
+        self.state().sessions.insert(place.clone(), ProviderState::of(status));
+    }
+
+    /// Says of a session until when it may open no chats.
+    pub fn bar_new_chats(&self, place: &ProviderSession, until: Option<Timestamp>) {
+        if let Some(state) = self.state().sessions.get_mut(place) {
+            state.new_chats_barred_until = until;
+        }
     }
 
     /// What the next sends come to, in this order; those behind are accepted.

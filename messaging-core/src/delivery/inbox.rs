@@ -237,6 +237,9 @@ impl InboxProcessor {
                     "message {} was received", message.id
                 );
                 self.gateway.observe(accepted(message));
+                if let Some(chat) = message.open_chat() {
+                    self.gateway.chat_opened(chat.session, chat.recipient).await;
+                }
             }
             (Applied::Done(Some(message)), InboxEffect::Change(change)) => {
                 tracing::info!(

@@ -47,7 +47,7 @@ impl Timetable {
     pub async fn run_once(&self) -> Result<Timed, GatewayError> {
         let ports = self.gateway.ports();
         let released = ports.messages.release_scheduled(ports.clock.now(), PAGE).await?;
-        self.gateway.tell_queue(&released).await;
+        self.gateway.tell_queue(released).await;
         Ok(Timed { released: released.len(), expired: self.expire().await? })
     }
 

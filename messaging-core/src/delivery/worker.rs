@@ -1,6 +1,7 @@
 //! Sending what the queue hands out.
 
 mod attempt;
+mod gates;
 mod leases;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::clock_watch::ClockWatch;
+use crate::delivery::worker::gates::Answered;
 use crate::delivery::worker::leases::{LEASE, Leases};
 use crate::delivery::{PAUSE_AFTER_FAULT, rest};
 use crate::domain::id::SessionId;
@@ -40,6 +42,7 @@ const HOLD: RetryPolicy = RetryPolicy {
 pub struct Worker {
     gateway: Gateway,
     leases: Leases,
+    answered: Answered,
 }
 
 /// What one pass did.
@@ -62,7 +65,7 @@ enum Next {
 impl Worker {
     /// A worker for this gateway's messages.
     pub fn new(gateway: Gateway) -> Self {
-        Self { leases: Leases::new(gateway.clone()), gateway }
+        Self { leases: Leases::new(gateway.clone()), gateway, answered: Answered::default() }
     }
 
     /// Takes up to `max` messages that are due and carries each as far as it will go: sent,

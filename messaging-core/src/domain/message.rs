@@ -89,6 +89,28 @@ pub struct Message {
 }
 
 impl Message {
+    /// Whom the message is exchanged with, and whether by its own account that chat was opened: by
+    /// having been received, or, which nobody can take back, sent, or perhaps sent for all that will
+    /// ever be known.
+    pub fn open_chat(&self) -> Option<OpenChat> {
+        let (peer, by_us) = match self.direction {
+            Direction::Inbound => (self.from.as_ref()?, false),
+            Direction::Outbound => (self.to.as_ref()?, true),
+        };
+        let is_over = !matches!(self.status, Status::Queued | Status::Retry | Status::Sending);
+        let is_unknown = self.failure.as_ref().is_some_and(Failure::is_unknown);
+        let is_open = !by_us || self.sent_at.is_some() || (is_over && is_unknown);
+        let recipient = RecipientKey::of(self.session, peer);
+        is_open.then_some(OpenChat { session: self.session, recipient, by_us })
+    }
+
+    /// Whether it is not known that it is not on its way: it is being sent, or an attempt's end is not
+    /// known and there will be another.
+    pub fn may_be_out(&self) -> bool {
+        let is_unknown = self.failure.as_ref().is_some_and(Failure::is_unknown);
+        self.status == Status::Sending || (self.status == Status::Retry && is_unknown)
+    }
+
     /// What stands for the message in a queue; `None` for one without a recipient.
     pub fn queue_item(&self) -> Option<QueueItem> {
         Some(QueueItem {
@@ -100,6 +122,17 @@ impl Message {
             due_at: self.due_at,
         })
     }
+}
+
+/// A chat of a session in which something was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenChat {
+    /// Through which account.
+    pub session: SessionId,
+    /// With whom.
+    pub recipient: RecipientKey,
+    /// Whether the account spoke, rather than the other side.
+    pub by_us: bool,
 }
 
 /// What stands for a message in a queue.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use messaging_core::domain::address::Address;
+use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
 use messaging_core::domain::id::{BatchId, InboxId, MessageId, NodeId, SessionId, TenantId};
@@ -14,6 +14,7 @@ use messaging_core::domain::insertion::{Inserted, Insertion};
 use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
 };
+use messaging_core::domain::new_chats::Restriction;
 use messaging_core::domain::quota::{Decision, Quota};
 use messaging_core::domain::session::{
     Census, ProviderSession, Session, SessionPatch, SessionStatus,
@@ -206,6 +207,9 @@ relay!(MessageStore to store by of_store -> StoreError {
     pending(after: Option<MessageId>, limit: u32) -> Vec<QueueItem>;
     behind(ids: &[MessageId]) -> Vec<(MessageId, QueueItem)>;
     attempts_since(session: SessionId, since: Timestamp, now: Timestamp) -> Vec<Timestamp>;
+    open_chats(chats: &[(SessionId, RecipientKey)]) -> Vec<(SessionId, RecipientKey)>;
+    chats_opened(session: SessionId, since: Timestamp, but: RecipientKey, now: Timestamp)
+        -> Vec<Timestamp>;
     ping() -> ();
 });
 
@@ -216,6 +220,7 @@ relay!(SessionStore to store by of_store -> StoreError {
     list(tenant: TenantId) -> Vec<Session>;
     patch(tenant: TenantId, id: SessionId, patch: &SessionPatch, now: Timestamp) -> Option<Session>;
     suspend(tenant: TenantId, id: SessionId, suspension: Option<Suspension>) -> Option<Session>;
+    restrict(id: SessionId, restriction: Option<Restriction>) -> Option<Session>;
     delete(tenant: TenantId, id: SessionId) -> bool;
     find_any(id: SessionId) -> Option<Session>;
     find_placed(name: &str) -> Vec<Session>;

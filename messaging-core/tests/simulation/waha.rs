@@ -281,7 +281,7 @@ impl Line {
                 Err(ProviderError::Unavailable)
             } else if let Some(account) = state.accounts.get_mut(place) {
                 account.status = becomes.unwrap_or(account.status);
-                Ok(ProviderState { status: account.status, own_address: None })
+                Ok(ProviderState::of(account.status))
             } else {
                 Err(ProviderError::NotFound)
             }
@@ -397,8 +397,7 @@ impl SessionControl for Line {
                 Err(ProviderError::Unavailable)
             } else {
                 let here = state.accounts.iter().filter(|(place, _)| place.server == server);
-                let told =
-                    |account: &Account| ProviderState { status: account.status, own_address: None };
+                let told = |account: &Account| ProviderState::of(account.status);
                 Ok(here.map(|(place, account)| (place.name.clone(), told(account))).collect())
             }
         };

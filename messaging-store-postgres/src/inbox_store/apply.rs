@@ -10,6 +10,7 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::message_store::change::Opened;
+use crate::message_store::chats::OpenChats;
 use crate::message_store::row::NewMessages;
 use crate::session_store::record_status;
 use crate::text;
@@ -51,6 +52,7 @@ struct UnderWay {
     known: Known,
     applied: Vec<Uuid>,
     new: NewMessages,
+    chats: OpenChats,
     statements: u64,
 }
 
@@ -116,6 +118,7 @@ impl UnderWay {
             known,
             applied: Vec::new(),
             new: NewMessages::default(),
+            chats: OpenChats::default(),
             statements: statements + 1,
         })
     }
@@ -131,6 +134,7 @@ impl UnderWay {
             InboxEffect::Receive(message) => {
                 if self.known.add(message) {
                     self.new.extend(&NewMessages::of([&**message])?);
+                    self.chats.add(message.open_chat(), message.created_at);
                     Applied::Done(None)
                 } else {
                     Applied::Known
@@ -159,7 +163,7 @@ impl UnderWay {
         self.statements += self.opened.write(connection).await?;
         if !self.new.is_empty() {
             self.new.insert(connection).await?;
-            self.statements += 1;
+            self.statements += 1 + self.chats.write(connection).await?;
         }
         if !self.applied.is_empty() {
             sqlx::query!(

@@ -14,6 +14,7 @@ use crate::domain::retry::NextStep;
 use crate::domain::session::{Session, SessionStatus};
 use crate::domain::status::{Status, StatusEvent};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::urgency::Lane;
 use crate::gateway::breakers::{Passage, Passing};
 use crate::gateway::cancel::moved;
 use crate::gateway::directory::Asked;
@@ -88,7 +89,8 @@ impl Worker {
     /// forgotten, or was never told.
     async fn let_first(&self, first: QueueItem) -> Next {
         let ports = self.gateway.ports();
-        let told = self.gateway.queued(ports.queue.push(&[first]).await);
+        let first_in_lane = self.gateway.in_lanes(vec![first]).await;
+        let told = self.gateway.queued(ports.queue.push(&first_in_lane).await);
         let now = ports.clock.now();
         Next::Again(match told {
             Some(()) => now.max(first.due_at),
@@ -127,6 +129,14 @@ impl Worker {
             let wait = until.min(RECHECK_AFTER);
             return self.hold(session.id, HeldBy::Suspended, wait).await;
         }
+        if message.status != Status::Sending {
+            if let Some(next) = self.hold_new_chat(&claim.item, &session).await? {
+                return Ok(next);
+            }
+            if let Some(until) = self.spaced_until(claim.item.recipient) {
+                return Ok(self.space_out(until));
+            }
+        }
         let passage = match self.gateway.pass(session.id, &session.place.server).await {
             Passing::Passed(passage) => passage,
             Passing::Held(until) => return self.hold_for_breaker(&session, until).await,
@@ -138,9 +148,17 @@ impl Worker {
         // Whatever else becomes of the call, it is over by then, or not begun.
         let call_by = ports.clock.now().plus(LEASE);
         let until = call_by.plus(ports.transport.longest_attempt());
-        let permit = match self.reserve(&session, until).await? {
-            Ok(permit) => permit,
-            Err(limited) => return Ok(limited),
+        let (reserved, spaced) = tokio::join!(
+            self.reserve(&session, until),
+            self.admit_recipient(&session, claim.item.recipient),
+        );
+        let permit = match (reserved?, spaced) {
+            (Ok(permit), None) => permit,
+            (Ok(permit), Some(until)) => {
+                self.release(permit).await;
+                return Ok(self.space_out(until));
+            }
+            (Err(limited), _) => return Ok(limited),
         };
         match self.prepare(message, &passage, envelope).await {
             Preparation::Ready(route) => {
@@ -309,7 +327,19 @@ impl Worker {
             })
             .await;
         let lookup = Lookup { envelope, route, id: id.as_ref(), since: began };
-        tokio::join!(self.settle(&begun, session, passage, outcome, lookup), counted).0
+        if !reached_nobody {
+            let spacing = self.gateway.settings().recipient_spacing;
+            if !spacing.is_zero() {
+                self.answered.note(claim.item.recipient, answered, spacing);
+            }
+        }
+        let opens = matches!(outcome, SendOutcome::Accepted { .. }) && claim.item.lane == Lane::New;
+        let next =
+            tokio::join!(self.settle(&begun, session, passage, outcome, lookup), counted).0?;
+        if opens {
+            self.gateway.chat_opened(session.id, claim.item.recipient).await;
+        }
+        Ok(next)
     }
 
     /// What came of an attempt.
@@ -323,7 +353,12 @@ impl Worker {
     ) -> Result<Next, GatewayError> {
         match outcome {
             SendOutcome::Accepted { id } => self.end(begun, End::accepted(id)).await,
-            SendOutcome::Rejected(failure) => self.end(begun, End::failed(failure)).await,
+            SendOutcome::Rejected(failure) => {
+                if failure.code == FailureCode::AccountRestricted {
+                    self.gateway.new_chat_refused(session).await?;
+                }
+                self.end(begun, End::failed(failure)).await
+            }
             SendOutcome::TryLater(later) => match later.reason {
                 LaterReason::Unreachable => {
                     self.end_held(begun, FailureCode::ProviderUnreachable).await?;

@@ -8,7 +8,7 @@ use crate::ports::rate_limiter::RateKey;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PlainKey {
     pub(super) id: [u64; 2],
-    /// From 0 to 3.
+    /// From 0 to 4.
     pub(super) kind: u8,
 }
 
@@ -41,6 +41,8 @@ impl Hashing {
             RateKey::Sending(session) => (session.0.as_u64_pair(), 1),
             RateKey::WebhookSource(source) => ((0, source), 2),
             RateKey::Tenant(tenant) => (tenant.0.as_u64_pair(), 3),
+            // The session is in the recipient's key already.
+            RateKey::Recipient(_, recipient) => ((0, recipient.0), 4),
         };
         let key = PlainKey { id: [high, low], kind };
         Hashed { key, hash: self.hash_plain(key) }
