@@ -87,10 +87,11 @@ impl Worker {
         let ports = self.gateway.ports();
         let told = self.gateway.queued(ports.queue.push(&[first]).await);
         let now = ports.clock.now();
-        Next::Again(match told {
+        let at = match told {
             Some(()) => now.max(first.due_at),
             None => now.plus(PAUSE_AFTER_FAULT),
-        })
+        };
+        Next::Again(at, HeldBy::Queue)
     }
 
     /// Gives back what was not used. Where that cannot be told, it counts as used.
@@ -216,7 +217,7 @@ impl Worker {
         let now = ports.clock.now();
         let Some(lease_until) = self.leases.lease_of(claim, now) else {
             self.release(permit).await;
-            return Ok(Next::Again(now));
+            return Ok(Next::Again(now, HeldBy::Retry));
         };
         let begun = match self.begin(message, id.clone(), lease_until).await {
             Ok(Some(begun)) => begun,
@@ -237,7 +238,7 @@ impl Worker {
         if began > call_by || self.leases.lease_of(claim, began).is_none() {
             self.release(permit).await;
             self.end_held(&begun, FailureCode::LeaseLost).await?;
-            return Ok(Next::Again(began));
+            return Ok(Next::Again(began, HeldBy::Retry));
         }
         let outcome = ports.transport.send(envelope, route, id.as_ref()).await;
         let answered = ports.clock.now();
@@ -449,7 +450,7 @@ impl Worker {
                     due_at: Some(due_at),
                 };
                 self.end(begun, end).await?;
-                Ok(Next::Again(due_at))
+                Ok(Next::Again(due_at, HeldBy::Retry))
             }
         }
     }
