@@ -24,3 +24,4 @@ pub mod suspension;
 pub mod template;
 pub mod tenant;
 pub mod timestamp;
+pub mod urgency;

@@ -23,7 +23,7 @@ use crate::gateway::Gateway;
 use crate::gateway::breakers::Silence;
 use crate::gateway::error::GatewayError;
 use crate::ports::observer::Observation;
-use crate::ports::queue::{Claim, Claims, HeldBy, Pause, QueueError};
+use crate::ports::queue::{Claim, Claims, HeldBy, Pause, PauseScope, QueueError};
 use crate::ports::rate_limiter::RateKey;
 
 /// How long a session is held when its server was not reached, by the number of times in a row that
@@ -58,8 +58,8 @@ pub struct Pass {
 enum Next {
     /// Nothing more is to be done about the message.
     Done,
-    /// It goes back in its place until then.
-    Again(Timestamp),
+    /// It goes back in its place until then, and waits for this.
+    Again(Timestamp, HeldBy),
 }
 
 impl Worker {
@@ -152,12 +152,12 @@ impl Worker {
             let message = claim.item.message;
             tracing::error!(%error, message.id = %message, "message {message} is put back");
             self.gateway.observe(Observation::Fault { what: "store" });
-            Next::Again(ports.clock.now().plus(PAUSE_AFTER_FAULT))
+            Next::Again(ports.clock.now().plus(PAUSE_AFTER_FAULT), HeldBy::Retry)
         });
         let told = self.leases.end(held, async {
             match next {
                 Next::Done => ports.queue.complete(&claim).await,
-                Next::Again(at) => ports.queue.retry_at(&claim, at).await,
+                Next::Again(at, why) => ports.queue.retry_at(&claim, at, why).await,
             }
         });
         // A queue that cannot be told hands the message out again when the lease ends, and then
@@ -180,10 +180,10 @@ impl Worker {
         let wait = wait.max(self.gateway.settings().clock_skew);
         let pause = Pause { until: now.plus(wait), why };
         self.gateway.observe(Observation::Held { why });
-        match ports.queue.pause(session, pause).await {
-            Ok(()) => Ok(Next::Again(now)),
+        match ports.queue.pause(session, PauseScope::Session, pause).await {
+            Ok(()) => Ok(Next::Again(now, why)),
             // Not paused: the message itself must wait, or it would be claimed again at once.
-            Err(_) => Ok(Next::Again(pause.until)),
+            Err(_) => Ok(Next::Again(pause.until, why)),
         }
     }
 

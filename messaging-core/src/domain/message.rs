@@ -8,6 +8,7 @@ use crate::domain::failure::Failure;
 use crate::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
 use crate::domain::status::{Status, StatusEvent};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::urgency::Lane;
 use crate::named::named_enum;
 
 named_enum! {
@@ -112,6 +113,8 @@ impl Message {
     }
 
     /// What stands for the message in a queue; `None` for one without a recipient.
+    ///
+    /// As if its chat were open: what a message says does not tell whether it is.
     pub fn queue_item(&self) -> Option<QueueItem> {
         Some(QueueItem {
             message: self.id,
@@ -119,6 +122,7 @@ impl Message {
             session: self.session,
             recipient: RecipientKey::of(self.session, self.to.as_ref()?),
             priority: self.priority,
+            lane: Lane::Known,
             due_at: self.due_at,
         })
     }
@@ -148,6 +152,8 @@ pub struct QueueItem {
     pub recipient: RecipientKey,
     /// What leaves first.
     pub priority: Priority,
+    /// Whether its chat is open. All that waits for one recipient is in one lane.
+    pub lane: Lane,
     /// Not to be handed out before.
     pub due_at: Timestamp,
 }

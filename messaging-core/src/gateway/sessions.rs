@@ -10,7 +10,7 @@ use crate::gateway::error::GatewayError;
 use crate::gateway::tenants::MAX_NAME_CHARS;
 use crate::gateway::{Gateway, SessionRef, new_chats};
 use crate::ports::observer::Observation;
-use crate::ports::queue::{HeldBy, Pause};
+use crate::ports::queue::{HeldBy, Pause, PauseScope};
 use crate::ports::session_control::{ProviderError, ProviderState, QrCode, WebhookTarget};
 
 /// How long a session that is not connected is left alone before it is looked at again, should no
@@ -211,7 +211,7 @@ impl Gateway {
         }
         self.forget_session(&session).await?;
         // What waits is taken up, found to have no session, and failed.
-        self.queued(self.ports().queue.resume(session.id).await);
+        self.queued(self.ports().queue.resume(session.id, PauseScope::Session).await);
         Ok(())
     }
 
@@ -296,10 +296,12 @@ impl Gateway {
         self.observe(Observation::Session { status: session.status });
         let queue = &self.ports().queue;
         let told = if session.status == SessionStatus::Working {
-            queue.resume(session.id).await
+            queue.resume(session.id, PauseScope::Session).await
         } else {
             let until = self.ports().clock.now().plus(RECHECK_AFTER);
-            queue.pause(session.id, Pause { until, why: HeldBy::Session }).await
+            queue
+                .pause(session.id, PauseScope::Session, Pause { until, why: HeldBy::Session })
+                .await
         };
         self.queued(told);
     }

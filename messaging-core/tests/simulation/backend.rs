@@ -31,7 +31,9 @@ use messaging_core::ports::duty_roster::{Duty, DutyRoster};
 use messaging_core::ports::idempotency_store::{Begun, IdempotencyStore, Undertaking};
 use messaging_core::ports::inbox_store::{InboxDepth, InboxStore};
 use messaging_core::ports::message_store::MessageStore;
-use messaging_core::ports::queue::{Claim, Claims, Pause, Position, Queue, QueueError};
+use messaging_core::ports::queue::{
+    Claim, Claims, HeldBy, Pause, PauseScope, Position, Queue, QueueError, Standing,
+};
 use messaging_core::ports::rate_limiter::{
     Permit, RateKey, RateLimiter, RateLimiterError, Reservation,
 };
@@ -296,19 +298,38 @@ impl Queue for Connection {
         self.of_queue(queue.complete(claim)).await
     }
 
-    async fn retry_at(&self, claim: &Claim, at: Timestamp) -> Result<bool, QueueError> {
+    async fn retry_at(
+        &self,
+        claim: &Claim,
+        at: Timestamp,
+        why: HeldBy,
+    ) -> Result<bool, QueueError> {
         let queue = self.backend.queue();
-        self.of_queue(queue.retry_at(claim, at)).await
+        self.of_queue(queue.retry_at(claim, at, why)).await
     }
 
-    async fn pause(&self, session: SessionId, pause: Pause) -> Result<(), QueueError> {
+    async fn pause(
+        &self,
+        session: SessionId,
+        scope: PauseScope,
+        pause: Pause,
+    ) -> Result<(), QueueError> {
         let queue = self.backend.queue();
-        self.of_queue(queue.pause(session, pause)).await
+        self.of_queue(queue.pause(session, scope, pause)).await
     }
 
-    async fn resume(&self, session: SessionId) -> Result<(), QueueError> {
+    async fn resume(&self, session: SessionId, scope: PauseScope) -> Result<(), QueueError> {
         let queue = self.backend.queue();
-        self.of_queue(queue.resume(session)).await
+        self.of_queue(queue.resume(session, scope)).await
+    }
+
+    async fn open_chat(
+        &self,
+        session: SessionId,
+        recipient: RecipientKey,
+    ) -> Result<(), QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.open_chat(session, recipient)).await
     }
 
     async fn forget(&self, session: SessionId, messages: &[MessageId]) -> Result<(), QueueError> {
@@ -319,6 +340,11 @@ impl Queue for Connection {
     async fn position(&self, item: &QueueItem) -> Result<Option<Position>, QueueError> {
         let queue = self.backend.queue();
         self.of_queue(queue.position(item)).await
+    }
+
+    async fn standings(&self, sessions: &[SessionId]) -> Result<Vec<Standing>, QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.standings(sessions)).await
     }
 
     async fn session_depth(&self, session: SessionId) -> Result<u64, QueueError> {

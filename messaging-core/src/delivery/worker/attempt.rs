@@ -92,10 +92,11 @@ impl Worker {
         let first_in_lane = self.gateway.in_lanes(vec![first]).await;
         let told = self.gateway.queued(ports.queue.push(&first_in_lane).await);
         let now = ports.clock.now();
-        Next::Again(match told {
+        let at = match told {
             Some(()) => now.max(first.due_at),
             None => now.plus(PAUSE_AFTER_FAULT),
-        })
+        };
+        Next::Again(at, HeldBy::Queue)
     }
 
     /// Gives back what was not used. Where that cannot be told, it counts as used.
@@ -279,7 +280,7 @@ impl Worker {
         let now = ports.clock.now();
         let Some(lease_until) = self.leases.lease_of(claim, now) else {
             self.release(permit).await;
-            return Ok(Next::Again(now));
+            return Ok(Next::Again(now, HeldBy::Retry));
         };
         let begun = match self.begin(message, id.clone(), lease_until).await {
             Ok(Some(begun)) => begun,
@@ -300,7 +301,7 @@ impl Worker {
         if began > call_by || self.leases.lease_of(claim, began).is_none() {
             self.release(permit).await;
             self.end_held(&begun, FailureCode::LeaseLost).await?;
-            return Ok(Next::Again(began));
+            return Ok(Next::Again(began, HeldBy::Retry));
         }
         let outcome = ports.transport.send(envelope, route, id.as_ref()).await;
         let answered = ports.clock.now();
@@ -539,7 +540,7 @@ impl Worker {
                     due_at: Some(due_at),
                 };
                 self.end(begun, end).await?;
-                Ok(Next::Again(due_at))
+                Ok(Next::Again(due_at, HeldBy::Retry))
             }
         }
     }
