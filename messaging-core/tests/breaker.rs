@@ -14,7 +14,7 @@ use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::pacing::Pacing;
 use messaging_core::gateway::send::SendRequest;
 use messaging_core::ports::clock::Clock;
-use messaging_core::ports::queue::{HeldBy, Queue};
+use messaging_core::ports::queue::{HeldBy, PauseScope, Queue};
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::transport::SendOutcome;
 
@@ -160,7 +160,7 @@ async fn a_server_that_nobody_waits_for_any_more_is_closed_by_a_sign_of_life() {
     let waiting = one_each(&world, 2..=2).await;
     world.work_for(5 * MINUTE).await;
     world.gateway.cancel(tenant_id(1), waiting[0]).await.unwrap();
-    world.queue.resume(session(2).id).await.unwrap();
+    world.queue.resume(session(2).id, PauseScope::Session).await.unwrap();
     world.provider.set_silent("ill", false);
     world.work_for(2 * MINUTE).await;
     let request = SendRequest::text(session(2).id, address(9).as_str(), "after");

@@ -264,7 +264,10 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         max_waiting: u64::from(max_waiting?),
         duplicate_window: duplicate_window?,
         recipient_spacing: recipient_spacing?,
-        new_chats: NewChatLimits { per_day: new_chats_per_day?, spacing: new_chat_spacing? },
+        new_chats: NewChatLimits {
+            per_day: new_chats_per_day?,
+            spacing: new_chat_spacing?.filter(|spacing| !spacing.most.is_zero()),
+        },
         restriction_pause: restriction_pause?,
         retry: RetryPolicy {
             base: retry_base?,

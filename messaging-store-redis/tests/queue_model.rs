@@ -135,7 +135,10 @@ impl Both {
                     20..22 => {
                         let at = later(self.now, 60);
                         let good = self.memory.retry_at(&ours, at, HeldBy::Retry).await.unwrap();
-                        assert_eq!(self.redis.retry_at(&theirs, at, HeldBy::Retry).await.unwrap(), good);
+                        assert_eq!(
+                            self.redis.retry_at(&theirs, at, HeldBy::Retry).await.unwrap(),
+                            good
+                        );
                     }
                     _ => {
                         let good = self.memory.renew(&[ours], LEASE, self.now).await.unwrap();

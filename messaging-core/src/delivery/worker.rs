@@ -212,7 +212,7 @@ impl Worker {
         let next = self.hold(session.id, HeldBy::Breaker, wait).await?;
         // Whoever closed the breaker before the session was paused could not let it go.
         if self.gateway.is_free(session.id, &session.place.server) {
-            self.gateway.queued(ports.queue.resume(session.id).await);
+            self.gateway.queued(ports.queue.resume(session.id, PauseScope::Session).await);
         }
         Ok(next)
     }

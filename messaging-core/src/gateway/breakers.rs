@@ -15,6 +15,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
 use crate::gateway::sessions::RECHECK_AFTER;
+use crate::ports::queue::PauseScope;
 
 /// How long what was heard of a server is believed when somebody asks before a message is accepted.
 const BELIEVED_FOR: Duration = Duration::from_secs(5);
@@ -244,7 +245,7 @@ impl Gateway {
     async fn let_one_go(&self, name: &str) {
         match self.breaker(name, Server::next_to_let_go) {
             Some(session) => {
-                self.queued(self.ports().queue.resume(session).await);
+                self.queued(self.ports().queue.resume(session, PauseScope::Session).await);
             }
             None => self.change_breaker(name, |breaker, _| breaker.close()).await,
         }
@@ -307,7 +308,7 @@ impl Gateway {
         }
         let queue = &self.ports().queue;
         let resumed = released.into_iter().map(|session| async move {
-            self.queued(queue.resume(session).await);
+            self.queued(queue.resume(session, PauseScope::Session).await);
         });
         futures::future::join_all(resumed).await;
     }

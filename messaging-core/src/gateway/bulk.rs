@@ -375,8 +375,9 @@ impl Gateway {
     pub(crate) async fn refill_bulk(&self, batch: BatchId) -> Result<usize, GatewayError> {
         let now = self.ports().clock.now();
         let released = self.ports().messages.release_from_batch(batch, now).await?;
+        let count = released.len();
         self.tell_queue(released).await;
-        Ok(released.len())
+        Ok(count)
     }
 }
 

@@ -25,8 +25,6 @@ named_enum! {
         Session = "session",
         /// The provider cannot be reached.
         Provider = "provider",
-        /// The provider's server fails and is left alone for a while.
-        Breaker = "breaker",
         /// Its bulk request has as many in the queue as it may.
         Bulk = "bulk",
         /// The time that it is to be sent at has not come.
