@@ -2,6 +2,7 @@
 
 pub(crate) mod breakers;
 pub mod bulk;
+pub mod bulk_pacing;
 pub mod cancel;
 mod chats;
 pub mod dead_letters;
@@ -12,6 +13,7 @@ pub mod health;
 mod ids;
 pub mod new_chats;
 mod once;
+pub mod opt_outs;
 pub mod pacing;
 mod placement;
 pub mod query;
@@ -31,6 +33,7 @@ use crate::domain::breaker::BreakerPolicy;
 use crate::domain::id::{NodeId, SessionId, TenantId};
 use crate::domain::message::{Message, QueueItem};
 use crate::domain::new_chats::{DAY, NewChatLimits};
+use crate::domain::opt_out::words::OptOutWords;
 use crate::domain::phone::PhoneValidation;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::retry::RetryPolicy;
@@ -49,6 +52,7 @@ use crate::ports::idempotency_store::IdempotencyStore;
 use crate::ports::inbox_store::InboxStore;
 use crate::ports::message_store::MessageStore;
 use crate::ports::observer::{Observation, Observer};
+use crate::ports::opt_out_store::OptOutStore;
 use crate::ports::queue::{Queue, QueueError};
 use crate::ports::rate_limiter::{RateKey, RateLimiter, RateLimiterError};
 use crate::ports::session_control::SessionControl;
@@ -70,6 +74,8 @@ pub struct Ports {
     pub tenants: Arc<dyn TenantStore>,
     /// The truth about requests that callers may repeat.
     pub idempotency: Arc<dyn IdempotencyStore>,
+    /// The truth about who wants no messages.
+    pub opt_outs: Arc<dyn OptOutStore>,
     /// The truth about webhooks received.
     pub inbox: Arc<dyn InboxStore>,
     /// When messages are tried.
@@ -113,6 +119,8 @@ pub struct Settings {
     pub max_waiting: u64,
     /// For how long the same content to the same recipient is taken for a repeat; zero for never.
     pub duplicate_window: Duration,
+    /// By which words people say that they want no more messages, or want them again.
+    pub opt_out_words: OptOutWords,
     /// When failed attempts are repeated.
     pub retry: RetryPolicy,
     /// How many chats a session may open, unless it says something else. Without limits by default:
@@ -158,6 +166,7 @@ impl Default for Settings {
             webhook_quota: Quota { limit: 60_000, window: minute },
             max_waiting: 1_000_000,
             duplicate_window: Duration::from_secs(10),
+            opt_out_words: OptOutWords::default(),
             retry: RetryPolicy::default(),
             breaker: BreakerPolicy::default(),
             new_chats: NewChatLimits::default(),

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use messaging_core::domain::new_chats::NewChatLimits;
+use messaging_core::domain::opt_out::words::OptOutWords;
 use messaging_core::domain::phone::PhoneValidation;
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::retry::RetryPolicy;
@@ -90,6 +91,8 @@ pub struct Config {
     pub new_chats: NewChatLimits,
     /// How long a session opens no chats once WhatsApp refused one.
     pub restriction_pause: Duration,
+    /// By which words people say that they want no more messages, or want them again.
+    pub opt_out_words: OptOutWords,
     /// When failed attempts are repeated.
     pub retry: RetryPolicy,
     /// How logs are written.
@@ -229,6 +232,9 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let new_chats_per_day = reader.optional(&settings::NEW_CHATS_PER_DAY);
     let new_chat_spacing = reader.optional(&settings::NEW_CHAT_SPACING);
     let restriction_pause = reader.required(&settings::RESTRICTION_PAUSE);
+    let opt_out_languages = reader.required(&settings::OPT_OUT_LANGUAGES);
+    let opt_out_words = reader.optional(&settings::OPT_OUT_WORDS);
+    let opt_in_words = reader.optional(&settings::OPT_IN_WORDS);
     let retry_attempts = reader.required(&settings::RETRY_ATTEMPTS);
     let retry_base = reader.required(&settings::RETRY_BASE);
     let retry_cap = reader.required(&settings::RETRY_CAP);
@@ -269,6 +275,11 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
             spacing: new_chat_spacing?.filter(|spacing| !spacing.most.is_zero()),
         },
         restriction_pause: restriction_pause?,
+        opt_out_words: OptOutWords::new(
+            &opt_out_languages?,
+            &opt_out_words?.unwrap_or_default(),
+            &opt_in_words?.unwrap_or_default(),
+        ),
         retry: RetryPolicy {
             base: retry_base?,
             cap: retry_cap?,

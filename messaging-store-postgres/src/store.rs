@@ -16,6 +16,7 @@ use crate::message_store::chats::Opens;
 use crate::message_store::{Changes, Inserts, Loads, Orders};
 use crate::migrate::migrate;
 use crate::open_error::OpenError;
+use crate::opt_out_store::Looks;
 use crate::options::PostgresOptions;
 use crate::session_store::{Finds, OwnFinds};
 use crate::tenant_role;
@@ -49,6 +50,7 @@ struct Parts {
     loads: Together<Loads>,
     orders: Together<Orders>,
     opens: Together<Opens>,
+    looks: Together<Looks>,
     finds: Together<Finds>,
     own_finds: Together<OwnFinds>,
 }
@@ -91,6 +93,7 @@ impl PostgresStore {
             loads: Together::new(&all, limit),
             orders: Together::new(&all, limit),
             opens: Together::new(&all, limit),
+            looks: Together::new(&all, limit),
             finds: Together::new(&all, limit),
             own_finds: Together::new(&of_tenants, limit),
             all,
@@ -193,6 +196,10 @@ impl PostgresStore {
 
     pub(crate) fn orders(&self) -> &Together<Orders> {
         &self.0.orders
+    }
+
+    pub(crate) fn looks(&self) -> &Together<Looks> {
+        &self.0.looks
     }
 
     pub(crate) fn finds(&self) -> &Together<Finds> {

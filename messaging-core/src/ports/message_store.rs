@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 
-use crate::domain::address::RecipientKey;
+use crate::domain::address::{Address, RecipientKey};
 use crate::domain::batch::{Batch, BatchProgress};
 use crate::domain::filter::{MessageFilter, MessagePage, Portion};
 use crate::domain::id::{BatchId, MessageId, SessionId, TenantId};
 use crate::domain::insertion::{Inserted, Insertion};
 use crate::domain::message::{ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange};
+use crate::domain::portion::{Page, PortionBy};
 use crate::domain::statistics::{Statistics, StatisticsRange};
 use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
@@ -105,6 +106,14 @@ pub trait MessageStore: Send + Sync + 'static {
         id: BatchId,
     ) -> Result<Option<BatchProgress>, StoreError>;
 
+    /// One tenant's bulk requests, newest (by id) first, and how far each has come. The total is of
+    /// all of them, wherever the portion begins.
+    async fn batches(
+        &self,
+        tenant: TenantId,
+        portion: PortionBy<BatchId>,
+    ) -> Result<Page<BatchProgress>, StoreError>;
+
     /// Cancels what of a bulk request still waits and marks it cancelled. Gives the ids that moved;
     /// `None` when the tenant has no such request. The request stays marked with the first time;
     /// a second call moves only what was `sending` then and waits again.
@@ -151,6 +160,15 @@ pub trait MessageStore: Send + Sync + 'static {
     /// At most `limit` outbound messages that wait, held or not, and are expired at `now`, in order
     /// of that.
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError>;
+
+    /// At most `limit` messages to this recipient through any of these sessions that wait (`queued` or
+    /// `retry`), held or not, in no promised order.
+    async fn waiting_to(
+        &self,
+        sessions: &[SessionId],
+        to: &Address,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError>;
 
     /// Bulk requests that hold messages back, with ids above `after`, in order of id.
     async fn batches_holding(

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use messaging_core::domain::new_chats::Spacing;
+use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::phone::PhoneValidation;
 use secrecy::SecretString;
 
@@ -128,6 +129,12 @@ settings! {
             "How far apart a session opens chats, drawn each time: 30s-60s; no matter where unset.";
         RESTRICTION_PAUSE: Duration = "1h", kind::DURATION,
             "How long a session opens no chats once WhatsApp refused one; doubles each time, to a day.";
+        OPT_OUT_LANGUAGES: Vec<WordList> = "all", kind::WORD_LISTS,
+            "In which languages an answer that says no more than STOP opts its sender out; none for never.";
+        OPT_OUT_WORDS: Vec<String> = none, kind::WORDS,
+            "More such words, with commas.";
+        OPT_IN_WORDS: Vec<String> = none, kind::WORDS,
+            "More words like START, by which who opted out takes that back; with commas.";
         RETRY_ATTEMPTS: u32 = "5", kind::COUNT,
             "How often a message is tried before it fails.";
         RETRY_BASE: Duration = "1s", kind::DURATION,

@@ -6,12 +6,14 @@ use async_trait::async_trait;
 use messaging_core::domain::id::{InboxId, MessageId, ProviderMessageId, SessionId};
 use messaging_core::domain::inbox::{Applied, InboxEffect};
 use messaging_core::domain::message::{ChangeOutcome, Message};
+use messaging_core::domain::opt_out::Wish;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::message_store::change::Opened;
 use crate::message_store::chats::OpenChats;
 use crate::message_store::row::NewMessages;
+use crate::opt_out_store;
 use crate::session_store::record_status;
 use crate::text;
 use crate::together::{Fault, Work};
@@ -53,6 +55,7 @@ struct UnderWay {
     applied: Vec<Uuid>,
     new: NewMessages,
     chats: OpenChats,
+    wishes: Vec<Wish>,
     statements: u64,
 }
 
@@ -86,11 +89,8 @@ impl UnderWay {
             _ => None,
         });
         let (opened, mut statements) = Opened::open(connection, changes).await?;
-        let received = effects().filter_map(|effect| match effect {
-            InboxEffect::Receive(message) => Some(&**message),
-            _ => None,
-        });
-        let received: Vec<&Message> = received.collect();
+        let received: Vec<&Message> =
+            effects().filter_map(|effect| Some(effect.received()?.0)).collect();
         let known = if received.is_empty() {
             Known::default()
         } else {
@@ -119,6 +119,7 @@ impl UnderWay {
             applied: Vec::new(),
             new: NewMessages::default(),
             chats: OpenChats::default(),
+            wishes: Vec::new(),
             statements: statements + 1,
         })
     }
@@ -131,10 +132,12 @@ impl UnderWay {
     ) -> Result<Applied, Fault> {
         let Some(session) = self.standing.get(&id).copied() else { return Ok(Applied::Known) };
         let applied = match effect {
-            InboxEffect::Receive(message) => {
+            InboxEffect::Receive(message) | InboxEffect::ReceiveWish(message, _) => {
                 if self.known.add(message) {
                     self.new.extend(&NewMessages::of([&**message])?);
                     self.chats.add(message.open_chat(), message.created_at);
+                    let wish = effect.received().and_then(|(_, wish)| wish);
+                    self.wishes.extend(wish.cloned());
                     Applied::Done(None)
                 } else {
                     Applied::Known
@@ -165,6 +168,7 @@ impl UnderWay {
             self.new.insert(connection).await?;
             self.statements += 1 + self.chats.write(connection).await?;
         }
+        self.statements += opt_out_store::follow(connection, self.wishes).await?;
         if !self.applied.is_empty() {
             sqlx::query!(
                 "UPDATE inbox SET status = 'applied' WHERE id = ANY($1::uuid[])",
