@@ -11,9 +11,10 @@ use messaging_core::conformance::build::{at, message_id, session_id, tenant_id};
 use messaging_core::conformance::entropy::SeededEntropy;
 use messaging_core::domain::address::RecipientKey;
 use messaging_core::domain::message::{Priority, QueueItem};
+use messaging_core::domain::urgency::Lane;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::ports::entropy::Entropy;
-use messaging_core::ports::queue::{Claim, Queue};
+use messaging_core::ports::queue::{Claim, HeldBy, Queue};
 use tokio::runtime::{Builder, Runtime};
 
 const DEPTHS: [u64; 2] = [1000, 1_000_000];
@@ -35,6 +36,7 @@ fn items(count: u64) -> Vec<QueueItem> {
             session: session_id(session),
             recipient: RecipientKey(entropy.next_u64() % (count / 2)),
             priority: [Priority::Normal, Priority::High, Priority::Low, Priority::Normal]
+            lane: Lane::Known,
                 [(entropy.next_u64() % 4) as usize],
             due_at: at(0),
         }
@@ -54,7 +56,7 @@ fn filled(runtime: &Runtime, depth: u64) -> MemoryQueue {
         // The first claim of a session finds out which of its messages are due.
         for _ in 0..100 {
             for claim in claim(&queue).await {
-                queue.retry_at(&claim, claim.item.due_at).await.unwrap();
+                queue.retry_at(&claim, claim.item.due_at, HeldBy::Retry).await.unwrap();
             }
         }
     });

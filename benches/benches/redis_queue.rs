@@ -20,6 +20,7 @@ use messaging_core::conformance::build::{session_id, tenant_id};
 use messaging_core::domain::address::RecipientKey;
 use messaging_core::domain::id::{MessageId, uuid_v7};
 use messaging_core::domain::message::{Priority, QueueItem};
+use messaging_core::domain::urgency::Lane;
 use messaging_core::ports::clock::{Clock, SystemClock};
 use messaging_core::ports::queue::Queue;
 use messaging_store_redis::{RedisConnection, RedisOptions, RedisQueue};
@@ -45,6 +46,7 @@ fn item(n: u64) -> QueueItem {
         session: session_id(session),
         recipient: RecipientKey(n),
         priority: Priority::Normal,
+        lane: Lane::Known,
         due_at: now,
     }
 }

@@ -3,6 +3,7 @@
 //! Each duty is a `run_once`, which does one pass, never waits for time to pass and says what it
 //! did, and a loop of a few lines around it. Tests call the passes; [`Delivery`] runs the loops.
 
+pub mod breaker_watch;
 pub mod clock_watch;
 pub mod inbox;
 pub mod recovery;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::delivery::breaker_watch::BreakerWatch;
 use crate::delivery::clock_watch::ClockWatch;
 use crate::delivery::inbox::InboxProcessor;
 use crate::delivery::recovery::Recovery;
@@ -84,6 +86,8 @@ impl Delivery {
         }
         let worker = Arc::new(Worker::new(gateway.clone()));
         delivery.spawn(|stop| worker.run(concurrency, stop));
+        let breakers = BreakerWatch::new(gateway.clone());
+        delivery.spawn(|stop| breakers.run(stop));
         let recovery = Recovery::new(gateway.clone());
         delivery.spawn(|stop| recovery.run(recovery_interval, stop));
         let watch = SessionWatch::new(gateway.clone());

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod batch;
+pub mod breaker;
 pub mod clock_offset;
 pub mod content;
 pub mod failure;
@@ -12,6 +13,7 @@ pub mod idempotency;
 pub mod inbox;
 pub mod insertion;
 pub mod message;
+pub mod new_chats;
 pub mod opt_out;
 pub mod phone;
 pub mod portion;
@@ -24,3 +26,4 @@ pub mod suspension;
 pub mod template;
 pub mod tenant;
 pub mod timestamp;
+pub mod urgency;

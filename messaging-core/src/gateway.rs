@@ -1,14 +1,17 @@
 //! The one door: what a host program, or the HTTP server, can ask of the gateway.
 
+pub(crate) mod breakers;
 pub mod bulk;
 pub mod bulk_pacing;
 pub mod cancel;
+mod chats;
 pub mod dead_letters;
 pub(crate) mod directory;
 pub mod error;
 mod fresh_webhooks;
 pub mod health;
 mod ids;
+pub mod new_chats;
 mod once;
 pub mod opt_outs;
 pub mod pacing;
@@ -26,13 +29,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::domain::breaker::BreakerPolicy;
 use crate::domain::id::{NodeId, SessionId, TenantId};
 use crate::domain::message::{Message, QueueItem};
+use crate::domain::new_chats::{DAY, NewChatLimits};
 use crate::domain::opt_out::words::OptOutWords;
 use crate::domain::phone::PhoneValidation;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::session::Session;
+use crate::gateway::breakers::Breakers;
+use crate::gateway::chats::OpenChats;
 use crate::gateway::directory::{Asked, Directory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::fresh_webhooks::FreshWebhooks;
@@ -116,6 +123,16 @@ pub struct Settings {
     pub opt_out_words: OptOutWords,
     /// When failed attempts are repeated.
     pub retry: RetryPolicy,
+    /// How many chats a session may open, unless it says something else. Without limits by default:
+    /// whoever tries the gateway must not be held up without knowing why.
+    pub new_chats: NewChatLimits,
+    /// For how long a session opens no chats once WhatsApp refused one, by the number of times in a
+    /// row.
+    pub restriction: RetryPolicy,
+    /// How far apart messages of one session to one recipient are sent; zero for no matter.
+    pub recipient_spacing: Duration,
+    /// When a server of the provider that fails is left alone, and for how long.
+    pub breaker: BreakerPolicy,
     /// Where the provider reaches this gateway, without a slash at the end; `None` leaves the
     /// webhooks of new sessions unset.
     pub public_url: Option<String>,
@@ -151,6 +168,15 @@ impl Default for Settings {
             duplicate_window: Duration::from_secs(10),
             opt_out_words: OptOutWords::default(),
             retry: RetryPolicy::default(),
+            breaker: BreakerPolicy::default(),
+            new_chats: NewChatLimits::default(),
+            restriction: RetryPolicy {
+                base: Duration::from_secs(3600),
+                factor: 2.0,
+                cap: DAY,
+                max_attempts: u32::MAX,
+            },
+            recipient_spacing: Duration::ZERO,
             public_url: None,
             webhook_secret: None,
         }
@@ -197,6 +223,10 @@ pub(crate) struct Inner {
     pub(crate) fresh: FreshWebhooks,
     /// What the queue could not be told.
     pub(crate) untold: Untold,
+    /// Which of the provider's servers are called.
+    pub(crate) breakers: Breakers,
+    /// Chats that were found open.
+    pub(crate) open_chats: OpenChats,
     /// Whether this node's clock was found to be wrong.
     pub(crate) clock_is_off: AtomicBool,
 }
@@ -215,6 +245,8 @@ impl Gateway {
             directory: Directory::default(),
             fresh: FreshWebhooks::default(),
             untold: Untold::default(),
+            breakers: Breakers::default(),
+            open_chats: OpenChats::default(),
             clock_is_off: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -310,11 +342,12 @@ impl Gateway {
     async fn enqueue(&self, messages: impl Iterator<Item = &Message>) {
         let items: Vec<_> =
             messages.filter(|message| !message.held).filter_map(Message::queue_item).collect();
-        self.tell_queue(&items).await;
+        self.tell_queue(items).await;
     }
 
-    pub(crate) async fn tell_queue(&self, items: &[QueueItem]) {
-        if self.queued(self.ports().queue.push(items).await).is_none() {
+    pub(crate) async fn tell_queue(&self, items: Vec<QueueItem>) {
+        let items = self.in_lanes(items).await;
+        if self.queued(self.ports().queue.push(&items).await).is_none() {
             self.inner.untold.add(items.iter().map(|item| item.message));
         }
     }

@@ -12,8 +12,9 @@ use messaging_core::domain::address::RecipientKey;
 use messaging_core::domain::id::{MessageId, SessionId};
 use messaging_core::domain::message::{Priority, QueueItem};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::urgency::{Kind, Lane};
 use messaging_core::memory::queue::MemoryQueue;
-use messaging_core::ports::queue::{Claim, Claims, HeldBy, Pause, Queue};
+use messaging_core::ports::queue::{Claim, Claims, HeldBy, Pause, PauseScope, Queue};
 use proptest::prelude::*;
 
 const SESSIONS: u64 = 4;
@@ -21,37 +22,51 @@ const LEASE: Duration = Duration::from_millis(40);
 
 #[derive(Debug, Clone)]
 enum Step {
-    Push { n: u64, due_in: u64 },
+    Push { n: u64, lane: Lane, due_in: u64 },
     Claim { max: usize, after: u64 },
     Complete(usize),
     Retry { claim: usize, after: u64 },
-    Pause { session: u64, until: u64 },
-    Resume(u64),
+    Pause { session: u64, scope: PauseScope, until: u64 },
+    Resume(u64, PauseScope),
+    OpenChat { session: u64, recipient: u64 },
     Forget(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let scope = || prop_oneof![Just(PauseScope::Session), Just(PauseScope::NewChats)];
+    let lane = prop_oneof![2 => Just(Lane::New), 1 => Just(Lane::Known)];
+    // Mostly a moment, and seldom as long as it takes to be more urgent.
+    let after = prop_oneof![8 => 0..20_u64, 1 => 0..400_000_u64];
     prop_oneof![
-        6 => (0..60_u64, prop_oneof![Just(0), 0..50_u64])
-            .prop_map(|(n, due_in)| Step::Push { n, due_in }),
-        5 => (0..6_usize, 0..20_u64).prop_map(|(max, after)| Step::Claim { max, after }),
+        6 => (0..60_u64, lane, prop_oneof![Just(0), 0..50_u64])
+            .prop_map(|(n, lane, due_in)| Step::Push { n, lane, due_in }),
+        5 => (0..6_usize, after).prop_map(|(max, after)| Step::Claim { max, after }),
         3 => any::<usize>().prop_map(Step::Complete),
         2 => (any::<usize>(), 0..60_u64).prop_map(|(claim, after)| Step::Retry { claim, after }),
-        1 => (0..SESSIONS, 0..60_u64).prop_map(|(session, until)| Step::Pause { session, until }),
-        1 => (0..SESSIONS).prop_map(Step::Resume),
+        2 => (0..SESSIONS, scope(), 0..60_u64)
+            .prop_map(|(session, scope, until)| Step::Pause { session, scope, until }),
+        1 => (0..SESSIONS, scope()).prop_map(|(session, scope)| Step::Resume(session, scope)),
+        1 => (0..SESSIONS, 0..3_u64)
+            .prop_map(|(session, recipient)| Step::OpenChat { session, recipient }),
         1 => (0..60_u64).prop_map(Step::Forget),
     ]
 }
 
-/// The `n`th message. Everything but the due time follows from `n`, in no simple pattern.
-fn item(n: u64, due_at: Timestamp) -> QueueItem {
+/// The `n`th message's id; all were accepted within twenty minutes.
+fn id(n: u64) -> MessageId {
+    message_id(n * 20_000)
+}
+
+/// The `n`th message. Everything but the lane and the due time follows from `n`, in no simple pattern.
+fn item(n: u64, lane: Lane, due_at: Timestamp) -> QueueItem {
     let session = n * 7 % SESSIONS;
     QueueItem {
-        message: message_id(n),
+        message: id(n),
         tenant: tenant_id(session % 2),
         session: session_id(session),
         recipient: RecipientKey(n * 5 % 3),
         priority: Priority::ALL[(n * 11 % 13 % 3) as usize],
+        lane,
         due_at,
     }
 }
@@ -60,7 +75,7 @@ fn item(n: u64, due_at: Timestamp) -> QueueItem {
 #[derive(Debug, Default)]
 struct Model {
     messages: BTreeMap<MessageId, (QueueItem, Option<Claim>)>,
-    pauses: BTreeMap<SessionId, Timestamp>,
+    pauses: BTreeMap<(SessionId, PauseScope), Timestamp>,
 }
 
 impl Model {
@@ -81,6 +96,43 @@ impl Model {
         items.into_iter().filter(|item| seen.insert(item.recipient)).collect()
     }
 
+    /// All that waits for a recipient is in one lane.
+    fn open(&mut self, session: SessionId, recipient: RecipientKey) {
+        for (item, _) in self.messages.values_mut() {
+            if (item.session, item.recipient) == (session, recipient) {
+                item.lane = Lane::Known;
+            }
+        }
+    }
+
+    fn push(&mut self, item: QueueItem) {
+        let of_recipient = |(other, _): &&(QueueItem, _)| {
+            (other.session, other.recipient) == (item.session, item.recipient)
+        };
+        let lane =
+            self.messages.values().find(of_recipient).map_or(item.lane, |other| other.0.lane);
+        self.messages.entry(item.message).or_insert((QueueItem { lane, ..item }, None));
+        if item.lane == Lane::Known {
+            self.open(item.session, item.recipient);
+        }
+    }
+
+    /// What leaves first is less.
+    fn place(&self, item: &QueueItem, now: Timestamp) -> (u8, MessageId) {
+        let heads = self.heads(item.session);
+        let is_head = heads.iter().any(|head| head.message == item.message);
+        let lane = if is_head { item.lane } else { Lane::Known };
+        (Kind::of(item.priority, lane).urgency(item.message, now), item.message)
+    }
+
+    /// When a message can leave that its chain does not hold.
+    fn due(&self, item: &QueueItem) -> Timestamp {
+        let until = |scope| self.pauses.get(&(item.session, scope)).copied();
+        let of_lane = until(PauseScope::NewChats).filter(|_| item.lane == Lane::New);
+        let all = [Some(item.due_at), until(PauseScope::Session), of_lane];
+        all.into_iter().flatten().max().unwrap()
+    }
+
     /// When something of a session can be claimed.
     fn session_due(&self, session: SessionId, now: Timestamp) -> Option<Timestamp> {
         let out = self
@@ -90,8 +142,8 @@ impl Model {
         if let Some((_, claim)) = out {
             return claim.map(|claim| claim.lease_until);
         }
-        let due = self.heads(session).into_iter().map(|item| item.due_at).min()?;
-        Some(due.max(self.pauses.get(&session).copied().unwrap_or(due)).max(now))
+        let due = self.heads(session).iter().map(|item| self.due(item)).min()?;
+        Some(due.max(now))
     }
 
     /// When something can be claimed.
@@ -101,8 +153,11 @@ impl Model {
 
     /// What is to be claimed next of a session.
     fn next(&self, session: SessionId, now: Timestamp) -> Option<QueueItem> {
-        (self.session_due(session, now)? <= now)
-            .then(|| self.heads(session).into_iter().find(|item| item.due_at <= now))?
+        if self.session_due(session, now)? > now {
+            return None;
+        }
+        let heads = self.heads(session).into_iter().filter(|item| self.due(item) <= now);
+        heads.min_by_key(|item| self.place(item, now))
     }
 
     fn good(&mut self, claim: &Claim) -> Option<&mut (QueueItem, Option<Claim>)> {
@@ -139,9 +194,9 @@ impl Bench {
 
     fn take(&mut self, step: &Step) {
         match *step {
-            Step::Push { n, due_in } => {
-                let item = item(n, self.now.plus(Duration::from_millis(due_in)));
-                self.model.messages.entry(item.message).or_insert((item, None));
+            Step::Push { n, lane, due_in } => {
+                let item = item(n, lane, self.now.plus(Duration::from_millis(due_in)));
+                self.model.push(item);
                 wait(self.queue.push(&[item])).unwrap();
             }
             Step::Claim { max, after } => {
@@ -165,25 +220,30 @@ impl Bench {
                     item.due_at = at;
                     *claim = None;
                 }
-                assert_eq!(wait(self.queue.retry_at(&claim, at)).unwrap(), is_good);
+                assert_eq!(wait(self.queue.retry_at(&claim, at, HeldBy::Retry)).unwrap(), is_good);
             }
-            Step::Pause { session, until } => {
+            Step::Pause { session, scope, until } => {
                 let until = self.now.plus(Duration::from_millis(until));
-                self.model.pauses.insert(session_id(session), until);
+                self.model.pauses.insert((session_id(session), scope), until);
                 let pause = Pause { until, why: HeldBy::Rate };
-                wait(self.queue.pause(session_id(session), pause)).unwrap();
+                wait(self.queue.pause(session_id(session), scope, pause)).unwrap();
             }
-            Step::Resume(session) => {
-                self.model.pauses.remove(&session_id(session));
-                wait(self.queue.resume(session_id(session))).unwrap();
+            Step::Resume(session, scope) => {
+                self.model.pauses.remove(&(session_id(session), scope));
+                wait(self.queue.resume(session_id(session), scope)).unwrap();
+            }
+            Step::OpenChat { session, recipient } => {
+                let (session, recipient) = (session_id(session), RecipientKey(recipient));
+                self.model.open(session, recipient);
+                wait(self.queue.open_chat(session, recipient)).unwrap();
             }
             Step::Forget(n) => {
                 let waits = |(_, claim): &(QueueItem, _)| !Model::is_out(claim, self.now);
-                if self.model.messages.get(&message_id(n)).is_some_and(waits) {
-                    self.model.messages.remove(&message_id(n));
+                if self.model.messages.get(&id(n)).is_some_and(waits) {
+                    self.model.messages.remove(&id(n));
                 }
-                let session = item(n, self.now).session;
-                wait(self.queue.forget(session, &[message_id(n)])).unwrap();
+                let session = item(n, Lane::Known, self.now).session;
+                wait(self.queue.forget(session, &[id(n)])).unwrap();
             }
         }
         self.compare();
@@ -218,14 +278,17 @@ impl Bench {
             assert_eq!(wait(self.queue.session_depth(session_id(n))).unwrap(), depth);
         }
         for (item, claim) in self.model.messages.values() {
+            let head = self.model.heads(item.session);
+            let head = head.iter().find(|head| head.recipient == item.recipient).unwrap();
+            let place = |item: &QueueItem| self.model.place(item, self.now);
+            let last = place(item).max(place(head));
             let position = wait(self.queue.position(item)).unwrap().unwrap();
-            assert_eq!(position.due_at, item.due_at);
+            assert_eq!((position.due_at, position.lane), (item.due_at, item.lane));
             assert_eq!(position.claimed, Model::is_out(claim, self.now));
             let stands_before = |(other, out): &&(QueueItem, Option<Claim>)| {
                 other.session == item.session
                     && other.message != item.message
-                    && (Model::is_out(out, self.now)
-                        || (other.priority, other.message) < (item.priority, item.message))
+                    && (Model::is_out(out, self.now) || place(other) <= last)
             };
             let ahead = self.model.messages.values().filter(stands_before).count() as u64;
             assert_eq!(position.ahead, if position.claimed { 0 } else { ahead });

@@ -151,9 +151,9 @@ async fn an_unreachable_provider_holds_the_session_and_uses_no_attempt() {
     assert!(held.status.is_waiting(), "{:?}", held.status);
     assert_eq!(held.attempts, 0);
     let (_, pacing) = world.gateway.find_message(tenant_id(1), message.id).await.unwrap();
-    assert_eq!(pacing.map(|pacing| pacing.held_by), Some(HeldBy::Provider));
+    assert_eq!(pacing.map(|pacing| pacing.held_by), Some(HeldBy::Breaker));
     world.provider.set_unreachable(false);
-    world.work_for(Duration::from_secs(30)).await;
+    world.work_for(MINUTE).await;
     assert_eq!(world.status(message.id).await, Status::Sent);
 }
 

@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use messaging_core::domain::new_chats::NewChatLimits;
 use messaging_core::domain::opt_out::words::OptOutWords;
 use messaging_core::domain::phone::PhoneValidation;
 use messaging_core::domain::quota::Quota;
@@ -86,6 +87,12 @@ pub struct Config {
     pub max_waiting: u64,
     /// For how long the same content to the same recipient is taken for a repeat; zero for never.
     pub duplicate_window: Duration,
+    /// How far apart messages of one session to one recipient are sent; zero for no matter.
+    pub recipient_spacing: Duration,
+    /// How many chats a session may open.
+    pub new_chats: NewChatLimits,
+    /// How long a session opens no chats once WhatsApp refused one.
+    pub restriction_pause: Duration,
     /// By which words people say that they want no more messages, or want them again.
     pub opt_out_words: OptOutWords,
     /// When failed attempts are repeated.
@@ -224,6 +231,10 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let phone_validation = reader.required(&settings::PHONE_VALIDATION);
     let max_waiting = reader.required(&settings::MAX_WAITING);
     let duplicate_window = reader.required(&settings::DUPLICATE_WINDOW);
+    let recipient_spacing = reader.required(&settings::RECIPIENT_SPACING);
+    let new_chats_per_day = reader.optional(&settings::NEW_CHATS_PER_DAY);
+    let new_chat_spacing = reader.optional(&settings::NEW_CHAT_SPACING);
+    let restriction_pause = reader.required(&settings::RESTRICTION_PAUSE);
     let opt_out_languages = reader.required(&settings::OPT_OUT_LANGUAGES);
     let opt_out_words = reader.optional(&settings::OPT_OUT_WORDS);
     let opt_in_words = reader.optional(&settings::OPT_IN_WORDS);
@@ -262,6 +273,12 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         phone_validation: phone_validation?,
         max_waiting: u64::from(max_waiting?),
         duplicate_window: duplicate_window?,
+        recipient_spacing: recipient_spacing?,
+        new_chats: NewChatLimits {
+            per_day: new_chats_per_day?,
+            spacing: new_chat_spacing?.filter(|spacing| !spacing.most.is_zero()),
+        },
+        restriction_pause: restriction_pause?,
         opt_out_words: OptOutWords::new(
             &opt_out_languages?,
             &opt_out_words?.unwrap_or_default(),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use messaging_core::delivery::{Delivery, DeliverySettings};
 use messaging_core::domain::id::{TenantId, uuid_v7};
 use messaging_core::domain::phone::{PhoneNumber, PhoneValidation};
+use messaging_core::domain::retry::RetryPolicy;
 use messaging_core::domain::tenant::{Role, Tenant};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::secret::WebhookSecret;
@@ -194,7 +195,8 @@ impl Service {
                 ..DeliverySettings::default()
             },
         );
-        let sampler = Sampler::new(Arc::clone(&self.metrics), self.ports.clone());
+        let (metrics, gateway) = (Arc::clone(&self.metrics), self.gateway.clone());
+        let sampler = Sampler::new(metrics, self.ports.clone(), gateway);
         let sampling = tokio::spawn(sampler.run(stop.clone()));
         self.announce(address);
 
@@ -280,6 +282,7 @@ fn read_numbering_plans() {
 
 fn settings(config: &Config, webhook_secret: &SecretString) -> Settings {
     let where_it_listens = || format!("http://{}:{}", config.host, config.port);
+    let usual = Settings::default();
     Settings {
         phone_validation: config.phone_validation,
         session_quota: config.session_quota,
@@ -287,10 +290,13 @@ fn settings(config: &Config, webhook_secret: &SecretString) -> Settings {
         webhook_quota: config.webhook_quota,
         max_waiting: config.max_waiting,
         duplicate_window: config.duplicate_window,
+        recipient_spacing: config.recipient_spacing,
+        new_chats: config.new_chats,
+        restriction: RetryPolicy { base: config.restriction_pause, ..usual.restriction },
         opt_out_words: config.opt_out_words.clone(),
         retry: config.retry,
         public_url: Some(config.public_url.clone().unwrap_or_else(where_it_listens)),
         webhook_secret: Some(WebhookSecret(webhook_secret.expose_secret().to_owned())),
-        ..Settings::default()
+        ..usual
     }
 }

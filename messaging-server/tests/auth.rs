@@ -57,6 +57,7 @@ const NEEDS: &[(&str, Permission)] = &[
     ("restart_session", Permission::ManageSessions),
     ("suspend_session", Permission::ManageSessions),
     ("resume_session", Permission::ManageSessions),
+    ("resume_new_chats", Permission::ManageSessions),
     ("logout_session", Permission::ManageSessions),
     ("get_session_qr", Permission::ManageSessions),
     ("request_pairing_code", Permission::ManageSessions),

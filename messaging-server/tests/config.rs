@@ -4,6 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
+use messaging_core::domain::new_chats::{NewChatLimits, Spacing};
 use messaging_core::domain::phone::PhoneValidation;
 use messaging_core::domain::quota::Quota;
 use messaging_server::config::Config;
@@ -55,6 +56,9 @@ fn what_is_set_counts() {
         ("LOG_LEVEL", "warn"),
         ("RUST_LOG", "debug"),
         ("RETRY_ATTEMPTS", "3"),
+        ("NEW_CHATS_PER_DAY", "50"),
+        ("NEW_CHAT_SPACING", "30s-1m"),
+        ("RECIPIENT_SPACING", "0"),
     ]);
     assert_eq!((config.host.as_str(), config.port), ("0.0.0.0", 9000));
     assert_eq!(config.public_url.as_deref(), Some("https://gateway.example/base"));
@@ -63,6 +67,16 @@ fn what_is_set_counts() {
     assert_eq!(config.log_format, LogFormat::Json);
     assert_eq!(config.log_filter, "debug");
     assert_eq!(config.retry.max_attempts, 3);
+    assert_eq!(config.recipient_spacing, Duration::ZERO);
+    let (least, most) = (Duration::from_secs(30), Duration::from_secs(60));
+    let spacing = Some(Spacing { least, most });
+    assert_eq!(config.new_chats, NewChatLimits { per_day: Some(50), spacing });
+    // Off unless somebody says so: who tries it must not be held up without knowing.
+    assert_eq!(read(&[]).new_chats, NewChatLimits::default());
+    assert_eq!(read(&[]).recipient_spacing, Duration::from_secs(1));
+    for bad in ["60s-30s", "soon", "1s-25h", "-"] {
+        assert_eq!(refused(&[("NEW_CHAT_SPACING", bad)]).len(), 1, "{bad}");
+    }
 }
 
 #[test]

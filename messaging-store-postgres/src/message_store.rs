@@ -2,6 +2,7 @@
 
 mod bulk;
 pub(crate) mod change;
+pub(crate) mod chats;
 mod history;
 mod hours;
 mod list;
@@ -11,7 +12,7 @@ mod statistics;
 mod waiting;
 
 use async_trait::async_trait;
-use messaging_core::domain::address::Address;
+use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
 use messaging_core::domain::id::{BatchId, MessageId, SessionId, TenantId};
@@ -241,6 +242,26 @@ impl MessageStore for PostgresStore {
         now: Timestamp,
     ) -> Result<Vec<Timestamp>, StoreError> {
         history::attempts(self.connections(), session, since, now).await
+    }
+
+    async fn open_chats(
+        &self,
+        chats: &[(SessionId, RecipientKey)],
+    ) -> Result<Vec<(SessionId, RecipientKey)>, StoreError> {
+        if chats.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.opens().ask(chats.to_vec()).await
+    }
+
+    async fn chats_opened(
+        &self,
+        session: SessionId,
+        since: Timestamp,
+        but: RecipientKey,
+        now: Timestamp,
+    ) -> Result<Vec<Timestamp>, StoreError> {
+        chats::opened(self.connections(), session, since, but, now).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ mod row;
 use async_trait::async_trait;
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
+use messaging_core::domain::new_chats::{NewChats, NewChatsPatch, Restriction};
 use messaging_core::domain::session::{
     Census, ProviderSession, Session, SessionPatch, SessionStatus,
 };
@@ -19,7 +20,7 @@ pub(crate) use self::finding::{Finds, OwnFinds};
 use crate::error::store_error;
 use crate::named::{Stored, count, decode_all, named, suspension_columns};
 use crate::session_store::finding::Called;
-use crate::session_store::row::{SessionRow, place, query_sessions};
+use crate::session_store::row::{SessionRow, json, place, query_sessions};
 use crate::store::PostgresStore;
 use crate::text;
 
@@ -61,10 +62,11 @@ impl SessionStore for PostgresStore {
                  id, tenant, name, server, server_name, adopted, status, status_at, own_address,
                  on_rate_limit, created_at, updated_at, suspended_at, suspended_until,
                  suspension_reason, tenant_suspended_at, tenant_suspended_until,
-                 tenant_suspension_reason
+                 tenant_suspension_reason, new_chats
              )
              SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-                 owner.suspended_at, owner.suspended_until, owner.suspension_reason
+                 owner.suspended_at, owner.suspended_until, owner.suspension_reason,
+                 $16::text::jsonb
              FROM (SELECT) AS new LEFT JOIN owner ON true",
             session.id.0,
             session.tenant.0,
@@ -81,6 +83,7 @@ impl SessionStore for PostgresStore {
             since,
             until,
             reason,
+            (session.new_chats != NewChats::default()).then(|| json(&session.new_chats)),
         )
         .execute(&mut *self.connections().acquire().await?)
         .await
@@ -119,9 +122,19 @@ impl SessionStore for PostgresStore {
         patch: &SessionPatch,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
+        let NewChatsPatch { per_day, spacing } = patch.new_chats;
+        let own = NewChats {
+            per_day: per_day.flatten(),
+            spacing: spacing.flatten(),
+            ..NewChats::default()
+        };
+        let is_gone = [("per_day", per_day == Some(None)), ("spacing", spacing == Some(None))];
+        let as_for_all: Vec<String> =
+            is_gone.iter().filter(|(_, gone)| *gone).map(|(key, _)| (*key).to_owned()).collect();
         let row = query_sessions!(
             "UPDATE sessions s SET name = coalesce($3, s.name), \
-             on_rate_limit = coalesce($4, s.on_rate_limit), updated_at = $5 \
+             on_rate_limit = coalesce($4, s.on_rate_limit), updated_at = $5, \
+             new_chats = (coalesce(s.new_chats, '{}'::jsonb) - $6::text[]) || $7::text::jsonb \
              WHERE s.id = $1 AND s.tenant = $2 RETURNING",
             "",
             id.0,
@@ -129,6 +142,8 @@ impl SessionStore for PostgresStore {
             patch.name.as_deref().map(|name| text::kept(name).into_owned()),
             patch.on_rate_limit.map(|on_rate_limit| on_rate_limit.as_str()),
             now.as_micros(),
+            &as_for_all,
+            json(&own),
         )
         .fetch_optional(&mut *self.of_tenant(tenant).await?)
         .await
@@ -159,13 +174,40 @@ impl SessionStore for PostgresStore {
         row.map(Stored::decode).transpose()
     }
 
+    async fn restrict(
+        &self,
+        id: SessionId,
+        restriction: Option<Restriction>,
+    ) -> Result<Option<Session>, StoreError> {
+        let row = query_sessions!(
+            "UPDATE sessions s SET new_chats = \
+             (coalesce(s.new_chats, '{}'::jsonb) - 'restriction') || $2::text::jsonb \
+             WHERE s.id = $1 RETURNING",
+            "",
+            id.0,
+            json(&NewChats { restriction, ..NewChats::default() }),
+        )
+        .fetch_optional(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        row.map(Stored::decode).transpose()
+    }
+
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError> {
         let deleted =
             sqlx::query!("DELETE FROM sessions WHERE id = $1 AND tenant = $2", id.0, tenant.0)
                 .execute(&mut *self.of_tenant(tenant).await?)
                 .await
                 .map_err(store_error)?;
-        Ok(deleted.rows_affected() > 0)
+        if deleted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        // Nobody names the session any more; should this be cut short, its chats are in nobody's way.
+        sqlx::query!("DELETE FROM chats WHERE session = $1", id.0)
+            .execute(&mut *self.connections().acquire().await?)
+            .await
+            .map_err(store_error)?;
+        Ok(true)
     }
 
     async fn find_any(&self, id: SessionId) -> Result<Option<Session>, StoreError> {

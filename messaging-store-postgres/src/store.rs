@@ -12,6 +12,7 @@ use crate::connections::{Connections, Lent};
 use crate::error::store_error;
 use crate::idempotency_store::{Begins, Finishes};
 use crate::inbox_store::{Applies, Keeps};
+use crate::message_store::chats::Opens;
 use crate::message_store::{Changes, Inserts, Loads, Orders};
 use crate::migrate::migrate;
 use crate::open_error::OpenError;
@@ -48,6 +49,7 @@ struct Parts {
     applies: Together<Applies>,
     loads: Together<Loads>,
     orders: Together<Orders>,
+    opens: Together<Opens>,
     looks: Together<Looks>,
     finds: Together<Finds>,
     own_finds: Together<OwnFinds>,
@@ -90,6 +92,7 @@ impl PostgresStore {
             applies: Together::new(&all, limit),
             loads: Together::new(&all, limit),
             orders: Together::new(&all, limit),
+            opens: Together::new(&all, limit),
             looks: Together::new(&all, limit),
             finds: Together::new(&all, limit),
             own_finds: Together::new(&of_tenants, limit),
@@ -185,6 +188,10 @@ impl PostgresStore {
 
     pub(crate) fn loads(&self) -> &Together<Loads> {
         &self.0.loads
+    }
+
+    pub(crate) fn opens(&self) -> &Together<Opens> {
+        &self.0.opens
     }
 
     pub(crate) fn orders(&self) -> &Together<Orders> {

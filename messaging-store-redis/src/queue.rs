@@ -45,11 +45,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{join_all, try_join_all};
+use messaging_core::domain::address::RecipientKey;
 use messaging_core::domain::id::{MessageId, SessionId};
 use messaging_core::domain::message::QueueItem;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::queue::{
-    Claim, Claims, HeldBy, MAX_POSITION, Pause, Position, Queue, QueueError,
+    Claim, Claims, HeldBy, MAX_POSITION, Pause, PauseScope, Position, Queue, QueueError, Standing,
 };
 use redis::{Cmd, Value};
 
@@ -214,18 +215,42 @@ impl Queue for RedisQueue {
         self.end(claim, None).await
     }
 
-    async fn retry_at(&self, claim: &Claim, at: Timestamp) -> Result<bool, QueueError> {
+    async fn retry_at(
+        &self,
+        claim: &Claim,
+        at: Timestamp,
+        _why: HeldBy,
+    ) -> Result<bool, QueueError> {
         self.end(claim, Some(at)).await
     }
 
-    async fn pause(&self, session: SessionId, pause: Pause) -> Result<(), QueueError> {
+    async fn pause(
+        &self,
+        session: SessionId,
+        scope: PauseScope,
+        pause: Pause,
+    ) -> Result<(), QueueError> {
+        if scope == PauseScope::NewChats {
+            return Ok(());
+        }
         let why = HeldBy::ALL.iter().position(|why| *why == pause.why).unwrap_or_default();
         // 0 is no pause; one until the epoch is over in any case.
         self.hold(session, pause.until.max(Timestamp::from_micros(1)), why).await
     }
 
-    async fn resume(&self, session: SessionId) -> Result<(), QueueError> {
+    async fn resume(&self, session: SessionId, scope: PauseScope) -> Result<(), QueueError> {
+        if scope == PauseScope::NewChats {
+            return Ok(());
+        }
         self.hold(session, Timestamp::EPOCH, 0).await
+    }
+
+    async fn open_chat(
+        &self,
+        _session: SessionId,
+        _recipient: RecipientKey,
+    ) -> Result<(), QueueError> {
+        Ok(())
     }
 
     async fn forget(&self, session: SessionId, messages: &[MessageId]) -> Result<(), QueueError> {
@@ -248,6 +273,12 @@ impl Queue for RedisQueue {
         let partition = self.shared.partition_of(item.session);
         let answer = self.shared.run(partition, &self.shared.scripts.position, &arguments).await?;
         Ok(wire::position(&answer)?)
+    }
+
+    async fn standings(&self, sessions: &[SessionId]) -> Result<Vec<Standing>, QueueError> {
+        let depths = sessions.iter().map(|session| self.session_depth(*session));
+        let standing = |depth| Standing { depth, ..Standing::default() };
+        Ok(try_join_all(depths).await?.into_iter().map(standing).collect())
     }
 
     async fn session_depth(&self, session: SessionId) -> Result<u64, QueueError> {

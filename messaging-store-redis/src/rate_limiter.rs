@@ -72,9 +72,9 @@ impl RedisRateLimiter {
     async fn ask(&self, key: RateKey, body: request::Body) -> Result<Answer, RateLimiterError> {
         let partitions = self.connection.partitions();
         let partition = match key {
-            RateKey::Admission(session) | RateKey::Sending(session) => {
-                partitions.of_session(session)
-            }
+            RateKey::Admission(session)
+            | RateKey::Sending(session)
+            | RateKey::Recipient(session, _) => partitions.of_session(session),
             RateKey::WebhookSource(source) => partitions.of_number(source),
             RateKey::Tenant(tenant) => {
                 let (high, low) = tenant.0.as_u64_pair();

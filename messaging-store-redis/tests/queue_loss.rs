@@ -10,7 +10,7 @@ use messaging_core::conformance::build::{at, session_id};
 use messaging_core::conformance::queue::item;
 use messaging_core::domain::message::QueueItem;
 use messaging_core::domain::timestamp::Timestamp;
-use messaging_core::ports::queue::{Claim, Claims, Queue};
+use messaging_core::ports::queue::{Claim, Claims, HeldBy, Queue};
 use messaging_store_redis::{RedisConnection, RedisOptions, RedisQueue};
 use test_services::Redis;
 
@@ -64,7 +64,7 @@ async fn claims_of_before_are_not_good_and_tokens_stay_apart() {
     let before = claim_some(&queue, at(0)).await[0];
     redis.flush_all().await;
     assert!(!queue.complete(&before).await.unwrap());
-    assert!(!queue.retry_at(&before, at(0)).await.unwrap());
+    assert!(!queue.retry_at(&before, at(0), HeldBy::Retry).await.unwrap());
     push(&queue, &[item(1)]).await;
     let after = claim_some(&queue, at(0)).await[0];
     assert_ne!(before.token, after.token);

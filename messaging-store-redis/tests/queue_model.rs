@@ -13,9 +13,10 @@ use messaging_core::domain::address::RecipientKey;
 use messaging_core::domain::id::MessageId;
 use messaging_core::domain::message::{Priority, QueueItem};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::urgency::Lane;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::ports::entropy::Entropy;
-use messaging_core::ports::queue::{Claim, HeldBy, Pause, Queue};
+use messaging_core::ports::queue::{Claim, HeldBy, Pause, PauseScope, Queue};
 use messaging_store_redis::RedisQueue;
 
 const SESSIONS: u64 = 5;
@@ -36,6 +37,7 @@ fn item(n: u64, due_at: Timestamp) -> QueueItem {
         session: session_id(session),
         recipient: RecipientKey(n * 5 % 3),
         priority: Priority::ALL[(n * 11 % 13 % 3) as usize],
+        lane: Lane::Known,
         due_at,
     }
 }
@@ -104,12 +106,12 @@ impl Both {
             13 => {
                 let until = later(self.now, 60);
                 let pause = Pause { until, why: HeldBy::Rate };
-                self.redis.pause(session, pause).await.unwrap();
-                self.memory.pause(session, pause).await.unwrap();
+                self.redis.pause(session, PauseScope::Session, pause).await.unwrap();
+                self.memory.pause(session, PauseScope::Session, pause).await.unwrap();
             }
             14 => {
-                self.redis.resume(session).await.unwrap();
-                self.memory.resume(session).await.unwrap();
+                self.redis.resume(session, PauseScope::Session).await.unwrap();
+                self.memory.resume(session, PauseScope::Session).await.unwrap();
             }
             15 => {
                 let ids: Vec<MessageId> =
@@ -132,8 +134,11 @@ impl Both {
                     }
                     20..22 => {
                         let at = later(self.now, 60);
-                        let good = self.memory.retry_at(&ours, at).await.unwrap();
-                        assert_eq!(self.redis.retry_at(&theirs, at).await.unwrap(), good);
+                        let good = self.memory.retry_at(&ours, at, HeldBy::Retry).await.unwrap();
+                        assert_eq!(
+                            self.redis.retry_at(&theirs, at, HeldBy::Retry).await.unwrap(),
+                            good
+                        );
                     }
                     _ => {
                         let good = self.memory.renew(&[ours], LEASE, self.now).await.unwrap();

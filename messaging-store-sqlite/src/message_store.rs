@@ -2,6 +2,7 @@
 
 pub(crate) mod bulk;
 pub(crate) mod change;
+pub(crate) mod chats;
 mod distinct;
 mod history;
 mod list;
@@ -10,7 +11,7 @@ mod statistics;
 mod waiting;
 
 use async_trait::async_trait;
-use messaging_core::domain::address::Address;
+use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
 use messaging_core::domain::id::{BatchId, MessageId, SessionId, TenantId};
@@ -221,6 +222,24 @@ impl MessageStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Vec<Timestamp>, StoreError> {
         self.read(move |connection| history::attempts(connection, session, since, now)).await
+    }
+
+    async fn open_chats(
+        &self,
+        chats: &[(SessionId, RecipientKey)],
+    ) -> Result<Vec<(SessionId, RecipientKey)>, StoreError> {
+        let chats = chats.to_vec();
+        self.read(move |connection| chats::open_of(connection, &chats)).await
+    }
+
+    async fn chats_opened(
+        &self,
+        session: SessionId,
+        since: Timestamp,
+        but: RecipientKey,
+        now: Timestamp,
+    ) -> Result<Vec<Timestamp>, StoreError> {
+        self.read(move |connection| chats::opened(connection, session, since, but, now)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0005_once.sql"),
     include_str!("../migrations/0006_time.sql"),
     include_str!("../migrations/0007_opt_out.sql"),
+    include_str!("../migrations/0008_chats.sql"),
     include_str!("../migrations/0010_waits.sql"),
 ];
 

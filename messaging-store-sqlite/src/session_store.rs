@@ -5,6 +5,7 @@ pub(crate) mod row;
 use async_trait::async_trait;
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
+use messaging_core::domain::new_chats::Restriction;
 use messaging_core::domain::session::{
     Census, ProviderSession, Session, SessionPatch, SessionStatus,
 };
@@ -15,6 +16,7 @@ use messaging_core::ports::store_error::{BoxError, StoreError};
 use rusqlite::Row;
 
 use crate::column::{Id, Stored, decode_all, decode_first, named};
+use crate::message_store::chats;
 use crate::session_store::row::select_sessions;
 use crate::store::SqliteStore;
 
@@ -89,11 +91,22 @@ impl SessionStore for SqliteStore {
             .await
     }
 
+    async fn restrict(
+        &self,
+        id: SessionId,
+        restriction: Option<Restriction>,
+    ) -> Result<Option<Session>, StoreError> {
+        self.write(move |connection| row::restrict(connection, id, restriction)).await
+    }
+
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError> {
         self.write(move |connection| {
             let deleted = connection
                 .prepare_cached("DELETE FROM sessions WHERE id = ?1 AND tenant = ?2")?
                 .execute((id.bytes(), tenant.bytes()))?;
+            if deleted > 0 {
+                chats::forget(connection, id)?;
+            }
             Ok(deleted > 0)
         })
         .await

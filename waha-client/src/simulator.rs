@@ -43,6 +43,8 @@
 //! | `POST /simulator/sessions/{name}/flap` | fails and comes back: `{"downMs":5000}` |
 //! | `POST /simulator/sessions/{name}/zombie` | `{"on":true}` |
 //! | `POST /simulator/sessions/{name}/restricted` | forbids new chats (463): `{"on":true}` |
+//! | `POST /simulator/sessions/{name}/timelock` | tells that it is locked: `{"ends":1786218427}` |
+//! | `POST /simulator/sessions/{name}/capping` | tells its quota: `{"totalQuota":30,"usedQuota":30,"cycleEndTimestamp":1786218427}` |
 //! | `POST /simulator/sessions/{name}/inbound` | an [`Inbound`]: `{"from":"12025550123","text":"Hello"}` |
 //! | `POST /simulator/sessions/{name}/ack` | an ack by hand: `{"rawId":"3EB0…","ack":3}` |
 //! | `POST /simulator/sessions/{name}/event` | any event: `{"event":"call.received","payload":{}}` |

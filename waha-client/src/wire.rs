@@ -39,7 +39,8 @@ pub use session_config::{
     RetriesConfig, RetryPolicy, SessionConfig, WebhookConfig, WebjsConfig,
 };
 pub use sessions::{
-    Me, SessionCreateRequest, SessionInfo, SessionStatus, SessionTimestamps, SessionUpdateRequest,
+    Me, MessageCapping, ReachoutTimelock, SessionCreateRequest, SessionInfo, SessionStatus,
+    SessionTimestamps, SessionUpdateRequest,
 };
 pub use webhooks::{
     AckPayload, EditedPayload, Reaction, ReactionPayload, RevokedPayload, SessionStatusPayload,

@@ -10,6 +10,7 @@ use crate::domain::content::Content;
 use crate::domain::id::{BatchId, InboxId, MessageId, OptOutId, SessionId, TenantId, uuid_v7};
 use crate::domain::inbox::InboxEntry;
 use crate::domain::message::{Direction, Message, Priority};
+use crate::domain::new_chats::NewChats;
 use crate::domain::opt_out::{OptOut, OptOutSource};
 use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionStatus};
 use crate::domain::status::Status;
@@ -79,6 +80,7 @@ pub fn session(n: u64) -> Session {
         status_at: at(0),
         own_address: Some(address(9_000_000 + n)),
         on_rate_limit: OnRateLimit::Reject,
+        new_chats: NewChats::default(),
         suspension: None,
         tenant_suspension: None,
         created_at: at(n),

@@ -39,6 +39,7 @@ macro_rules! for_each_inbox_store_behavior {
 
         $test!(is_done_with_a_webhook_that_is_applied);
         $test!(keeps_a_message_that_came_in);
+        $test!(opens_a_chat_with_a_message_that_came_in);
         $test!(keeps_a_message_once_though_two_webhooks_tell_of_it);
         $test!(keeps_a_message_once_however_many_tell_of_it_at_once);
         $test!(keeps_messages_apart_by_session_and_provider_id);

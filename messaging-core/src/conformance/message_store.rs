@@ -8,6 +8,7 @@
 
 mod batches;
 mod changing;
+mod chats;
 mod counting;
 mod following;
 mod inserting;
@@ -20,6 +21,7 @@ mod working;
 
 pub use self::batches::*;
 pub use self::changing::*;
+pub use self::chats::*;
 pub use self::counting::*;
 pub use self::following::*;
 pub use self::inserting::*;
@@ -169,6 +171,13 @@ macro_rules! for_each_message_store_behavior {
         $test!(releases_those_due_first_before_others);
         $test!(names_what_is_overdue_in_order);
         $test!(names_nothing_overdue_that_does_not_wait);
+
+        $test!(opens_a_chat_with_the_message_that_is_sent);
+        $test!(opens_no_chat_with_what_is_not_sent);
+        $test!(opens_a_chat_with_what_proves_the_sending);
+        $test!(opens_a_chat_with_what_may_have_been_sent);
+        $test!(opens_a_chat_once);
+        $test!(counts_a_chat_that_is_perhaps_being_opened);
 
         $test!(names_what_a_queue_ought_to_know);
         $test!(names_nothing_that_its_batch_holds_back);

@@ -62,6 +62,8 @@ struct State {
     arrivals: Vec<Arrival>,
     unreachable: bool,
     silent: BTreeSet<String>,
+    /// How often each server was called about a message, whether or not it was silent.
+    calls: BTreeMap<String, u64>,
     takes_no_ids: bool,
     drawn: u64,
     servers: Vec<ProviderServer>,
@@ -108,8 +110,14 @@ impl FakeProvider {
 
     /// Adds a session, or changes its state.
     pub fn set_session(&self, place: &ProviderSession, status: SessionStatus) {
-        let state = ProviderState { status, own_address: None };
-        self.state().sessions.insert(place.clone(), state);
+        self.state().sessions.insert(place.clone(), ProviderState::of(status));
+    }
+
+    /// Says of a session until when it may open no chats.
+    pub fn bar_new_chats(&self, place: &ProviderSession, until: Option<Timestamp>) {
+        if let Some(state) = self.state().sessions.get_mut(place) {
+            state.new_chats_barred_until = until;
+        }
     }
 
     /// What the next sends come to, in this order; those behind are accepted.
@@ -132,6 +140,11 @@ impl FakeProvider {
         self.state().absent.insert(person.as_str().to_owned());
     }
 
+    /// How often a server was called about messages, whether or not it was silent.
+    pub fn calls(&self, server: &str) -> u64 {
+        self.state().calls.get(server).copied().unwrap_or_default()
+    }
+
     /// What happens while the next send is prepared, such as time passing.
     pub fn meanwhile(&self, happens: impl FnOnce() + Send + 'static) {
         self.state().meanwhile = Some(Box::new(happens));
@@ -147,7 +160,8 @@ impl FakeProvider {
     }
 
     fn refuse(&self, place: &ProviderSession) -> Option<Later> {
-        let state = self.state();
+        let mut state = self.state();
+        *state.calls.entry(place.server.clone()).or_default() += 1;
         let reason = if state.is_silent(&place.server) {
             LaterReason::Unreachable
         } else if state.sessions.get(place).map(|it| it.status) == Some(SessionStatus::Working) {

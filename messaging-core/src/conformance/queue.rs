@@ -7,6 +7,7 @@
 
 mod fairness;
 mod holding;
+mod lanes;
 mod leases;
 mod order;
 mod position;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use fairness::*;
 pub use holding::*;
+pub use lanes::*;
 pub use leases::*;
 pub use order::*;
 pub use position::*;
@@ -26,7 +28,8 @@ use crate::domain::address::RecipientKey;
 use crate::domain::id::MessageId;
 use crate::domain::message::{Priority, QueueItem};
 use crate::domain::timestamp::Timestamp;
-use crate::ports::queue::{Claim, Claims, Queue};
+use crate::domain::urgency::Lane;
+use crate::ports::queue::{Claim, Claims, HeldBy, Queue};
 
 /// Calls `$test!` with the name of every behavior.
 #[macro_export]
@@ -36,6 +39,9 @@ macro_rules! for_each_queue_behavior {
         $test!(hands_out_what_was_pushed);
         $test!(hands_out_the_more_urgent_first);
         $test!(hands_out_the_first_accepted_of_equals_first);
+        $test!(takes_who_waited_long_for_more_urgent);
+        $test!(lets_nobody_wait_for_ever);
+        $test!(keeps_the_order_to_one_recipient_whatever_its_age);
         $test!(hands_out_at_most_as_many_as_asked_for);
         $test!(hands_out_one_of_a_session_at_a_time);
         $test!(waits_until_a_message_is_due);
@@ -73,13 +79,31 @@ macro_rules! for_each_queue_behavior {
         $test!(forgets_what_waits);
         $test!(forgets_nothing_that_is_handed_out);
         $test!(lets_those_behind_a_forgotten_message_leave);
+        $test!(hands_out_open_chats_before_new_ones);
+        $test!(tells_the_lane_of_what_is_handed_out);
+        $test!(keeps_the_order_to_one_recipient_in_either_lane);
+        $test!(opens_a_chat);
+        $test!(opens_a_chat_whatever_its_first_does);
+        $test!(takes_a_chat_for_open_as_soon_as_a_push_says_so);
+        $test!(holds_only_what_would_open_a_chat);
+        $test!(waits_for_the_first_lane_that_goes_on);
+        $test!(pauses_a_session_and_its_new_chats_apart);
+        $test!(pauses_new_chats_without_messages);
+        $test!(leaves_a_new_chat_that_is_handed_out_to_its_claimer);
+        $test!(keeps_a_chat_new_while_nothing_is_known_of_it);
+        $test!(tells_which_pause_holds_a_new_chat);
+        $test!(tells_how_sessions_stand);
         $test!(serves_tenants_in_turn);
         $test!(serves_a_newcomer_before_a_backlog);
+        $test!(serves_a_newcomer_while_all_workers_are_busy_with_a_flood);
         $test!(serves_tenants_alike_whatever_their_sessions);
         $test!(serves_the_sessions_of_a_tenant_in_turn);
         $test!(counts_those_ahead);
+        $test!(counts_those_ahead_by_age_and_lane);
+        $test!(counts_what_stands_before_the_first_to_the_same_recipient);
         $test!(counts_no_further_than_the_limit);
         $test!(tells_where_a_message_in_retry_stands);
+        $test!(tells_what_a_message_was_put_back_for);
         $test!(tells_what_pause_a_message_waits_for);
         $test!(knows_no_position_of_an_unknown_message);
         $test!(counts_its_messages);
@@ -88,6 +112,8 @@ macro_rules! for_each_queue_behavior {
         $test!(wakes_when_a_completed_message_makes_way);
         $test!(wakes_when_a_message_is_put_back);
         $test!(wakes_when_a_session_is_resumed);
+        $test!(wakes_when_new_chats_are_resumed);
+        $test!(wakes_when_a_chat_is_opened);
         $test!(wakes_when_a_pause_is_cut_short);
         $test!(wakes_when_a_forgotten_message_makes_way);
         $test!(wakes_at_once_for_what_happened_before);
@@ -108,6 +134,7 @@ pub fn item(n: u64) -> QueueItem {
         session: session_id(1),
         recipient: RecipientKey(n),
         priority: Priority::Normal,
+        lane: Lane::Known,
         due_at: at(0),
     }
 }
@@ -148,7 +175,7 @@ async fn complete(queue: &dyn Queue, claim: &Claim) {
 }
 
 async fn retry_at(queue: &dyn Queue, claim: &Claim, at: Timestamp) {
-    assert!(queue.retry_at(claim, at).await.unwrap(), "the claim is good");
+    assert!(queue.retry_at(claim, at, HeldBy::Retry).await.unwrap(), "the claim is good");
 }
 
 /// Claims and completes, one by one, as long as something is due.

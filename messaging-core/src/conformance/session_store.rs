@@ -1,8 +1,11 @@
 //! How every session store must behave.
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
+use std::time::Duration;
+
 use crate::conformance::build::{address, at, session, session_id, tenant, tenant_id};
 use crate::domain::address::Address;
+use crate::domain::new_chats::{NewChats, NewChatsPatch, Restriction, Spacing};
 use crate::domain::session::{
     Census, OnRateLimit, ProviderSession, Session, SessionPatch, SessionStatus,
 };
@@ -45,6 +48,8 @@ macro_rules! for_each_session_store_behavior {
         $test!(ends_with_the_latest_status_in_whatever_order_they_come);
         $test!(suspends_and_resumes_a_session);
         $test!(suspends_only_the_tenants_own_session);
+        $test!(keeps_what_limits_new_chats);
+        $test!(restricts_new_chats_and_lets_them_go);
     };
 }
 
@@ -195,7 +200,7 @@ pub async fn adopts_a_place_once_however_many_try(store: &dyn SessionStore) {
 pub async fn patches_what_is_given_and_nothing_else(store: &dyn SessionStore) {
     store.insert(&session(1)).await.unwrap();
     store.insert(&session(2)).await.unwrap();
-    let patch = SessionPatch { on_rate_limit: Some(OnRateLimit::Queue), name: None };
+    let patch = SessionPatch { on_rate_limit: Some(OnRateLimit::Queue), ..SessionPatch::default() };
     let expected = Session { on_rate_limit: OnRateLimit::Queue, updated_at: at(50), ..session(1) };
     let patched = store.patch(tenant_id(1), session_id(1), &patch, at(50)).await.unwrap();
     assert_eq!(patched.as_ref(), Some(&expected));
@@ -206,7 +211,7 @@ pub async fn patches_what_is_given_and_nothing_else(store: &dyn SessionStore) {
 /// A renamed session is found by its new name, and the former is free.
 pub async fn renames_a_session(store: &dyn SessionStore) {
     store.insert(&session(1)).await.unwrap();
-    let rename = |name: &str| SessionPatch { name: Some(name.into()), on_rate_limit: None };
+    let rename = |name: &str| SessionPatch { name: Some(name.into()), ..SessionPatch::default() };
     let expected = Session { name: "sales".into(), updated_at: at(50), ..session(1) };
     let patched = store.patch(tenant_id(1), session_id(1), &rename("sales"), at(50)).await;
     assert_eq!(patched.unwrap().as_ref(), Some(&expected));
@@ -225,11 +230,13 @@ pub async fn refuses_to_rename_to_a_name_that_is_taken(store: &dyn SessionStore)
         store.insert(&each).await.unwrap();
     }
     let on_rate_limit = Some(OnRateLimit::Queue);
-    let taken = SessionPatch { name: Some("session-2".into()), on_rate_limit };
+    let taken =
+        SessionPatch { name: Some("session-2".into()), on_rate_limit, ..SessionPatch::default() };
     let patched = store.patch(tenant_id(1), session_id(1), &taken, at(50)).await;
     assert_conflict(&patched, "session name");
     assert_eq!(found(store, 1).await, session(1));
-    let elsewhere = SessionPatch { name: Some("session-3".into()), on_rate_limit };
+    let elsewhere =
+        SessionPatch { name: Some("session-3".into()), on_rate_limit, ..SessionPatch::default() };
     let patched = store.patch(tenant_id(1), session_id(1), &elsewhere, at(50)).await.unwrap();
     assert_eq!(patched.unwrap().name, "session-3");
 }
@@ -237,7 +244,7 @@ pub async fn refuses_to_rename_to_a_name_that_is_taken(store: &dyn SessionStore)
 /// No tenant changes another's session.
 pub async fn patches_only_the_tenants_own_session(store: &dyn SessionStore) {
     store.insert(&session(1)).await.unwrap();
-    let patch = SessionPatch { name: Some("mine".into()), on_rate_limit: None };
+    let patch = SessionPatch { name: Some("mine".into()), ..SessionPatch::default() };
     for (tenant, id) in [(2, 1), (1, 2)] {
         let patched = store.patch(tenant_id(tenant), session_id(id), &patch, at(50)).await;
         assert_eq!(patched.unwrap(), None);
@@ -426,6 +433,46 @@ pub async fn suspends_only_the_tenants_own_session(store: &dyn SessionStore) {
     let told = store.suspend(tenant_id(2), session_id(1), Some(suspension(None))).await.unwrap();
     assert_eq!(told, None);
     assert_eq!(found(store, 1).await, session(1));
+}
+
+/// What is given is changed or made as for all; the rest stays.
+pub async fn keeps_what_limits_new_chats(store: &dyn SessionStore) {
+    let spacing = Spacing { least: Duration::from_millis(1500), most: Duration::from_secs(60) };
+    let restriction = Some(Restriction { since: at(5), until: at(5000), times: 3 });
+    let new_chats = NewChats { per_day: Some(0), spacing: Some(spacing), restriction };
+    store.insert(&Session { new_chats, ..session(1) }).await.unwrap();
+    assert_eq!(found(store, 1).await.new_chats, new_chats);
+    let patched = async |new_chats: NewChatsPatch| {
+        let patch = SessionPatch { new_chats, ..SessionPatch::default() };
+        let told = store.patch(tenant_id(1), session_id(1), &patch, at(9)).await.unwrap().unwrap();
+        assert_eq!(found(store, 1).await, told);
+        told.new_chats
+    };
+    assert_eq!(patched(NewChatsPatch::default()).await, new_chats);
+    let fifty = NewChatsPatch { per_day: Some(Some(50)), spacing: None };
+    assert_eq!(patched(fifty).await, NewChats { per_day: Some(50), ..new_chats });
+    let usual = NewChatsPatch { per_day: None, spacing: Some(None) };
+    let expected = NewChats { per_day: Some(50), spacing: None, restriction };
+    assert_eq!(patched(usual).await, expected);
+    let usual = NewChatsPatch { per_day: Some(None), spacing: Some(Some(Spacing::NONE)) };
+    let expected = NewChats { per_day: None, spacing: Some(Spacing::NONE), restriction };
+    assert_eq!(patched(usual).await, expected);
+}
+
+/// Nothing else about the session changes, and what it is restricted to outlives what changes it.
+pub async fn restricts_new_chats_and_lets_them_go(store: &dyn SessionStore) {
+    let restriction = Some(Restriction { since: at(5), until: at(5000), times: 2 });
+    assert_eq!(store.restrict(session_id(1), restriction).await.unwrap(), None);
+    let new_chats = NewChats { per_day: Some(7), ..NewChats::default() };
+    store.insert(&Session { new_chats, ..session(1) }).await.unwrap();
+    for restriction in [restriction, None] {
+        let new_chats = NewChats { restriction, ..new_chats };
+        let expected = Session { new_chats, ..session(1) };
+        let told = store.restrict(session_id(1), restriction).await.unwrap();
+        assert_eq!(told.as_ref(), Some(&expected));
+        store.record_status(session_id(1), SessionStatus::Working, at(0), None).await.unwrap();
+        assert_eq!(found(store, 1).await, expected);
+    }
 }
 
 /// However a session is found, it shows that its tenant is stopped, for as long as that is so.

@@ -292,6 +292,9 @@ impl InboxProcessor {
                     "message {} was received", message.id
                 );
                 self.gateway.observe(accepted(message));
+                if let Some(chat) = message.open_chat() {
+                    self.gateway.chat_opened(chat.session, chat.recipient).await;
+                }
                 if let InboxEffect::ReceiveWish(_, wish) = effect {
                     self.follow_wish(message, wish).await;
                 }

@@ -100,6 +100,7 @@ impl Recovery {
         let ports = self.gateway.ports();
         for _ in 0..PAGES_A_PASS {
             let items = ports.messages.pending(self.message, PAGE).await?;
+            let items = self.gateway.in_lanes(items).await;
             let told = ports.queue.push(&items).await;
             told.map_err(|error| GatewayError::Unavailable(Box::new(error)))?;
             recovered.told += items.len();

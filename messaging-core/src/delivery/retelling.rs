@@ -61,6 +61,7 @@ impl Retelling {
         let items = ports.messages.pending(Some(after), PAGE).await.inspect_err(|_| {
             self.gateway.observe(Observation::Fault { what: "store" });
         })?;
+        let items = self.gateway.in_lanes(items).await;
         let told = ports.queue.push(&items).await.inspect_err(|_| {
             self.gateway.observe(Observation::Fault { what: "queue" });
         });

@@ -56,10 +56,17 @@ impl SessionWatch {
             };
             let states: BTreeMap<String, ProviderState> = states.into_iter().collect();
             for (id, place) in places.iter().filter(|(_, place)| place.server == server) {
-                let (status, own) = match states.get(&place.name) {
+                let known = states.get(&place.name);
+                let (status, own) = match known {
                     Some(state) => (state.status, state.own_address.clone()),
                     None => (SessionStatus::Stopped, None),
                 };
+                // So few that looking each up costs nothing.
+                if let Some(until) = known.and_then(|state| state.new_chats_barred_until)
+                    && let Some(session) = ports.sessions.find_any(*id).await?
+                {
+                    self.gateway.new_chats_barred(&session, until).await?;
+                }
                 let changed = ports.sessions.record_status(*id, status, asked, own).await?;
                 if let Some(session) = changed {
                     watched.changed += 1;

@@ -47,8 +47,9 @@ impl Timetable {
     pub async fn run_once(&self) -> Result<Timed, GatewayError> {
         let ports = self.gateway.ports();
         let released = ports.messages.release_scheduled(ports.clock.now(), PAGE).await?;
-        self.gateway.tell_queue(&released).await;
-        Ok(Timed { released: released.len(), expired: self.expire().await? })
+        let count = released.len();
+        self.gateway.tell_queue(released).await;
+        Ok(Timed { released: count, expired: self.expire().await? })
     }
 
     async fn expire(&self) -> Result<usize, GatewayError> {

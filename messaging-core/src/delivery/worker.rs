@@ -1,30 +1,33 @@
 //! Sending what the queue hands out.
 
 mod attempt;
+mod gates;
 mod leases;
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::clock_watch::ClockWatch;
+use crate::delivery::worker::gates::Answered;
 use crate::delivery::worker::leases::{LEASE, Leases};
 use crate::delivery::{PAUSE_AFTER_FAULT, rest};
 use crate::domain::id::SessionId;
 use crate::domain::retry::RetryPolicy;
+use crate::domain::session::Session;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::Gateway;
+use crate::gateway::breakers::Silence;
 use crate::gateway::error::GatewayError;
 use crate::ports::observer::Observation;
-use crate::ports::queue::{Claim, Claims, HeldBy, Pause, QueueError};
+use crate::ports::queue::{Claim, Claims, HeldBy, Pause, PauseScope, QueueError};
 use crate::ports::rate_limiter::RateKey;
 
-/// How long a session is held when its provider cannot be reached, by the number of times in a
-/// row.
+/// How long a session is held when its server was not reached, by the number of times in a row that
+/// anybody of this node did not reach it; then its breaker opens.
 const HOLD: RetryPolicy = RetryPolicy {
     base: Duration::from_secs(1),
     factor: 2.0,
@@ -39,8 +42,7 @@ const HOLD: RetryPolicy = RetryPolicy {
 pub struct Worker {
     gateway: Gateway,
     leases: Leases,
-    /// How often in a row each session's provider could not be reached.
-    unreachable: Mutex<HashMap<SessionId, u32>>,
+    answered: Answered,
 }
 
 /// What one pass did.
@@ -56,14 +58,14 @@ pub struct Pass {
 enum Next {
     /// Nothing more is to be done about the message.
     Done,
-    /// It goes back in its place until then.
-    Again(Timestamp),
+    /// It goes back in its place until then, and waits for this.
+    Again(Timestamp, HeldBy),
 }
 
 impl Worker {
     /// A worker for this gateway's messages.
     pub fn new(gateway: Gateway) -> Self {
-        Self { leases: Leases::new(gateway.clone()), gateway, unreachable: Mutex::default() }
+        Self { leases: Leases::new(gateway.clone()), gateway, answered: Answered::default() }
     }
 
     /// Takes up to `max` messages that are due and carries each as far as it will go: sent,
@@ -150,12 +152,12 @@ impl Worker {
             let message = claim.item.message;
             tracing::error!(%error, message.id = %message, "message {message} is put back");
             self.gateway.observe(Observation::Fault { what: "store" });
-            Next::Again(ports.clock.now().plus(PAUSE_AFTER_FAULT))
+            Next::Again(ports.clock.now().plus(PAUSE_AFTER_FAULT), HeldBy::Retry)
         });
         let told = self.leases.end(held, async {
             match next {
                 Next::Done => ports.queue.complete(&claim).await,
-                Next::Again(at) => ports.queue.retry_at(&claim, at).await,
+                Next::Again(at, why) => ports.queue.retry_at(&claim, at, why).await,
             }
         });
         // A queue that cannot be told hands the message out again when the lease ends, and then
@@ -178,29 +180,41 @@ impl Worker {
         let wait = wait.max(self.gateway.settings().clock_skew);
         let pause = Pause { until: now.plus(wait), why };
         self.gateway.observe(Observation::Held { why });
-        match ports.queue.pause(session, pause).await {
-            Ok(()) => Ok(Next::Again(now)),
+        match ports.queue.pause(session, PauseScope::Session, pause).await {
+            Ok(()) => Ok(Next::Again(now, why)),
             // Not paused: the message itself must wait, or it would be claimed again at once.
-            Err(_) => Ok(Next::Again(pause.until)),
+            Err(_) => Ok(Next::Again(pause.until, why)),
         }
     }
 
-    /// Holds a session whose provider cannot be reached, longer each time.
-    async fn hold_unreachable(&self, session: SessionId) -> Result<Next, GatewayError> {
-        let times = {
-            let mut unreachable = lock(&self.unreachable);
-            let times = unreachable.entry(session).or_default();
-            *times = times.saturating_add(1);
-            *times
-        };
-        // Half of the wait is fixed: a server that is down is not to be asked without pause.
-        let drawn = 0.5 + self.gateway.ports().entropy.next_unit() / 2.0;
+    /// Holds a session whose server was not reached: until its breaker closes, where it is open, and
+    /// else longer each time.
+    async fn hold_unreachable(&self, session: &Session) -> Result<Next, GatewayError> {
         self.gateway.observe(Observation::Fault { what: "provider" });
-        self.hold(session, HeldBy::Provider, HOLD.wait(times, drawn)).await
+        match self.gateway.after_silence(session.id, &session.place.server) {
+            Silence::Until(until) => self.hold_for_breaker(session, until).await,
+            Silence::Times(times) => {
+                // Half of the wait is fixed: a server that is down is not to be asked without pause.
+                let drawn = 0.5 + self.gateway.ports().entropy.next_unit() / 2.0;
+                self.hold(session.id, HeldBy::Provider, HOLD.wait(times, drawn)).await
+            }
+        }
     }
 
-    fn was_reached(&self, session: SessionId) {
-        lock(&self.unreachable).remove(&session);
+    /// Holds a session whose server is left alone, until it is let go, or then.
+    async fn hold_for_breaker(
+        &self,
+        session: &Session,
+        until: Timestamp,
+    ) -> Result<Next, GatewayError> {
+        let ports = self.gateway.ports();
+        let wait = until.since(ports.clock.now());
+        let next = self.hold(session.id, HeldBy::Breaker, wait).await?;
+        // Whoever closed the breaker before the session was paused could not let it go.
+        if self.gateway.is_free(session.id, &session.place.server) {
+            self.gateway.queued(ports.queue.resume(session.id, PauseScope::Session).await);
+        }
+        Ok(next)
     }
 
     /// Tells a limiter that has forgotten a session, or never knew it, of the sends in the store.
@@ -221,9 +235,4 @@ fn report_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "sending a message panicked; its lease will bring it back");
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Nothing panics while holding these, and a map is never half changed.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

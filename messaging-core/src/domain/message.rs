@@ -8,6 +8,7 @@ use crate::domain::failure::Failure;
 use crate::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
 use crate::domain::status::{Status, StatusEvent};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::urgency::Lane;
 use crate::named::named_enum;
 
 named_enum! {
@@ -89,7 +90,31 @@ pub struct Message {
 }
 
 impl Message {
+    /// Whom the message is exchanged with, and whether by its own account that chat was opened: by
+    /// having been received, or, which nobody can take back, sent, or perhaps sent for all that will
+    /// ever be known.
+    pub fn open_chat(&self) -> Option<OpenChat> {
+        let (peer, by_us) = match self.direction {
+            Direction::Inbound => (self.from.as_ref()?, false),
+            Direction::Outbound => (self.to.as_ref()?, true),
+        };
+        let is_over = !matches!(self.status, Status::Queued | Status::Retry | Status::Sending);
+        let is_unknown = self.failure.as_ref().is_some_and(Failure::is_unknown);
+        let is_open = !by_us || self.sent_at.is_some() || (is_over && is_unknown);
+        let recipient = RecipientKey::of(self.session, peer);
+        is_open.then_some(OpenChat { session: self.session, recipient, by_us })
+    }
+
+    /// Whether it is not known that it is not on its way: it is being sent, or an attempt's end is not
+    /// known and there will be another.
+    pub fn may_be_out(&self) -> bool {
+        let is_unknown = self.failure.as_ref().is_some_and(Failure::is_unknown);
+        self.status == Status::Sending || (self.status == Status::Retry && is_unknown)
+    }
+
     /// What stands for the message in a queue; `None` for one without a recipient.
+    ///
+    /// As if its chat were open: what a message says does not tell whether it is.
     pub fn queue_item(&self) -> Option<QueueItem> {
         Some(QueueItem {
             message: self.id,
@@ -97,9 +122,21 @@ impl Message {
             session: self.session,
             recipient: RecipientKey::of(self.session, self.to.as_ref()?),
             priority: self.priority,
+            lane: Lane::Known,
             due_at: self.due_at,
         })
     }
+}
+
+/// A chat of a session in which something was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenChat {
+    /// Through which account.
+    pub session: SessionId,
+    /// With whom.
+    pub recipient: RecipientKey,
+    /// Whether the account spoke, rather than the other side.
+    pub by_us: bool,
 }
 
 /// What stands for a message in a queue.
@@ -115,6 +152,8 @@ pub struct QueueItem {
     pub recipient: RecipientKey,
     /// What leaves first.
     pub priority: Priority,
+    /// Whether its chat is open. All that waits for one recipient is in one lane.
+    pub lane: Lane,
     /// Not to be handed out before.
     pub due_at: Timestamp,
 }

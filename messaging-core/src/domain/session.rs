@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::address::Address;
 use crate::domain::id::{SessionId, TenantId};
+use crate::domain::new_chats::{NewChats, NewChatsPatch};
 use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
 use crate::named::named_enum;
@@ -42,6 +43,16 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// What becomes of a single message while the session's server cannot be used.
+    pub enum OnUnavailable {
+        /// It is accepted and waits.
+        Accept = "accept",
+        /// It is refused; the caller may try again later.
+        Reject = "reject",
+    }
+}
+
 /// One WhatsApp account, owned by one tenant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
@@ -63,6 +74,8 @@ pub struct Session {
     pub own_address: Option<Address>,
     /// What becomes of single messages over the quota.
     pub on_rate_limit: OnRateLimit,
+    /// What limits the chats that it opens.
+    pub new_chats: NewChats,
     /// Whether somebody stopped it.
     pub suspension: Option<Suspension>,
     /// Whether somebody stopped its tenant. Not kept with the session, but with the tenant.
@@ -102,4 +115,6 @@ pub struct SessionPatch {
     pub name: Option<String>,
     /// What becomes of single messages over the quota.
     pub on_rate_limit: Option<OnRateLimit>,
+    /// What limits the chats that it opens.
+    pub new_chats: NewChatsPatch,
 }

@@ -407,8 +407,9 @@ impl Gateway {
     pub(crate) async fn refill_bulk(&self, batch: BatchId) -> Result<usize, GatewayError> {
         let now = self.ports().clock.now();
         let released = self.ports().messages.release_from_batch(batch, now).await?;
-        self.tell_queue(&released).await;
-        Ok(released.len())
+        let count = released.len();
+        self.tell_queue(released).await;
+        Ok(count)
     }
 }
 

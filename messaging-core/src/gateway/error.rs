@@ -123,6 +123,13 @@ pub enum GatewayError {
     /// The provider cannot be used at present.
     #[error("WAHA cannot be used at present")]
     ProviderUnavailable,
+    /// The provider's server of the session cannot be used at present, and the caller did not want to
+    /// wait.
+    #[error("the WAHA server of this session cannot be used at present")]
+    ServerUnavailable {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// All of the provider's servers have as many sessions as they are to have.
     #[error("no WAHA server has room for another session")]
     NoRoom,
@@ -168,7 +175,7 @@ impl GatewayError {
             Self::QueueFull => "queue-full",
             Self::Signature(_) => "invalid-signature",
             Self::Malformed(_) => "malformed-payload",
-            Self::ProviderUnavailable => "waha-unavailable",
+            Self::ProviderUnavailable | Self::ServerUnavailable { .. } => "waha-unavailable",
             Self::NoRoom => "waha-full",
             Self::ProviderRefused { .. } => "waha-refused",
             Self::Unavailable(_) => "service-unavailable",

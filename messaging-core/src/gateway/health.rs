@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::domain::breaker::BreakerState;
 use crate::domain::id::TenantId;
 use crate::gateway::Gateway;
 use crate::ports::inbox_store::InboxDepth;
 use crate::ports::rate_limiter::RateKey;
-use crate::ports::session_control::ProviderServer;
 
 /// How one dependency is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,13 +20,24 @@ pub struct Check {
     pub took: Duration,
 }
 
+/// How one of the provider's servers is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerHealth {
+    /// Its name.
+    pub name: String,
+    /// Whether it answers.
+    pub check: Check,
+    /// Whether this node calls it to send.
+    pub breaker: BreakerState,
+}
+
 /// How everything the gateway depends on is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     /// The store can be written.
     pub store: Check,
-    /// Each of the provider's servers, by name.
-    pub servers: Vec<(String, Check)>,
+    /// Each of the provider's servers.
+    pub servers: Vec<ServerHealth>,
     /// How many messages wait in the queue; `None` when it does not answer.
     pub queue_depth: Option<u64>,
     /// The limiter counts.
@@ -47,13 +58,12 @@ impl Gateway {
         let began = ports.clock.now();
         let store = ports.messages.ping().await.is_ok();
         let store = Check { healthy: store, took: ports.clock.now().since(began) };
-        let servers = ports.control.servers().into_iter().map(
-            |ProviderServer { name: server, .. }| async move {
-                let began = ports.clock.now();
-                let healthy = ports.control.ping(&server).await.is_ok();
-                (server, Check { healthy, took: ports.clock.now().since(began) })
-            },
-        );
+        let servers = self.breaker_states().into_iter().map(|(name, breaker)| async move {
+            let began = ports.clock.now();
+            let healthy = ports.control.ping(&name).await.is_ok();
+            let check = Check { healthy, took: ports.clock.now().since(began) };
+            ServerHealth { name, check, breaker }
+        });
         let servers = futures::future::join_all(servers).await;
         let queue_depth = self.queued(ports.queue.depth().await);
         let began = ports.clock.now();

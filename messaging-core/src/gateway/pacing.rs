@@ -96,7 +96,7 @@ fn held_by(
     match position.pause {
         _ if position.claimed => (HeldBy::Ready, None),
         Some(pause) if pause.until > now => (pause.why, Some(pause.until)),
-        _ if position.due_at > now => (HeldBy::Retry, Some(position.due_at)),
+        _ if position.due_at > now => (position.why, Some(position.due_at)),
         _ if position.ahead > 0 => (HeldBy::Queue, None),
         _ => (HeldBy::Ready, None),
     }
@@ -106,10 +106,17 @@ fn held_by(
 mod tests {
     use super::*;
     use crate::conformance::build::{at, message};
+    use crate::domain::urgency::Lane;
     use crate::ports::queue::Pause;
 
-    const IDLE: fn() -> Position =
-        || Position { ahead: 0, due_at: at(0), pause: None, claimed: false };
+    const IDLE: fn() -> Position = || Position {
+        ahead: 0,
+        due_at: at(0),
+        why: HeldBy::Retry,
+        lane: Lane::Known,
+        pause: None,
+        claimed: false,
+    };
 
     #[track_caller]
     fn check(position: Option<Position>, expected: (HeldBy, Option<Timestamp>)) {
@@ -123,6 +130,8 @@ mod tests {
         check(Some(IDLE()), (HeldBy::Ready, None));
         check(Some(Position { ahead: 3, ..IDLE() }), (HeldBy::Queue, None));
         check(Some(Position { due_at: at(3000), ..IDLE() }), (HeldBy::Retry, Some(at(3000))));
+        let spaced = Position { due_at: at(3000), why: HeldBy::Recipient, ..IDLE() };
+        check(Some(spaced), (HeldBy::Recipient, Some(at(3000))));
         let paused = Position { pause: Some(rate), ahead: 3, ..IDLE() };
         check(Some(paused), (HeldBy::Rate, Some(at(5000))));
         check(Some(Position { claimed: true, ..paused }), (HeldBy::Ready, None));

@@ -15,7 +15,7 @@ use crate::domain::idempotency::{IdempotencyKey, Operation};
 use crate::domain::insertion::{Distinct, Inserted, Insertion};
 use crate::domain::message::{Direction, Message, Priority};
 use crate::domain::quota::Quota;
-use crate::domain::session::{OnRateLimit, Session, SessionStatus};
+use crate::domain::session::{OnRateLimit, OnUnavailable, Session, SessionStatus};
 use crate::domain::status::Status;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::directory::Asked;
@@ -47,6 +47,8 @@ pub struct SendRequest {
     pub metadata: Option<serde_json::Value>,
     /// What to do over the session's quota; `None` for what the session says.
     pub on_rate_limit: Option<OnRateLimit>,
+    /// What to do while the session's server cannot be used.
+    pub on_unavailable: OnUnavailable,
     /// When, at the earliest and at the latest.
     pub timing: Timing,
     /// Whether the same may be said to the same recipient again at once.
@@ -79,6 +81,7 @@ impl SendRequest {
             priority: Priority::Normal,
             metadata: None,
             on_rate_limit: None,
+            on_unavailable: OnUnavailable::Accept,
             allow_duplicate: false,
             idempotency_key: None,
             timing: Timing::default(),
@@ -95,6 +98,7 @@ impl SendRequest {
             metadata,
             on_rate_limit,
             allow_duplicate,
+            on_unavailable,
             timing,
             idempotency_key: _,
         } = self;
@@ -107,6 +111,11 @@ impl SendRequest {
             .value(on_rate_limit)
             .value(allow_duplicate)
             .value(&(timing.send_at, timing.expires_at));
+        // As before there was such a choice, for those who do not make it.
+        let read = match on_unavailable {
+            OnUnavailable::Accept => read,
+            chosen => read.text(chosen.as_str()),
+        };
         RequestHash(read.finish())
     }
 }
@@ -181,6 +190,7 @@ impl Gateway {
     ///   [`Settings::duplicate_window`](crate::gateway::Settings::duplicate_window).
     /// - [`GatewayError::IdempotencyKeyReused`] and [`GatewayError::IdempotencyInFlight`] of a
     ///   request that names a key.
+    /// - [`GatewayError::ServerUnavailable`] where the request asks for that.
     /// - [`GatewayError::Unavailable`] where the store cannot keep it: nothing was accepted, or, of
     ///   a request that names a key, what was is found by making it again.
     pub async fn send(
@@ -296,6 +306,9 @@ impl Gateway {
                 return Err(error);
             }
         };
+        if request.on_unavailable == OnUnavailable::Reject {
+            self.check_server(&session.place.server).await?;
+        }
         let now = self.ports().clock.now();
         let is_scheduled = request.timing.send_at.is_some_and(|at| at > now);
         let (admitted, waiting, willing, reserved) = tokio::join!(

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::domain::id::{SessionId, TenantId};
+use crate::domain::new_chats::{NewChats, NewChatsPatch};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionPatch, SessionStatus};
 use crate::gateway::error::GatewayError;
 use crate::gateway::tenants::MAX_NAME_CHARS;
-use crate::gateway::{Gateway, SessionRef};
+use crate::gateway::{Gateway, SessionRef, new_chats};
 use crate::ports::observer::Observation;
-use crate::ports::queue::{HeldBy, Pause};
+use crate::ports::queue::{HeldBy, Pause, PauseScope};
 use crate::ports::session_control::{ProviderError, ProviderState, QrCode, WebhookTarget};
 
 /// How long a session that is not connected is left alone before it is looked at again, should no
@@ -80,6 +81,7 @@ impl Gateway {
             status_at: created_at,
             own_address: None,
             on_rate_limit: new.on_rate_limit,
+            new_chats: NewChats::default(),
             suspension: None,
             tenant_suspension: None,
             created_at,
@@ -179,10 +181,15 @@ impl Gateway {
         if let Some(name) = &patch.name {
             check_name("/name", name, MAX_NAME_CHARS)?;
         }
+        new_chats::check(&patch.new_chats)?;
         let id = self.session(tenant, session).await?.id;
         let now = self.ports().clock.now();
         let patched = self.ports().sessions.patch(tenant, id, &patch, now).await?;
         self.inner.directory.forget(|known| known.id == id);
+        if patch.new_chats != NewChatsPatch::default() {
+            // Whoever waits for the limits before is judged by those of now.
+            self.queued(self.ports().queue.resume(id, PauseScope::NewChats).await);
+        }
         patched.ok_or(GatewayError::SessionNotFound)
     }
 
@@ -204,7 +211,7 @@ impl Gateway {
         }
         self.forget_session(&session).await?;
         // What waits is taken up, found to have no session, and failed.
-        self.queued(self.ports().queue.resume(session.id).await);
+        self.queued(self.ports().queue.resume(session.id, PauseScope::Session).await);
         Ok(())
     }
 
@@ -266,6 +273,9 @@ impl Gateway {
     ) -> Result<Session, GatewayError> {
         let now = self.ports().clock.now();
         let own = state.own_address.clone();
+        if let Some(until) = state.new_chats_barred_until {
+            self.new_chats_barred(&session, until).await?;
+        }
         let changed =
             self.ports().sessions.record_status(session.id, state.status, now, own).await?;
         self.inner.directory.forget(|known| known.id == session.id);
@@ -286,10 +296,12 @@ impl Gateway {
         self.observe(Observation::Session { status: session.status });
         let queue = &self.ports().queue;
         let told = if session.status == SessionStatus::Working {
-            queue.resume(session.id).await
+            queue.resume(session.id, PauseScope::Session).await
         } else {
             let until = self.ports().clock.now().plus(RECHECK_AFTER);
-            queue.pause(session.id, Pause { until, why: HeldBy::Session }).await
+            queue
+                .pause(session.id, PauseScope::Session, Pause { until, why: HeldBy::Session })
+                .await
         };
         self.queued(told);
     }
@@ -298,9 +310,7 @@ impl Gateway {
     pub(crate) async fn refresh_session(&self, session: Session) -> Result<Session, GatewayError> {
         let state = match self.ports().control.state(&session.place).await {
             Ok(state) => state,
-            Err(ProviderError::NotFound) => {
-                ProviderState { status: SessionStatus::Stopped, own_address: None }
-            }
+            Err(ProviderError::NotFound) => ProviderState::of(SessionStatus::Stopped),
             Err(error) => return Err(error.into()),
         };
         self.record_state(session, &state).await

@@ -8,6 +8,7 @@ use crate::domain::tenant::Tenant;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::error::GatewayError;
 use crate::gateway::{Gateway, SessionRef};
+use crate::ports::queue::PauseScope;
 
 /// The longest reason, in characters.
 const MAX_REASON_CHARS: usize = 500;
@@ -47,7 +48,7 @@ impl Gateway {
         session: &SessionRef,
     ) -> Result<Session, GatewayError> {
         let session = self.set_session_suspension(tenant, session, None).await?;
-        self.queued(self.ports().queue.resume(session.id).await);
+        self.queued(self.ports().queue.resume(session.id, PauseScope::Session).await);
         Ok(session)
     }
 
@@ -79,7 +80,7 @@ impl Gateway {
     pub async fn resume_tenant(&self, id: TenantId) -> Result<Tenant, GatewayError> {
         let tenant = self.set_tenant_suspension(id, None).await?;
         for session in self.ports().sessions.list(id).await? {
-            self.queued(self.ports().queue.resume(session.id).await);
+            self.queued(self.ports().queue.resume(session.id, PauseScope::Session).await);
         }
         Ok(tenant)
     }

@@ -12,11 +12,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
+use crate::domain::address::RecipientKey;
 use crate::domain::id::{MessageId, SessionId};
 use crate::domain::message::QueueItem;
 use crate::domain::timestamp::Timestamp;
 use crate::memory::queue::state::State;
-use crate::ports::queue::{Claim, Claims, Pause, Position, Queue, QueueError};
+use crate::ports::queue::{
+    Claim, Claims, HeldBy, Pause, PauseScope, Position, Queue, QueueError, Standing,
+};
 
 /// How many items are added or forgotten before others get their turn at the lock.
 const CHUNK: usize = 256;
@@ -115,17 +118,36 @@ impl Queue for MemoryQueue {
         Ok(self.change(|state| state.complete(claim)))
     }
 
-    async fn retry_at(&self, claim: &Claim, at: Timestamp) -> Result<bool, QueueError> {
-        Ok(self.change(|state| state.retry_at(claim, at)))
+    async fn retry_at(
+        &self,
+        claim: &Claim,
+        at: Timestamp,
+        why: HeldBy,
+    ) -> Result<bool, QueueError> {
+        Ok(self.change(|state| state.retry_at(claim, at, why)))
     }
 
-    async fn pause(&self, session: SessionId, pause: Pause) -> Result<(), QueueError> {
-        self.change(|state| state.pause(session, pause));
+    async fn pause(
+        &self,
+        session: SessionId,
+        scope: PauseScope,
+        pause: Pause,
+    ) -> Result<(), QueueError> {
+        self.change(|state| state.pause(session, scope, pause));
         Ok(())
     }
 
-    async fn resume(&self, session: SessionId) -> Result<(), QueueError> {
-        self.change(|state| state.resume(session));
+    async fn resume(&self, session: SessionId, scope: PauseScope) -> Result<(), QueueError> {
+        self.change(|state| state.resume(session, scope));
+        Ok(())
+    }
+
+    async fn open_chat(
+        &self,
+        session: SessionId,
+        recipient: RecipientKey,
+    ) -> Result<(), QueueError> {
+        self.change(|state| state.open_chat(session, recipient));
         Ok(())
     }
 
@@ -137,7 +159,12 @@ impl Queue for MemoryQueue {
     }
 
     async fn position(&self, item: &QueueItem) -> Result<Option<Position>, QueueError> {
-        Ok(self.lock().position(item.message))
+        Ok(self.lock().position(item.session, item.message))
+    }
+
+    async fn standings(&self, sessions: &[SessionId]) -> Result<Vec<Standing>, QueueError> {
+        let state = self.lock();
+        Ok(sessions.iter().map(|session| state.standing(*session)).collect())
     }
 
     async fn session_depth(&self, session: SessionId) -> Result<u64, QueueError> {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::domain::address::Address;
+use crate::domain::address::{Address, RecipientKey};
 use crate::domain::batch::{Batch, BatchProgress};
 use crate::domain::filter::{MessageFilter, MessagePage, Portion};
 use crate::domain::id::{BatchId, MessageId, SessionId, TenantId};
@@ -201,6 +201,25 @@ pub trait MessageStore: Send + Sync + 'static {
         &self,
         session: SessionId,
         since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Timestamp>, StoreError>;
+
+    /// Which of these chats are open: something was said in it by either side, as
+    /// [`Message::open_chat`] says. Gives those, in no promised order. A chat is open as soon as the
+    /// message that opens it is kept.
+    async fn open_chats(
+        &self,
+        chats: &[(SessionId, RecipientKey)],
+    ) -> Result<Vec<(SessionId, RecipientKey)>, StoreError>;
+
+    /// When, at or after `since`, this session opened chats, oldest first. One that a message of
+    /// unknown outcome would open (it is `sending`, or waits for another attempt since nobody knows
+    /// the end of one) counts at `now`, but for that with `but`.
+    async fn chats_opened(
+        &self,
+        session: SessionId,
+        since: Timestamp,
+        but: RecipientKey,
         now: Timestamp,
     ) -> Result<Vec<Timestamp>, StoreError>;
 

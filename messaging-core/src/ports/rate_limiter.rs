@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::domain::address::RecipientKey;
 use crate::domain::id::{SessionId, TenantId};
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::timestamp::Timestamp;
@@ -14,6 +15,8 @@ pub enum RateKey {
     Admission(SessionId),
     /// Messages sent through a session.
     Sending(SessionId),
+    /// Messages sent through a session to one recipient.
+    Recipient(SessionId, RecipientKey),
     /// Webhooks from one source, by a number that stands for it.
     WebhookSource(u64),
     /// Requests of a tenant.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::domain::address::Address;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::session::{ProviderSession, SessionStatus};
+use crate::domain::timestamp::Timestamp;
 
 /// What a provider says of one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,15 @@ pub struct ProviderState {
     pub status: SessionStatus,
     /// Its own address, once connected.
     pub own_address: Option<Address>,
+    /// Until when it may open no chats, where the provider knows.
+    pub new_chats_barred_until: Option<Timestamp>,
+}
+
+impl ProviderState {
+    /// An account of which no more is known than its status.
+    pub fn of(status: SessionStatus) -> Self {
+        Self { status, own_address: None, new_chats_barred_until: None }
+    }
 }
 
 /// Where a provider is to report what happens.

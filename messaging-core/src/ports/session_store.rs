@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use crate::domain::address::Address;
 use crate::domain::id::{SessionId, TenantId};
+use crate::domain::new_chats::Restriction;
 use crate::domain::session::{Census, ProviderSession, Session, SessionPatch, SessionStatus};
 use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
@@ -52,7 +53,15 @@ pub trait SessionStore: Send + Sync + 'static {
         suspension: Option<Suspension>,
     ) -> Result<Option<Session>, StoreError>;
 
-    /// Forgets one tenant's session, so that its name and place are free; its messages stay. Tells
+    /// Records what WhatsApp restricts a session's new chats to, or that it does no more; `None` where
+    /// there is no such session.
+    async fn restrict(
+        &self,
+        id: SessionId,
+        restriction: Option<Restriction>,
+    ) -> Result<Option<Session>, StoreError>;
+
+    /// Forgets one tenant's session and its chats, so that its name and place are free; its messages stay. Tells
     /// whether it was there.
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError>;
 

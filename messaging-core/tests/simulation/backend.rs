@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use messaging_core::domain::address::Address;
+use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
 use messaging_core::domain::id::{
@@ -16,6 +16,7 @@ use messaging_core::domain::insertion::{Inserted, Insertion};
 use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
 };
+use messaging_core::domain::new_chats::Restriction;
 use messaging_core::domain::opt_out::{OptOut, OptOutRef};
 use messaging_core::domain::portion::{Page, PortionBy};
 use messaging_core::domain::quota::{Decision, Quota};
@@ -35,7 +36,9 @@ use messaging_core::ports::idempotency_store::{Begun, IdempotencyStore, Undertak
 use messaging_core::ports::inbox_store::{InboxDepth, InboxStore};
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
-use messaging_core::ports::queue::{Claim, Claims, Pause, Position, Queue, QueueError};
+use messaging_core::ports::queue::{
+    Claim, Claims, HeldBy, Pause, PauseScope, Position, Queue, QueueError, Standing,
+};
 use messaging_core::ports::rate_limiter::{
     Permit, RateKey, RateLimiter, RateLimiterError, Reservation,
 };
@@ -213,6 +216,9 @@ relay!(MessageStore to store by of_store -> StoreError {
     pending(after: Option<MessageId>, limit: u32) -> Vec<QueueItem>;
     behind(ids: &[MessageId]) -> Vec<(MessageId, QueueItem)>;
     attempts_since(session: SessionId, since: Timestamp, now: Timestamp) -> Vec<Timestamp>;
+    open_chats(chats: &[(SessionId, RecipientKey)]) -> Vec<(SessionId, RecipientKey)>;
+    chats_opened(session: SessionId, since: Timestamp, but: RecipientKey, now: Timestamp)
+        -> Vec<Timestamp>;
     ping() -> ();
 });
 
@@ -223,6 +229,7 @@ relay!(SessionStore to store by of_store -> StoreError {
     list(tenant: TenantId) -> Vec<Session>;
     patch(tenant: TenantId, id: SessionId, patch: &SessionPatch, now: Timestamp) -> Option<Session>;
     suspend(tenant: TenantId, id: SessionId, suspension: Option<Suspension>) -> Option<Session>;
+    restrict(id: SessionId, restriction: Option<Restriction>) -> Option<Session>;
     delete(tenant: TenantId, id: SessionId) -> bool;
     find_any(id: SessionId) -> Option<Session>;
     find_placed(name: &str) -> Vec<Session>;
@@ -306,19 +313,38 @@ impl Queue for Connection {
         self.of_queue(queue.complete(claim)).await
     }
 
-    async fn retry_at(&self, claim: &Claim, at: Timestamp) -> Result<bool, QueueError> {
+    async fn retry_at(
+        &self,
+        claim: &Claim,
+        at: Timestamp,
+        why: HeldBy,
+    ) -> Result<bool, QueueError> {
         let queue = self.backend.queue();
-        self.of_queue(queue.retry_at(claim, at)).await
+        self.of_queue(queue.retry_at(claim, at, why)).await
     }
 
-    async fn pause(&self, session: SessionId, pause: Pause) -> Result<(), QueueError> {
+    async fn pause(
+        &self,
+        session: SessionId,
+        scope: PauseScope,
+        pause: Pause,
+    ) -> Result<(), QueueError> {
         let queue = self.backend.queue();
-        self.of_queue(queue.pause(session, pause)).await
+        self.of_queue(queue.pause(session, scope, pause)).await
     }
 
-    async fn resume(&self, session: SessionId) -> Result<(), QueueError> {
+    async fn resume(&self, session: SessionId, scope: PauseScope) -> Result<(), QueueError> {
         let queue = self.backend.queue();
-        self.of_queue(queue.resume(session)).await
+        self.of_queue(queue.resume(session, scope)).await
+    }
+
+    async fn open_chat(
+        &self,
+        session: SessionId,
+        recipient: RecipientKey,
+    ) -> Result<(), QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.open_chat(session, recipient)).await
     }
 
     async fn forget(&self, session: SessionId, messages: &[MessageId]) -> Result<(), QueueError> {
@@ -329,6 +355,11 @@ impl Queue for Connection {
     async fn position(&self, item: &QueueItem) -> Result<Option<Position>, QueueError> {
         let queue = self.backend.queue();
         self.of_queue(queue.position(item)).await
+    }
+
+    async fn standings(&self, sessions: &[SessionId]) -> Result<Vec<Standing>, QueueError> {
+        let queue = self.backend.queue();
+        self.of_queue(queue.standings(sessions)).await
     }
 
     async fn session_depth(&self, session: SessionId) -> Result<u64, QueueError> {

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use messaging_core::conformance::entropy::SeededEntropy;
 use messaging_core::delivery::{Delivery, DeliverySettings};
+use messaging_core::domain::new_chats::NewChatLimits;
 use messaging_core::domain::quota::Quota;
+use messaging_core::domain::retry::RetryPolicy;
 use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::ports::observer::NoObserver;
 use std::time::Duration;
@@ -14,6 +16,9 @@ use crate::host::Host;
 use crate::sim::Sim;
 use crate::waha::{Line, Waha};
 use crate::words::{Password, Words};
+
+/// How long an account is taken to be restricted, the first time.
+pub(crate) const RESTRICTION: Duration = Duration::from_secs(30);
 
 /// The nodes, those of them that live.
 pub(crate) struct Fleet {
@@ -86,7 +91,19 @@ impl Fleet {
             entropy: Arc::new(SeededEntropy::new(sim.dice.seed())),
         };
         let session_quota = Quota { limit: sim.plan.quota, window: Duration::from_secs(60) };
-        let gateway = Gateway::new(ports, Settings { session_quota, ..Settings::default() });
+        let settings = Settings {
+            session_quota,
+            recipient_spacing: sim.plan.recipient_spacing,
+            new_chats: NewChatLimits { per_day: None, spacing: sim.plan.new_chat_spacing },
+            restriction: RetryPolicy {
+                base: RESTRICTION,
+                factor: 2.0,
+                cap: 4 * RESTRICTION,
+                max_attempts: u32::MAX,
+            },
+            ..Settings::default()
+        };
+        let gateway = Gateway::new(ports, settings);
         let delivery = Delivery::start(&gateway, &DeliverySettings::default());
         sim.note(|| format!("{} starts", host.name));
         (Node { host, gateway }, delivery)

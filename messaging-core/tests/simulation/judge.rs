@@ -10,6 +10,7 @@ use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::gateway::send::Timing;
 use messaging_core::ports::message_store::MessageStore;
 
+use crate::fleet::RESTRICTION;
 use crate::story::{Accepted, World};
 use crate::waha::Arrival;
 
@@ -52,7 +53,36 @@ pub(crate) async fn judge(world: &World) -> Verdict {
     if world.sim.plan.clock_leaps == 0 {
         quota(world)?;
     }
+    if world.sim.plan.is_gentle {
+        paced(world)?;
+    }
     taken_in(world).await
+}
+
+/// Where little goes wrong: to one recipient as slowly as is asked for, new chats as far apart, and
+/// none while an account is restricted.
+fn paced(world: &World) -> Verdict {
+    let plan = &world.sim.plan;
+    let letters: Vec<_> = world.waha.letters().into_iter().filter(|it| !it.is_stray).collect();
+    let slack = Duration::from_millis(1);
+    for (n, earlier) in letters.iter().enumerate() {
+        for later in letters[n + 1..].iter().filter(|later| later.place == earlier.place) {
+            let between = later.at.since(earlier.at) + slack;
+            let name = &earlier.place.name;
+            // What other nodes were answered a node does not know.
+            if plan.nodes == 1 && earlier.chat == later.chat && between < plan.recipient_spacing {
+                return Err(format!("two messages of {name} to one recipient within {between:?}"));
+            }
+            if earlier.is_refused && later.is_cold && between < RESTRICTION {
+                return Err(format!("{name} was restricted and opened a chat after {between:?}"));
+            }
+            let spacing = plan.new_chat_spacing.map_or(Duration::ZERO, |spacing| spacing.least);
+            if earlier.is_cold && !earlier.is_refused && later.is_cold && between < spacing {
+                return Err(format!("{name} opened two chats within {between:?}"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// P1, P2, P7: a message has come to an end, and the end is what happened.

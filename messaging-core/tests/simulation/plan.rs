@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use messaging_core::domain::new_chats::Spacing;
+
 use crate::dice::Dice;
 
 /// What goes wrong, as shares of the occasions; most of it 0, so that some seeds see much of one
@@ -24,6 +26,12 @@ pub(crate) struct Plan {
     /// Messages that are to be sent at a time, or not after one.
     pub(crate) scheduled: f64,
     pub(crate) expiring: f64,
+    /// How far apart messages to one recipient, and new chats, are to be.
+    pub(crate) recipient_spacing: Duration,
+    pub(crate) new_chat_spacing: Option<Spacing>,
+    /// Whether little enough goes wrong that what these say, and restrictions, can be judged by what
+    /// arrives: nobody dies, stands still or lies, and no outcome is unknown.
+    pub(crate) is_gentle: bool,
     /// How often somebody stops a session for a while.
     pub(crate) stops: u64,
 
@@ -56,6 +64,8 @@ pub(crate) struct Plan {
     /// An error of the provider's own, nothing sent; too many at present.
     pub(crate) error: f64,
     pub(crate) overloaded: f64,
+    /// A message that would open a chat is refused: the account is restricted.
+    pub(crate) restricted: f64,
     /// It was accepted, and the answer is empty.
     pub(crate) empty_answer: f64,
     /// Accepted, and later said not to have been delivered.
@@ -78,8 +88,19 @@ impl Plan {
         };
         let times = |most: u64| if dice.chance(0.4) { dice.within(1, most) } else { 0 };
         let nodes = dice.within(1, 3) as usize;
+        let is_gentle = dice.chance(0.15);
+        let rough = |share: f64| if is_gentle { 0.0 } else { share };
+        let roughly = |times: u64| if is_gentle { 0 } else { times };
+        let new_chat_spacing = dice.chance(0.3).then(|| {
+            let least = dice.millis(1_000, 5_000);
+            Spacing { least, most: least + dice.millis(0, 5_000) }
+        });
         Self {
             nodes,
+            recipient_spacing: Duration::from_millis(*dice.pick(&[0, 1_000]).unwrap_or(&0)),
+            new_chat_spacing,
+            is_gentle,
+            restricted: share(0.3),
             embedded: nodes == 1 && dice.chance(0.7),
             servers: dice.within(1, 2),
             tenants: dice.within(1, 2),
@@ -90,23 +111,23 @@ impl Plan {
             scheduled: share(0.8),
             expiring: share(0.8),
             stops: times(3),
-            crash: share(0.01),
-            freeze: share(0.01),
+            crash: rough(share(0.01)),
+            freeze: rough(share(0.01)),
             slow: share(0.5),
-            store_fails: share(0.1),
-            store_lies: share(0.1),
-            queue_fails: share(0.2),
-            queue_lies: share(0.2),
+            store_fails: rough(share(0.1)),
+            store_lies: rough(share(0.1)),
+            queue_fails: rough(share(0.2)),
+            queue_lies: rough(share(0.2)),
             limiter_fails: share(0.2),
-            limiter_lies: share(0.2),
-            losses: times(5),
-            absences: times(4),
-            clock_steps: times(4),
-            clock_leaps: if dice.chance(0.1) { dice.within(1, 3) } else { 0 },
-            request_lost: share(0.3),
-            answer_lost: share(0.3),
-            late_effect: share(0.2),
-            error: share(0.3),
+            limiter_lies: rough(share(0.2)),
+            losses: roughly(times(5)),
+            absences: roughly(times(4)),
+            clock_steps: roughly(times(4)),
+            clock_leaps: roughly(if dice.chance(0.1) { dice.within(1, 3) } else { 0 }),
+            request_lost: rough(share(0.3)),
+            answer_lost: rough(share(0.3)),
+            late_effect: rough(share(0.2)),
+            error: rough(share(0.3)),
             overloaded: share(0.2),
             empty_answer: share(0.3),
             bounced: share(0.2),

@@ -10,7 +10,9 @@ use messaging_core::domain::content::Content;
 use messaging_core::domain::id::{MessageId, SessionId, TenantId};
 use messaging_core::domain::idempotency::IdempotencyKey;
 use messaging_core::domain::message::Priority;
-use messaging_core::domain::session::{OnRateLimit, ProviderSession, Session, SessionStatus};
+use messaging_core::domain::session::{
+    OnRateLimit, OnUnavailable, ProviderSession, Session, SessionStatus,
+};
 use messaging_core::domain::statistics::StatisticsRange;
 use messaging_core::domain::status::Status;
 use messaging_core::domain::timestamp::Timestamp;
@@ -210,6 +212,7 @@ impl World {
             priority,
             metadata: None,
             on_rate_limit: None,
+            on_unavailable: OnUnavailable::Accept,
             timing,
             allow_duplicate: false,
             idempotency_key: key,

@@ -1,10 +1,12 @@
 //! The provider and the people behind it: what it is told, what it does, what it tells.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use messaging_core::conformance::build::address;
+use messaging_core::domain::failure::{Failure, FailureCode};
 use messaging_core::domain::id::{ProviderMessageId, provider_message_id};
 use messaging_core::domain::phone::PhoneNumber;
 use messaging_core::domain::session::{ProviderSession, SessionStatus};
@@ -55,6 +57,7 @@ struct State {
     accounts: BTreeMap<ProviderSession, Account>,
     arrivals: Vec<Arrival>,
     requests: Vec<(ProviderSession, Timestamp)>,
+    letters: Vec<Handled>,
     drawn: u64,
 }
 
@@ -72,6 +75,21 @@ struct Server {
 struct Account {
     status: SessionStatus,
     sent: BTreeMap<ProviderMessageId, Arrival>,
+    /// Who has written to it.
+    heard: BTreeSet<String>,
+}
+
+/// A request to send that was handled, by an account that was there.
+#[derive(Clone)]
+pub(crate) struct Handled {
+    pub(crate) place: ProviderSession,
+    pub(crate) chat: String,
+    pub(crate) at: Timestamp,
+    /// Whether nothing was said in the chat before.
+    pub(crate) is_cold: bool,
+    /// Whether it was refused for that.
+    pub(crate) is_refused: bool,
+    pub(crate) is_stray: bool,
 }
 
 /// What somebody asks to be sent.
@@ -97,7 +115,11 @@ impl Waha {
     }
 
     pub(crate) fn add_account(&self, place: &ProviderSession) {
-        let account = Account { status: SessionStatus::Working, sent: BTreeMap::new() };
+        let account = Account {
+            status: SessionStatus::Working,
+            sent: BTreeMap::new(),
+            heard: BTreeSet::new(),
+        };
         self.state().accounts.insert(place.clone(), account);
     }
 
@@ -153,6 +175,10 @@ impl Waha {
     /// Somebody writes to an account.
     pub(crate) fn write_to(&self, place: &ProviderSession, n: u64) {
         let id = provider_message_id([n, u64::MAX]);
+        if let Some(account) = self.state().accounts.get_mut(place) {
+            // As the words of a webhook say.
+            account.heard.insert(address(1).as_str().to_owned());
+        }
         self.report(place, |_| format!("text {} inbound-{n}", id.0));
     }
 
@@ -220,6 +246,9 @@ impl Waha {
             tokio::time::sleep(PATIENCE).await;
             return SendOutcome::Unknown;
         }
+        if let Some(refused) = self.refuse_cold(&letter) {
+            return refused;
+        }
         let id = self.take(&letter);
         sim.wait(0, 30).await;
         if sim.goes_wrong(plan.answer_lost) || !self.lives(&letter.place.server, life) {
@@ -227,6 +256,31 @@ impl Waha {
         }
         let id = (!sim.goes_wrong(plan.empty_answer)).then_some(id);
         SendOutcome::Accepted { id }
+    }
+
+    /// Refuses what would open a chat, where the account may not.
+    fn refuse_cold(&self, letter: &Letter) -> Option<SendOutcome> {
+        let is_restricted = self.sim.goes_wrong(self.sim.plan.restricted);
+        let mut state = self.state();
+        let account = state.accounts.get(&letter.place)?;
+        let is_cold = !account.heard.contains(&letter.chat)
+            && account.sent.values().all(|sent| sent.chat != letter.chat);
+        let is_refused = is_cold && is_restricted;
+        state.letters.push(Handled {
+            place: letter.place.clone(),
+            chat: letter.chat.clone(),
+            at: self.sim.now(),
+            is_cold,
+            is_refused,
+            is_stray: letter.is_stray,
+        });
+        let refusal = || Failure::new(FailureCode::AccountRestricted);
+        is_refused.then(|| SendOutcome::Rejected(refusal()))
+    }
+
+    /// Every request to send that was handled, in order.
+    pub(crate) fn letters(&self) -> Vec<Handled> {
+        self.state().letters.clone()
     }
 
     /// The message reaches its recipient, unless one of its id has before.
@@ -281,7 +335,7 @@ impl Line {
                 Err(ProviderError::Unavailable)
             } else if let Some(account) = state.accounts.get_mut(place) {
                 account.status = becomes.unwrap_or(account.status);
-                Ok(ProviderState { status: account.status, own_address: None })
+                Ok(ProviderState::of(account.status))
             } else {
                 Err(ProviderError::NotFound)
             }
@@ -397,8 +451,7 @@ impl SessionControl for Line {
                 Err(ProviderError::Unavailable)
             } else {
                 let here = state.accounts.iter().filter(|(place, _)| place.server == server);
-                let told =
-                    |account: &Account| ProviderState { status: account.status, own_address: None };
+                let told = |account: &Account| ProviderState::of(account.status);
                 Ok(here.map(|(place, account)| (place.name.clone(), told(account))).collect())
             }
         };

@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use messaging_core::domain::address::RecipientKey;
 use messaging_core::domain::id::{MessageId, SessionId};
 use messaging_core::domain::message::QueueItem;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::memory::queue::MemoryQueue;
-use messaging_core::ports::queue::{Claim, Claims, Pause, Position, Queue, QueueError};
+use messaging_core::ports::queue::{
+    Claim, Claims, HeldBy, Pause, PauseScope, Position, Queue, QueueError, Standing,
+};
 use tokio::sync::RwLock;
 
 /// A queue in memory that does nothing while it is away.
@@ -75,16 +78,34 @@ impl Queue for AbsentQueue {
         self.queue()?.complete(claim).await
     }
 
-    async fn retry_at(&self, claim: &Claim, at: Timestamp) -> Result<bool, QueueError> {
-        self.queue()?.retry_at(claim, at).await
+    async fn retry_at(
+        &self,
+        claim: &Claim,
+        at: Timestamp,
+        why: HeldBy,
+    ) -> Result<bool, QueueError> {
+        self.queue()?.retry_at(claim, at, why).await
     }
 
-    async fn pause(&self, session: SessionId, pause: Pause) -> Result<(), QueueError> {
-        self.queue()?.pause(session, pause).await
+    async fn pause(
+        &self,
+        session: SessionId,
+        scope: PauseScope,
+        pause: Pause,
+    ) -> Result<(), QueueError> {
+        self.queue()?.pause(session, scope, pause).await
     }
 
-    async fn resume(&self, session: SessionId) -> Result<(), QueueError> {
-        self.queue()?.resume(session).await
+    async fn resume(&self, session: SessionId, scope: PauseScope) -> Result<(), QueueError> {
+        self.queue()?.resume(session, scope).await
+    }
+
+    async fn open_chat(
+        &self,
+        session: SessionId,
+        recipient: RecipientKey,
+    ) -> Result<(), QueueError> {
+        self.queue()?.open_chat(session, recipient).await
     }
 
     async fn forget(&self, session: SessionId, messages: &[MessageId]) -> Result<(), QueueError> {
@@ -93,6 +114,10 @@ impl Queue for AbsentQueue {
 
     async fn position(&self, item: &QueueItem) -> Result<Option<Position>, QueueError> {
         self.queue()?.position(item).await
+    }
+
+    async fn standings(&self, sessions: &[SessionId]) -> Result<Vec<Standing>, QueueError> {
+        self.queue()?.standings(sessions).await
     }
 
     async fn session_depth(&self, session: SessionId) -> Result<u64, QueueError> {

@@ -13,6 +13,7 @@ use messaging_core::conformance::build::{at, session, tenant, tenant_id};
 use messaging_core::conformance::clock::FakeClock;
 use messaging_core::conformance::entropy::SeededEntropy;
 use messaging_core::conformance::provider::FakeProvider;
+use messaging_core::delivery::breaker_watch::BreakerWatch;
 use messaging_core::delivery::inbox::InboxProcessor;
 use messaging_core::delivery::recovery::Recovery;
 use messaging_core::delivery::session_watch::SessionWatch;
@@ -57,6 +58,7 @@ pub(crate) struct World {
     pub(crate) inbox: InboxProcessor,
     pub(crate) recovery: Recovery,
     pub(crate) watch: SessionWatch,
+    pub(crate) breakers: BreakerWatch,
     seed: u64,
 }
 
@@ -133,6 +135,7 @@ impl World {
             inbox: InboxProcessor::new(gateway.clone()),
             recovery: Recovery::new(gateway.clone()),
             watch: SessionWatch::new(gateway.clone()),
+            breakers: BreakerWatch::new(gateway.clone()),
             clock,
             provider,
             witness,
@@ -158,15 +161,16 @@ impl World {
         while self.worker.run_once(64).await.unwrap().claimed > 0 {}
     }
 
-    /// Lets the worker do all it can within `span`, stepping from one due instant to the next.
+    /// Lets the worker, and who tries servers that failed, do all they can within `span`, stepping from one due instant to the next.
     pub(crate) async fn work_for(&self, span: Duration) {
         let end = self.clock.now().plus(span);
         loop {
+            let probe_due = self.breakers.run_once().await;
             let pass = self.worker.run_once(64).await.unwrap();
             if pass.claimed > 0 {
                 continue;
             }
-            match pass.next_due {
+            match pass.next_due.into_iter().chain(probe_due).min() {
                 Some(due) if due <= end => self.clock.set(due.max(self.clock.now())),
                 _ => break,
             }

@@ -23,6 +23,7 @@ impl WebhookVerifier for Password {
 }
 
 /// Webhooks in three words or more: `KEY SESSION delivered ID`, `KEY SESSION text ID BODY`,
+/// `KEY SESSION from PERSON ID BODY`,
 /// `KEY SESSION echo ID BODY`, `KEY SESSION status working`, `KEY SESSION other`.
 pub(crate) struct Words;
 
@@ -57,6 +58,14 @@ impl WebhookDecoder for Words {
                 id: ProviderMessageId(id.to_owned()),
                 from_me: event == "echo",
                 peer: address(1),
+                own: None,
+                content: Content::text(body),
+                at: None,
+            }),
+            ["from", person, id, body] => ProviderEvent::Message(ProviderMessage {
+                id: ProviderMessageId(id.to_owned()),
+                from_me: false,
+                peer: address(person.parse().map_err(|_| malformed())?),
                 own: None,
                 content: Content::text(body),
                 at: None,

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use messaging_core::domain::breaker::BreakerState;
 use messaging_core::gateway::health::{self, Check};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
-use crate::api::named::DateTime;
+use crate::api::named::{DateTime, Named};
 use crate::api::{ApiState, Tag, VERSION};
 
 /// In how many seconds to look again.
@@ -26,7 +27,7 @@ impl HealthApi {
     /// Tell how everything is
     ///
     /// Needs no token. `warn` where messages are accepted but wait: WAHA, the queue or the rate
-    /// limiter does not answer, or this node's clock is wrong; `fail`, with 503, where nothing can be accepted.
+    /// limiter does not answer, WAHA fails and is left alone, or this node's clock is wrong; `fail`, with 503, where nothing can be accepted.
     #[oai(path = "/health", method = "get", operation_id = "get_health")]
     async fn health(&self) -> HealthAnswer {
         let found = self.state.gateway.health().await;
@@ -81,6 +82,9 @@ pub struct HealthCheck {
     pub component_type: String,
     /// What was measured.
     pub observed_value: Option<u64>,
+    /// Of a WAHA server, whether this node sends through it: `closed` (it does), `open` (it fails and
+    /// is left alone for a while) or `half-open` (one message at a time tries it).
+    pub breaker: Option<Named<BreakerState>>,
     /// In what unit.
     pub observed_unit: Option<String>,
     /// `pass`, `warn` or `fail`.
@@ -100,6 +104,7 @@ impl Health {
             component_id: id.map(str::to_owned),
             component_type: kind.to_owned(),
             observed_value: Some(u64::try_from(check.took.as_millis()).unwrap_or(u64::MAX)),
+            breaker: None,
             observed_unit: Some("ms".to_owned()),
             status: if check.healthy { PASS } else { bad }.to_owned(),
             time: now,
@@ -108,28 +113,39 @@ impl Health {
         let servers: Vec<_> = found
             .servers
             .iter()
-            .map(|(name, check)| measured(check, Some(name), "component", WARN))
+            .map(|server| {
+                let breaker = Some(Named(server.breaker));
+                let check = measured(&server.check, Some(&server.name), "component", WARN);
+                match server.breaker {
+                    BreakerState::Closed => HealthCheck { breaker, ..check },
+                    _ => HealthCheck { breaker, status: WARN.to_owned(), ..check },
+                }
+            })
             .collect();
         let limiter = vec![measured(&found.limiter, None, "component", WARN)];
         let queue = HealthCheck {
             component_id: None,
             component_type: "component".to_owned(),
             observed_value: found.queue_depth,
+            breaker: None,
             observed_unit: found.queue_depth.map(|_| "messages".to_owned()),
             status: if found.queue_depth.is_some() { PASS } else { WARN }.to_owned(),
             time: now,
         };
-        let down: Vec<_> = found
-            .servers
-            .iter()
-            .filter(|(_, check)| !check.healthy)
-            .map(|(name, _)| name.as_str())
-            .collect();
+        let those = |are: fn(&health::ServerHealth) -> bool| {
+            let names = found.servers.iter().filter(|server| are(server));
+            names.map(|server| server.name.as_str()).collect::<Vec<_>>()
+        };
+        let down = those(|server| !server.check.healthy);
+        let left_alone = those(|server| server.breaker != BreakerState::Closed);
         let (status, output) = if !found.store.healthy {
             (FAIL, Some("the store cannot be written: nothing is accepted".to_owned()))
         } else if !down.is_empty() {
             let down = down.join(", ");
             (WARN, Some(format!("WAHA does not answer: {down}; messages are accepted and wait")))
+        } else if !left_alone.is_empty() {
+            let names = left_alone.join(", ");
+            (WARN, Some(format!("WAHA fails to send: {names}; messages are accepted and wait")))
         } else if found.queue_depth.is_none() {
             (WARN, Some("the queue does not answer; messages are accepted and wait".to_owned()))
         } else if !found.limiter.healthy {

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use messaging_core::domain::breaker::BreakerState;
 use messaging_core::domain::content::{ContentKind, MediaKind};
 use messaging_core::domain::failure::FailureCode;
 use messaging_core::domain::message::{Direction, Priority};
-use messaging_core::domain::session::{OnRateLimit, SessionStatus};
+use messaging_core::domain::new_chats::NewChatsState;
+use messaging_core::domain::session::{OnRateLimit, OnUnavailable, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::queue::HeldBy;
@@ -61,6 +63,9 @@ named! {
     SessionStatus, "SessionStatus", "Whether a session can send: only one that is `working` can.";
     OnRateLimit, "OnRateLimit", "What becomes of a single message over its session's quota.";
     HeldBy, "HeldBy", "Why a message waits.";
+    OnUnavailable, "OnUnavailable", "What becomes of a message while WAHA cannot be used.";
+    NewChatsState, "NewChatsState", "Whether a session may write to people it has no chat with.";
+    BreakerState, "BreakerState", "Whether a WAHA server is called to send.";
 }
 
 /// A value by its name.

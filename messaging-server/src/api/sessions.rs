@@ -56,7 +56,7 @@ impl SessionsApi {
         caller: Authorized<ReadSessions>,
     ) -> Result<Json<SessionList>, Refusal<CALLER>> {
         let sessions = self.gateway.list_sessions(caller.tenant()).await?;
-        Ok(Json(SessionList { data: sessions.into_iter().map(Session::from).collect() }))
+        Ok(Json(SessionList { data: sessions.into_iter().map(|each| self.shown(each)).collect() }))
     }
 
     /// Look a session up
@@ -70,7 +70,7 @@ impl SessionsApi {
         id: Path<String>,
     ) -> Result<Json<Session>, Refusal<{ CALLER | NOT_FOUND }>> {
         let found = self.gateway.find_session(caller.tenant(), &named(&id)).await?;
-        Ok(Json(found.into()))
+        Ok(Json(self.shown(found)))
     }
 
     /// Change a session
@@ -84,9 +84,9 @@ impl SessionsApi {
         id: Path<String>,
         body: JsonBody<PatchSession>,
     ) -> Result<Json<Session>, Refusal<{ CALLER | BODY | NOT_FOUND | CONFLICT }>> {
-        let patch: SessionPatch = body.0.into();
+        let patch = SessionPatch::try_from(body.0)?;
         let patched = self.gateway.patch_session(caller.tenant(), &named(&id), patch).await?;
-        Ok(Json(patched.into()))
+        Ok(Json(self.shown(patched)))
     }
 
     /// Delete a session
@@ -174,7 +174,7 @@ impl SessionsApi {
     ) -> Result<Json<Session>, Refusal<{ CALLER | BODY | NOT_FOUND }>> {
         let stop = body.0.into();
         let suspended = self.gateway.suspend_session(caller.tenant(), &named(&id), stop).await?;
-        Ok(Json(suspended.into()))
+        Ok(Json(self.shown(suspended)))
     }
 
     /// Resume a session
@@ -188,7 +188,27 @@ impl SessionsApi {
         id: Path<String>,
     ) -> Result<Json<Session>, Refusal<{ CALLER | NOT_FOUND }>> {
         let resumed = self.gateway.resume_session(caller.tenant(), &named(&id)).await?;
-        Ok(Json(resumed.into()))
+        Ok(Json(self.shown(resumed)))
+    }
+
+    /// Let new chats go on
+    ///
+    /// Needs `sessions:manage`. Ends what WhatsApp was taken to restrict the session's new chats to:
+    /// those that wait are tried again. Where WAHA says that the account is locked, that holds again
+    /// within seconds.
+    #[oai(
+        path = "/sessions/:id/new-chats/resume",
+        method = "post",
+        operation_id = "resume_new_chats"
+    )]
+    async fn resume_new_chats(
+        &self,
+        caller: Authorized<ManageSessions>,
+        /// The session's id or name.
+        id: Path<String>,
+    ) -> Result<Json<Session>, Refusal<{ CALLER | NOT_FOUND }>> {
+        let resumed = self.gateway.resume_new_chats(caller.tenant(), &named(&id)).await?;
+        Ok(Json(self.shown(resumed)))
     }
 
     /// Show the QR code
@@ -231,6 +251,11 @@ impl SessionsApi {
 }
 
 impl SessionsApi {
+    fn shown(&self, session: messaging_core::domain::session::Session) -> Session {
+        let restriction = self.gateway.new_chat_restriction(&session);
+        Session::of(session, restriction)
+    }
+
     async fn command(
         &self,
         caller: &Authorized<ManageSessions>,
@@ -238,7 +263,7 @@ impl SessionsApi {
         command: SessionCommand,
     ) -> Result<Json<Session>, CommandRefusal> {
         let session = self.gateway.command_session(caller.tenant(), &named(id), command).await?;
-        Ok(Json(session.into()))
+        Ok(Json(self.shown(session)))
     }
 }
 

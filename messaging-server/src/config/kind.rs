@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use messaging_core::domain::new_chats::Spacing;
 use messaging_core::domain::opt_out::words::{WordList, is_word};
 use messaging_core::domain::phone::PhoneValidation;
 use messaging_store_postgres::{SCHEMA_RULE, is_schema_name};
@@ -113,6 +114,9 @@ pub(crate) const DURATION: Kind<Duration> =
 pub(crate) const WINDOW: Kind<Duration> =
     Kind::open("0, or a time up to 366d, such as 500ms, 60s or 24h", window);
 
+pub(crate) const SPACING: Kind<Spacing> =
+    Kind::open("a time, or two with a dash between, such as 30s-60s; a day at most", spacing);
+
 pub(crate) const RETENTION: Kind<Duration> =
     Kind::open("a time from 7d to 3660d, such as 90d", |text| {
         time(text).filter(|read| (7 * DAY..=3660 * DAY).contains(read))
@@ -156,6 +160,14 @@ pub(crate) const LOG_FILTER: Kind<String> = Kind::open(
     "error, warn, info, debug, trace or directives such as info,waha_client=debug",
     |text| EnvFilter::builder().parse(text).ok().map(|_| text.to_owned()),
 );
+
+/// Reads how far apart things happen: a time, or the least and the most with a dash between; 0 for no
+/// matter.
+pub(crate) fn spacing(text: &str) -> Option<Spacing> {
+    let (least, most) = text.split_once('-').unwrap_or((text, text));
+    let (least, most) = (time(least.trim())?, time(most.trim())?);
+    (least <= most && most <= DAY).then_some(Spacing { least, most })
+}
 
 fn language(name: &str) -> Option<WordList> {
     WordList::from_name(name).filter(|list| *list != WordList::Own)

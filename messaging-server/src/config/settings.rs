@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use messaging_core::domain::new_chats::Spacing;
 use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::phone::PhoneValidation;
 use secrecy::SecretString;
@@ -122,6 +123,14 @@ settings! {
             "How many messages of one session may wait before more are refused.";
         DUPLICATE_WINDOW: Duration = "10s", kind::WINDOW,
             "For how long the same to the same recipient is refused as a repeat; 0 for never.";
+        RECIPIENT_SPACING: Duration = "1s", kind::WINDOW,
+            "How far apart messages of one session to one recipient are sent; 0 for no matter.";
+        NEW_CHATS_PER_DAY: u32 = none, kind::COUNT,
+            "How many chats a session may open in any 24 hours; as many as come where unset.";
+        NEW_CHAT_SPACING: Spacing = none, kind::SPACING,
+            "How far apart a session opens chats, drawn each time: 30s-60s; no matter where unset.";
+        RESTRICTION_PAUSE: Duration = "1h", kind::DURATION,
+            "How long a session opens no chats once WhatsApp refused one; doubles each time, to a day.";
         OPT_OUT_LANGUAGES: Vec<WordList> = "all", kind::WORD_LISTS,
             "In which languages an answer that says no more than STOP opts its sender out; none for never.";
         OPT_OUT_WORDS: Vec<String> = none, kind::WORDS,

@@ -4,10 +4,11 @@ use std::io;
 use std::net::IpAddr;
 
 use reqwest::Url;
+use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
-use crate::config::Config;
 use crate::config::problem::ConfigError;
+use crate::config::{Config, WahaServerConfig};
 use crate::doctor::health::{self, Health};
 use crate::doctor::report::{Findings, in_full};
 use crate::doctor::{PATIENCE, webhooks};
@@ -39,6 +40,17 @@ pub(super) fn check(config: &Config) -> Findings {
     // Where the port is not known yet, the host is all the same.
     let public_url = webhooks::public_url(config).unwrap_or_else(|| webhooks::local_url(config));
     let servers = config.waha_servers();
+    // The simulator restricts nobody.
+    let is_real = |server: &WahaServerConfig| {
+        let key = server.api_key.as_ref().map(ExposeSecret::expose_secret);
+        key != Some(waha_client::simulator::DEFAULT_API_KEY)
+    };
+    if !config.new_chats.any() && servers.iter().any(is_real) {
+        findings.warning(
+            "new chats are not limited, and WhatsApp restricts accounts that write to many \
+             strangers: set NEW_CHATS_PER_DAY (50 at first) and NEW_CHAT_SPACING (30s-60s)",
+        );
+    }
     let remote = servers.iter().find(|server| !is_this_machine(&server.url));
     if let Some(remote) = remote.filter(|_| is_this_machine(&public_url)) {
         findings.warning(format!(
@@ -114,6 +126,19 @@ mod tests {
         assert!(!warned(&[elsewhere, ("PUBLIC_URL", "https://messages.example")]));
         assert!(!warned(&[elsewhere, ("HOST", "10.1.2.3")]));
         assert!(!warned(&[("WAHA_BASE_URL", "http://127.0.0.1:3000")]));
+    }
+
+    #[test]
+    fn a_real_account_without_limits_is_warned_of() {
+        let warned = |variables: &[(&str, &str)]| {
+            said(variables).contains("warning  configuration: new chats are not limited")
+        };
+        assert!(warned(&[("WAHA_API_KEY", "a-key-of-ones-own")]));
+        assert!(warned(&[]));
+        assert!(!warned(&[("WAHA_API_KEY", "simulator")]));
+        assert!(!warned(&[("NEW_CHATS_PER_DAY", "50")]));
+        assert!(!warned(&[("NEW_CHAT_SPACING", "30s-60s")]));
+        assert!(warned(&[("NEW_CHAT_SPACING", "0")]));
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl FakeWaha {
         self.answer()?;
         let mut sessions = self.sessions.lock().unwrap();
         *sessions.get_mut(&place.name).ok_or(ProviderError::NotFound)? = status;
-        Ok(ProviderState { status, own_address: None })
+        Ok(ProviderState::of(status))
     }
 
     fn pairing(&self, place: &ProviderSession) -> Result<(), ProviderError> {
@@ -75,13 +75,13 @@ impl SessionControl for FakeWaha {
             return Err(ProviderError::AlreadyExists);
         }
         self.has(&place.name, SessionStatus::ScanQr);
-        Ok(ProviderState { status: SessionStatus::ScanQr, own_address: None })
+        Ok(ProviderState::of(SessionStatus::ScanQr))
     }
 
     async fn state(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
         self.answer()?;
         let status = self.status(&place.name).ok_or(ProviderError::NotFound)?;
-        Ok(ProviderState { status, own_address: None })
+        Ok(ProviderState::of(status))
     }
 
     async fn states(&self, _: &str) -> Result<Vec<(String, ProviderState)>, ProviderError> {

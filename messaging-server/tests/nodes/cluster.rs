@@ -166,6 +166,7 @@ fn settings(
         ("JWT_SECRET", "a-jwt-secret-that-all-nodes-share-for-tests".to_owned()),
         ("PUBLIC_URL", public_url.to_owned()),
         ("SESSION_RATE_LIMIT", LIMIT.to_string()),
+        ("RECIPIENT_SPACING", "0".to_owned()),
         ("SESSION_RATE_WINDOW", format!("{}s", WINDOW.as_secs())),
     ]
 }

@@ -11,6 +11,7 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::message_store::change::Opened;
+use crate::message_store::chats::OpenChats;
 use crate::message_store::row::NewMessages;
 use crate::opt_out_store;
 use crate::session_store::record_status;
@@ -53,6 +54,7 @@ struct UnderWay {
     known: Known,
     applied: Vec<Uuid>,
     new: NewMessages,
+    chats: OpenChats,
     wishes: Vec<Wish>,
     statements: u64,
 }
@@ -116,6 +118,7 @@ impl UnderWay {
             known,
             applied: Vec::new(),
             new: NewMessages::default(),
+            chats: OpenChats::default(),
             wishes: Vec::new(),
             statements: statements + 1,
         })
@@ -132,6 +135,7 @@ impl UnderWay {
             InboxEffect::Receive(message) | InboxEffect::ReceiveWish(message, _) => {
                 if self.known.add(message) {
                     self.new.extend(&NewMessages::of([&**message])?);
+                    self.chats.add(message.open_chat(), message.created_at);
                     let wish = effect.received().and_then(|(_, wish)| wish);
                     self.wishes.extend(wish.cloned());
                     Applied::Done(None)
@@ -162,7 +166,7 @@ impl UnderWay {
         self.statements += self.opened.write(connection).await?;
         if !self.new.is_empty() {
             self.new.insert(connection).await?;
-            self.statements += 1;
+            self.statements += 1 + self.chats.write(connection).await?;
         }
         self.statements += opt_out_store::follow(connection, self.wishes).await?;
         if !self.applied.is_empty() {

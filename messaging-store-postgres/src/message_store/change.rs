@@ -12,6 +12,7 @@ use messaging_core::domain::status::Status;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::message_store::chats::OpenChats;
 use crate::message_store::row::{MessageRow, is_inbound, query_messages};
 use crate::named::{Stored, small};
 use crate::text;
@@ -27,6 +28,7 @@ pub(crate) struct Opened {
     at_provider: HashMap<(SessionId, ProviderMessageId), MessageId>,
     lines: Vec<Line>,
     attempts: Vec<(SessionId, i64)>,
+    chats: OpenChats,
     counts: CountChanges,
 }
 
@@ -134,15 +136,16 @@ impl Opened {
         let first = MessageEvent::first_of(&open.message);
         let known = open.message.provider_message_id.clone();
         let effect = open.message.apply(change);
-        let (line, ends_attempt) = match &effect {
-            ChangeEffect::Moved { ends_attempt, line, .. } => (line, *ends_attempt),
-            ChangeEffect::Kept { line } => (line, false),
+        let (line, ends_attempt, opens) = match &effect {
+            ChangeEffect::Moved { ends_attempt, opens, line, .. } => (line, *ends_attempt, *opens),
+            ChangeEffect::Kept { opens, line } => (line, false, *opens),
             ChangeEffect::Refused(status) => return ChangeOutcome::Refused(*status),
         };
         if open.lines == 0 {
             open.lines = 1;
             self.lines.push(Line { message: id, number: 1, event: first });
         }
+        self.chats.add(opens, change.at);
         open.lines += 1;
         open.is_touched = true;
         self.lines.push(Line { message: id, number: open.lines, event: line.clone() });
@@ -212,6 +215,14 @@ impl Opened {
                 USING unnest($36::uuid[], $37::text[], $38::uuid[]) AS row (session, name, message)
                 WHERE p.session = row.session AND p.provider_message_id = row.name
                     AND p.message = row.message
+            ), opened AS (
+                -- In order, so that two transactions never wait for one another; of two of one chat
+                -- the first.
+                INSERT INTO chats (session, recipient, opened_at, by_us)
+                SELECT * FROM unnest($39::uuid[], $40::bigint[], $41::bigint[], $42::bool[])
+                    AS row (session, recipient, opened_at, by_us)
+                ORDER BY session, recipient, opened_at
+                ON CONFLICT DO NOTHING
             ), counted AS (
                 INSERT INTO message_count_changes (
                     tenant, hour, session, direction, kind, status, messages
@@ -279,6 +290,10 @@ impl Opened {
             &old_names.sessions,
             &old_names.names,
             &old_names.messages,
+            &self.chats.sessions,
+            &self.chats.recipients,
+            &self.chats.opened_at,
+            &self.chats.by_us,
         )
         .execute(connection)
         .await?;

@@ -4,6 +4,7 @@ use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::id::{MessageId, SessionId, TenantId};
 use messaging_core::domain::message::{Message, QueueItem};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::urgency::Lane;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -39,6 +40,7 @@ impl Stored for Waiting {
             session: SessionId(self.session),
             recipient: RecipientKey(self.recipient_key.cast_unsigned()),
             priority: named(&self.priority)?,
+            lane: Lane::Known,
             due_at: instant(self.due_at)?,
         })
     }

@@ -2,11 +2,12 @@
 
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
+use messaging_core::domain::new_chats::NewChats;
 use messaging_core::domain::session::{ProviderSession, Session};
 use messaging_core::ports::store_error::BoxError;
 use uuid::Uuid;
 
-use crate::named::{Stored, instant, named, suspension};
+use crate::named::{BadColumn, Stored, instant, named, suspension};
 use crate::text;
 
 /// A session's row, as every query that gives sessions selects it.
@@ -29,6 +30,7 @@ pub(super) struct SessionRow {
     pub(super) tenant_suspended_at: Option<i64>,
     pub(super) tenant_suspended_until: Option<i64>,
     pub(super) tenant_suspension_reason: Option<String>,
+    pub(super) new_chats: Option<String>,
 }
 
 impl Stored for SessionRow {
@@ -50,6 +52,7 @@ impl Stored for SessionRow {
             status_at: instant(self.status_at)?,
             own_address: self.own_address.map(|kept| Address::from_stored(&text::given(kept))),
             on_rate_limit: named(&self.on_rate_limit)?,
+            new_chats: new_chats(self.new_chats.as_deref())?,
             created_at: instant(self.created_at)?,
             updated_at: instant(self.updated_at)?,
             suspension: suspension(
@@ -66,6 +69,16 @@ impl Stored for SessionRow {
     }
 }
 
+fn new_chats(text: Option<&str>) -> Result<NewChats, BoxError> {
+    let read = text.map(serde_json::from_str).transpose();
+    Ok(read.map_err(|_| BadColumn("new_chats"))?.unwrap_or_default())
+}
+
+/// What is kept about new chats, as JSON. Numbers and instants have a form in it.
+pub(super) fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned())
+}
+
 /// Where it lives at the provider.
 pub(super) fn place(server: String, name: String) -> ProviderSession {
     ProviderSession { server: text::given(server), name: text::given(name) }
@@ -80,7 +93,7 @@ macro_rules! query_sessions {
             $head + " s.id, s.tenant, s.name, s.server, s.server_name, s.adopted, s.status, \
              s.status_at, s.own_address, s.on_rate_limit, s.created_at, s.updated_at, s.suspended_at, \
              s.suspended_until, s.suspension_reason, s.tenant_suspended_at, \
-             s.tenant_suspended_until, s.tenant_suspension_reason " + $tail
+             s.tenant_suspended_until, s.tenant_suspension_reason, s.new_chats::text AS new_chats " + $tail
             $(, $argument)*
         )
     };

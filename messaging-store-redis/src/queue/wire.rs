@@ -4,6 +4,7 @@ use messaging_core::domain::address::RecipientKey;
 use messaging_core::domain::id::{MessageId, SessionId, TenantId};
 use messaging_core::domain::message::{Priority, QueueItem};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::urgency::Lane;
 use messaging_core::ports::queue::{Claim, HeldBy, Pause, Position};
 use redis::Value;
 use uuid::Uuid;
@@ -146,6 +147,7 @@ fn claim(bytes: &[u8], lease_until: Timestamp) -> Option<Claim> {
         priority: *Priority::ALL.get(usize::from(bytes[32]))?,
         message: MessageId(id(&bytes[33..49])?),
         recipient: RecipientKey(number(&bytes[49..57])),
+        lane: Lane::Known,
         due_at: instant(number(&bytes[57..65])),
     };
     Some(Claim { item, lease_until, token: number(&bytes[65..]) })
@@ -173,6 +175,8 @@ pub(super) fn position(answer: &Value) -> Result<Option<Position>, RedisFault> {
     Ok(Some(Position {
         ahead: count(ahead)?,
         due_at: instant(count(due)?),
+        why: HeldBy::Retry,
+        lane: Lane::Known,
         pause: (until > Timestamp::EPOCH).then_some(Pause { until, why }),
         claimed: count(out)? == 1,
     }))

@@ -60,6 +60,7 @@ impl Request {
         let key = match key {
             RateKey::Admission(session) => format!("{tag}:admission:{}", session.0.simple()),
             RateKey::Sending(session) => format!("{tag}:sending:{}", session.0.simple()),
+            RateKey::Recipient(_, to) => format!("{tag}:recipient:{:016x}", to.0),
             RateKey::WebhookSource(source) => format!("{tag}:source:{source:016x}"),
             RateKey::Tenant(tenant) => format!("{tag}:tenant:{}", tenant.0.simple()),
         };

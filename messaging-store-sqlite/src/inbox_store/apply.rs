@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row};
 use crate::column::{self, BadColumn, Id, Stored, decode_first};
 use crate::error::Fault;
 use crate::message_store::row::NewMessage;
-use crate::message_store::{change, row};
+use crate::message_store::{change, chats, row};
 use crate::opt_out_store;
 use crate::session_store::row::{Recorded, record_status};
 
@@ -105,6 +105,9 @@ fn receive(connection: &Connection, message: &Message, new: &NewMessage) -> Resu
         return Ok(Applied::Known);
     }
     row::insert(connection, new)?;
+    if let Some(chat) = message.open_chat() {
+        chats::open(connection, chat, message.created_at)?;
+    }
     Ok(Applied::Done(None))
 }
 

@@ -7,7 +7,7 @@ use messaging_core::domain::message::{
 use rusqlite::Connection;
 
 use crate::error::Fault;
-use crate::message_store::{history, row};
+use crate::message_store::{chats, history, row};
 
 /// Applies one change.
 pub(crate) fn change(
@@ -34,14 +34,17 @@ pub(super) fn change_found(
     let first = MessageEvent::first_of(before);
     let mut message = before.clone();
     let effect = message.apply(change);
-    let (line, attempt_of) = match &effect {
-        ChangeEffect::Moved { ends_attempt, line, .. } => {
-            (line, ends_attempt.then_some(message.session))
+    let (line, attempt_of, opens) = match &effect {
+        ChangeEffect::Moved { ends_attempt, opens, line, .. } => {
+            (line, ends_attempt.then_some(message.session), opens)
         }
-        ChangeEffect::Kept { line } => (line, None),
+        ChangeEffect::Kept { opens, line } => (line, None, opens),
         ChangeEffect::Refused(status) => return Ok(ChangeOutcome::Refused(*status)),
     };
     history::add(connection, message.id, &first, line, attempt_of)?;
+    if let Some(chat) = opens {
+        chats::open(connection, *chat, change.at)?;
+    }
     row::update(connection, before, &message)?;
     Ok(match effect {
         ChangeEffect::Moved { from, .. } => {

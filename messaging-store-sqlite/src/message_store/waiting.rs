@@ -4,6 +4,7 @@ use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::id::{MessageId, SessionId};
 use messaging_core::domain::message::{Message, Priority, QueueItem};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::urgency::Lane;
 use messaging_core::ports::store_error::BoxError;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
@@ -32,6 +33,7 @@ impl Stored for QueueItem {
             session,
             recipient: RecipientKey::of(session, &recipient),
             priority: named(row, 4)?,
+            lane: Lane::Known,
             due_at: instant(row, 5)?,
         })
     }

@@ -2,6 +2,7 @@
 
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
+use messaging_core::domain::new_chats::{NewChats, Restriction};
 use messaging_core::domain::session::{ProviderSession, Session, SessionPatch, SessionStatus};
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
@@ -9,7 +10,7 @@ use messaging_core::ports::store_error::BoxError;
 use rusqlite::{Connection, Row};
 
 use crate::column::{
-    self, Id, Stored, decode_first, instant, named, optional_address, suspension,
+    self, BadColumn, Id, Stored, decode_first, instant, named, optional_address, suspension,
     suspension_columns,
 };
 use crate::error::Fault;
@@ -29,7 +30,7 @@ macro_rules! select_sessions {
             "SELECT s.id, s.tenant, s.name, s.server, s.server_name, s.adopted, s.status, \
              s.status_at, s.own_address, s.on_rate_limit, s.created_at, s.updated_at, \
              s.suspended_at, s.suspended_until, s.suspension_reason, \
-             t.suspended_at, t.suspended_until, t.suspension_reason \
+             t.suspended_at, t.suspended_until, t.suspension_reason, s.new_chats \
              FROM sessions s LEFT JOIN tenants t ON t.id = s.tenant ",
             $tail
         )
@@ -55,6 +56,7 @@ impl Stored for Session {
             updated_at: instant(row, 11)?,
             suspension: suspension(row, 12)?,
             tenant_suspension: suspension(row, 15)?,
+            new_chats: new_chats(row, 18)?,
         })
     }
 }
@@ -89,7 +91,7 @@ pub(super) fn insert(connection: &Connection, session: &Session) -> Result<(), F
             session.created_at.as_micros(),
             session.updated_at.as_micros(),
         ))?;
-    if session.suspension.is_some() {
+    if session.suspension.is_some() || session.new_chats != NewChats::default() {
         update(connection, session)?;
     }
     Ok(())
@@ -102,7 +104,7 @@ fn update(connection: &Connection, session: &Session) -> Result<(), Fault> {
         .prepare_cached(
             "UPDATE sessions SET name = ?2, status = ?3, status_at = ?4, own_address = ?5,
                  on_rate_limit = ?6, updated_at = ?7, suspended_at = ?8, suspended_until = ?9,
-                 suspension_reason = ?10
+                 suspension_reason = ?10, new_chats = ?11
              WHERE id = ?1",
         )?
         .execute((
@@ -116,6 +118,7 @@ fn update(connection: &Connection, session: &Session) -> Result<(), Fault> {
             since,
             until,
             reason,
+            new_chats_column(&session.new_chats),
         ))?;
     Ok(())
 }
@@ -139,6 +142,31 @@ pub(super) fn suspend(
     session.suspension = suspension.cloned();
     update(connection, &session)?;
     Ok(Some(session))
+}
+
+/// Records what WhatsApp restricts a session's new chats to.
+pub(super) fn restrict(
+    connection: &Connection,
+    id: SessionId,
+    restriction: Option<Restriction>,
+) -> Result<Option<Session>, Fault> {
+    let Some(mut session) = find(connection, id)? else {
+        return Ok(None);
+    };
+    session.new_chats.restriction = restriction;
+    update(connection, &session)?;
+    Ok(Some(session))
+}
+
+fn new_chats(row: &Row<'_>, column: usize) -> Result<NewChats, BoxError> {
+    let text = row.get_ref(column)?.as_str_or_null().map_err(|_| BadColumn("new_chats"))?;
+    let read = text.map(serde_json::from_str).transpose();
+    Ok(read.map_err(|_| BadColumn("new_chats"))?.unwrap_or_default())
+}
+
+fn new_chats_column(new_chats: &NewChats) -> Option<String> {
+    // Numbers and instants have a form in JSON.
+    (*new_chats != NewChats::default()).then(|| serde_json::to_string(new_chats).ok()).flatten()
 }
 
 /// The session of this id, where it is this tenant's.
@@ -167,6 +195,7 @@ pub(super) fn patch(
     if let Some(on_rate_limit) = patch.on_rate_limit {
         session.on_rate_limit = on_rate_limit;
     }
+    session.new_chats.patch(&patch.new_chats);
     session.updated_at = now;
     update(connection, &session)?;
     Ok(Some(session))

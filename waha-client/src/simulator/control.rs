@@ -101,6 +101,20 @@ impl World {
         found.map(|session| session.may_not_start_chats = forbidden).is_some()
     }
 
+    pub(super) fn lock_new_chats(&self, session: &str, ends: Option<Value>) -> bool {
+        let mut state = self.state();
+        let Some(session) = state.sessions.get_mut(session) else { return false };
+        session.me.reachout_timelock =
+            ends.map(|ends| ReachoutTimelock { is_active: true, ends: Some(ends) });
+        true
+    }
+
+    pub(super) fn cap_new_chats(&self, session: &str, capping: Option<MessageCapping>) -> bool {
+        let mut state = self.state();
+        let found = state.sessions.get_mut(session);
+        found.map(|session| session.me.message_capping = capping).is_some()
+    }
+
     pub(super) fn raise_event(self: &Arc<Self>, session: &str, name: &str, payload: Value) -> bool {
         let origin = self.state().origin(session);
         origin.map(|origin| self.emit(&origin, &[Event::new(name, payload)])).is_some()
@@ -182,6 +196,18 @@ impl Simulator {
     /// Forbids one session to start new chats (`463`); false if there is no such session.
     pub fn forbid_new_chats(&self, session: &str, forbidden: bool) -> bool {
         self.world.forbid_new_chats(session, forbidden)
+    }
+
+    /// Has a session tell that WhatsApp lets it open no chats until then (a time as WAHA writes it), or
+    /// that it does again; false if there is no such session.
+    pub fn lock_new_chats(&self, session: &str, ends: Option<Value>) -> bool {
+        self.world.lock_new_chats(session, ends)
+    }
+
+    /// Has a session tell how many chats it may open, or nothing of it; false if there is no such
+    /// session.
+    pub fn cap_new_chats(&self, session: &str, capping: Option<MessageCapping>) -> bool {
+        self.world.cap_new_chats(session, capping)
     }
 
     /// Lets a message come in; `None` if there is no such session or it ignores such chats.

@@ -52,6 +52,8 @@ impl Session {
             push_name: Some(format!("Simulated {name}")),
             lid: Some(format!("{}@lid", directory::lid_of(knobs, &number))),
             jid: Some(format!("{number}:12@s.whatsapp.net")),
+            reachout_timelock: None,
+            message_capping: None,
         };
         Self {
             name: name.into(),

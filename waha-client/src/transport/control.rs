@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use messaging_core::domain::address::Address;
 use messaging_core::domain::phone::PhoneNumber;
 use messaging_core::domain::session::{ProviderSession, SessionStatus};
+use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::session_control::{
     ProviderError, ProviderServer, ProviderState, QrCode, SessionControl, WebhookTarget,
 };
@@ -153,7 +154,36 @@ fn config(webhook: Option<WebhookTarget>) -> SessionConfig {
 
 fn state(info: &SessionInfo) -> ProviderState {
     let own_address = info.me.as_ref().and_then(|me| ChatId::parse(&me.id).ok());
-    ProviderState { status: status(info.status), own_address: own_address.as_ref().map(address) }
+    ProviderState {
+        status: status(info.status),
+        own_address: own_address.as_ref().map(address),
+        new_chats_barred_until: info.me.as_ref().and_then(new_chats_barred_until),
+    }
+}
+
+/// Until when an account may open no chats, where WAHA knows: WhatsApp has locked it, or it has used
+/// what it may open in a cycle.
+fn new_chats_barred_until(me: &wire::Me) -> Option<Timestamp> {
+    let lock = me.reachout_timelock.as_ref().filter(|lock| lock.is_active);
+    let locked = lock.and_then(|lock| instant(lock.ends.as_ref()?));
+    let capping = me.message_capping.as_ref().filter(|capping| {
+        let (total, used) = (capping.total.unwrap_or_default(), capping.used.unwrap_or_default());
+        total > 0 && used >= total
+    });
+    let capped = capping.and_then(|capping| instant(capping.ends.as_ref()?));
+    locked.max(capped)
+}
+
+/// What engines write for an instant: seconds, milliseconds, either as a text, or RFC 3339.
+fn instant(value: &serde_json::Value) -> Option<Timestamp> {
+    let number = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
+    match number {
+        // In seconds that would be the year 5138.
+        Some(millis) if millis >= 100_000_000_000 => Some(Timestamp::from_millis(millis)),
+        Some(seconds) if seconds > 0 => Some(Timestamp::from_millis(seconds.saturating_mul(1000))),
+        Some(_) => None,
+        None => Timestamp::parse(value.as_str()?).ok(),
+    }
 }
 
 /// WAHA's status in the core's words.
@@ -194,5 +224,54 @@ fn refusal(error: WahaError) -> ProviderError {
             reason => ProviderError::Refused { reason },
         },
         _ => ProviderError::Unavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(me: serde_json::Value, expected: Option<i64>) {
+        let mut me = me;
+        me["id"] = json!("5511900001111@c.us");
+        let me: wire::Me = serde_json::from_value(me).unwrap();
+        assert_eq!(new_chats_barred_until(&me), expected.map(Timestamp::from_millis));
+    }
+
+    #[test]
+    fn what_whatsapp_bars_is_read_in_whatever_form_engines_tell_it() {
+        let at = Some(1_786_218_427_000);
+        let lock =
+            |ends| json!({"reachoutTimelock": {"isActive": true, "timeEnforcementEnds": ends}});
+        check(lock(json!(1_786_218_427)), at);
+        check(lock(json!("1786218427")), at);
+        check(lock(json!(1_786_218_427_000_i64)), at);
+        check(lock(json!("2026-08-08T19:47:07Z")), at);
+        let ends = json!("1786218427");
+        check(json!({"reachoutTimelock": {"is_active": true, "time_enforcement_ends": ends}}), at);
+        let full = json!({"totalQuota": 30, "usedQuota": 30, "cycleEndTimestamp": "1786218427"});
+        check(json!({"messageCapping": full}), at);
+        let full = json!({"total_quota": "30", "used_quota": 31, "cycle_end_timestamp": ends});
+        check(json!({"messageCapping": full}), at);
+    }
+
+    #[test]
+    fn what_bars_nothing_or_cannot_be_read_is_nothing() {
+        for me in [
+            json!({}),
+            json!({"reachoutTimelock": null, "messageCapping": null}),
+            json!({"reachoutTimelock": "no", "messageCapping": [1]}),
+            json!({"reachoutTimelock": {"isActive": false, "timeEnforcementEnds": 1_786_218_427}}),
+            json!({"reachoutTimelock": {"isActive": true}}),
+            json!({"reachoutTimelock": {"isActive": true, "timeEnforcementEnds": "soon"}}),
+            json!({"reachoutTimelock": {"isActive": true, "timeEnforcementEnds": 0}}),
+            json!({"messageCapping": {"totalQuota": 30, "usedQuota": 29, "cycleEndTimestamp": 9}}),
+            json!({"messageCapping": {"totalQuota": 0, "usedQuota": 0, "cycleEndTimestamp": 9}}),
+        ] {
+            check(me, None);
+        }
     }
 }

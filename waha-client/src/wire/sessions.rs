@@ -169,9 +169,75 @@ pub struct Me {
         skip_serializing_if = "Option::is_none"
     )]
     pub jid: Option<String>,
+    /// Whether WhatsApp lets it write to nobody new, and until when. Not in WAHA's description.
+    #[serde(
+        default,
+        rename = "reachoutTimelock",
+        deserialize_with = "lenient::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub reachout_timelock: Option<ReachoutTimelock>,
+    /// How many new chats WhatsApp lets it open in a cycle. Not in WAHA's description.
+    #[serde(
+        default,
+        rename = "messageCapping",
+        deserialize_with = "lenient::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub message_capping: Option<MessageCapping>,
 }
 
 debug_shows!(Me {});
+
+/// Whether WhatsApp lets an account write to nobody new. Engines name the fields in either way.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReachoutTimelock {
+    /// Whether it does at present.
+    #[serde(
+        default,
+        rename = "isActive",
+        alias = "is_active",
+        deserialize_with = "lenient::or_default"
+    )]
+    pub is_active: bool,
+    /// Until when: seconds or milliseconds since the Unix epoch, or a text in the form of RFC 3339.
+    #[serde(
+        default,
+        rename = "timeEnforcementEnds",
+        alias = "time_enforcement_ends",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ends: Option<Value>,
+}
+
+/// How many new chats WhatsApp lets an account open in a cycle. Engines name the fields in either way.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MessageCapping {
+    /// In all.
+    #[serde(
+        default,
+        rename = "totalQuota",
+        alias = "total_quota",
+        deserialize_with = "lenient::optional_integer"
+    )]
+    pub total: Option<i64>,
+    /// So far.
+    #[serde(
+        default,
+        rename = "usedQuota",
+        alias = "used_quota",
+        deserialize_with = "lenient::optional_integer"
+    )]
+    pub used: Option<i64>,
+    /// When the cycle ends, in the forms of [`ReachoutTimelock::ends`].
+    #[serde(
+        default,
+        rename = "cycleEndTimestamp",
+        alias = "cycle_end_timestamp",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ends: Option<Value>,
+}
 
 /// Body of `POST /api/sessions`.
 #[derive(Clone, PartialEq, Default, Serialize, Deserialize)]

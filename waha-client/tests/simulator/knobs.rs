@@ -91,6 +91,20 @@ async fn sessions_are_moved_by_hand() {
     assert_eq!(rig.send_text("Hi").await.0, 500);
     assert_eq!(order("restricted", json!({"on": false})).await, done);
     assert_eq!(rig.send_text("Hi").await.0, 201);
+    assert_eq!(order("timelock", json!({"ends": 1_786_218_427})).await, done);
+    let capping = json!({"totalQuota": 30, "usedQuota": 3, "cycleEndTimestamp": "1786218427"});
+    assert_eq!(order("capping", capping.clone()).await, done);
+    let (_, told) = rig.get(&format!("/api/sessions/{MAIN}")).await;
+    assert_eq!(
+        told["me"]["messageCapping"],
+        json!({"totalQuota": 30, "usedQuota": 3, "cycleEndTimestamp": "1786218427"})
+    );
+    let lock = json!({"isActive": true, "timeEnforcementEnds": 1_786_218_427});
+    assert_eq!(told["me"]["reachoutTimelock"], lock);
+    assert_eq!(order("timelock", json!({"ends": null})).await, done);
+    assert_eq!(order("capping", Value::Null).await, done);
+    let (_, told) = rig.get(&format!("/api/sessions/{MAIN}")).await;
+    assert_eq!(told["me"].get("reachoutTimelock"), None);
     let raw_id = rig.simulator.deliveries()[0].raw_id.clone();
     assert_eq!(order("ack", json!({"rawId": raw_id, "ack": 3})).await, done);
     assert_eq!(order("event", json!({"event": "call.received", "payload": {}})).await, done);

@@ -5,6 +5,7 @@ use crate::conformance::build::{
     address, at, inbound, inbox_entry, inbox_id, message, message_id, session, session_id,
     tenant_id,
 };
+use crate::domain::address::RecipientKey;
 use crate::domain::id::ProviderMessageId;
 use crate::domain::inbox::{Applied, InboxEffect, InboxEntry};
 use crate::domain::message::{Message, MessageRef, StatusChange};
@@ -62,6 +63,25 @@ pub async fn is_done_with_a_webhook_that_is_applied(
     assert_eq!(due_ids(inbox, 1000).await, [inbox_id(2)]);
     assert_eq!(inbox.depth().await.unwrap(), InboxDepth { pending: 1, dead: 0 });
     assert_eq!(inbox.apply(&[]).await.unwrap(), []);
+}
+
+/// Whoever wrote to a session has a chat with it, which the session did not open.
+pub async fn opens_a_chat_with_a_message_that_came_in(
+    inbox: &dyn InboxStore,
+    messages: &dyn MessageStore,
+    _: &dyn SessionStore,
+) {
+    keep(inbox, [1, 2]).await;
+    let session = session_id(1);
+    let chat = (session, RecipientKey::of(session, &address(1)));
+    assert_eq!(messages.open_chats(&[chat]).await.unwrap(), []);
+    assert_eq!(effect(inbox, 1, receive(inbound(5))).await, done());
+    assert_eq!(messages.open_chats(&[chat]).await.unwrap(), [chat]);
+    let other = RecipientKey::of(session, &address(9));
+    let opened = messages.chats_opened(session, at(0), other, at(100)).await.unwrap();
+    assert_eq!(opened, []);
+    assert_eq!(effect(inbox, 2, receive(inbound(6))).await, done());
+    assert_eq!(messages.open_chats(&[chat]).await.unwrap(), [chat]);
 }
 
 /// A message that came in is kept as any other, with its history.

@@ -47,6 +47,28 @@ pub async fn serves_a_newcomer_before_a_backlog(queue: &dyn Queue) {
     assert!(next.iter().any(|(tenant, _)| *tenant == tenant_id(2)), "{next:?}");
 }
 
+/// Of two tenants each has every second turn, so the first that a worker gets done with makes room for
+/// the newcomer, or the second.
+pub async fn serves_a_newcomer_while_all_workers_are_busy_with_a_flood(queue: &dyn Queue) {
+    const WORKERS: usize = 8;
+    for chunk in backlog(1, 50, 5000).chunks(1000) {
+        push(queue, chunk).await;
+    }
+    let mut busy = Vec::new();
+    for _ in 0..WORKERS {
+        busy.extend(claim(queue, 1, at(0)).await.items);
+    }
+    push(queue, &backlog(2, 1, 1)).await;
+    let mut dispatched = Vec::new();
+    for claimed in &busy {
+        complete(queue, claimed).await;
+        dispatched.extend(claim(queue, 1, at(0)).await.items);
+    }
+    assert_eq!(dispatched.len(), WORKERS);
+    let to_newcomer = dispatched.iter().filter(|claimed| claimed.item.tenant == tenant_id(2));
+    assert_eq!(to_newcomer.count(), 1);
+}
+
 /// More sessions do not make a larger share, in one claim or in many.
 pub async fn serves_tenants_alike_whatever_their_sessions(queue: &dyn Queue) {
     push(queue, &backlog(1, 50, 1000)).await;

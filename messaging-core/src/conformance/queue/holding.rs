@@ -6,11 +6,11 @@ use super::{
 };
 use crate::conformance::build::{at, message_id, session_id};
 use crate::domain::message::QueueItem;
-use crate::ports::queue::{HeldBy, Pause, Queue};
+use crate::ports::queue::{HeldBy, Pause, PauseScope, Queue};
 
 async fn pause(queue: &dyn Queue, until_ms: u64) {
     let pause = Pause { until: at(until_ms), why: HeldBy::Rate };
-    queue.pause(session_id(1), pause).await.unwrap();
+    queue.pause(session_id(1), PauseScope::Session, pause).await.unwrap();
 }
 
 /// Until the pause ends by itself; other sessions go on.
@@ -57,15 +57,15 @@ pub async fn lets_the_second_of_two_pauses_stand(queue: &dyn Queue) {
 
 /// At once; without a pause it changes nothing.
 pub async fn ends_a_pause_by_resuming(queue: &dyn Queue) {
-    queue.resume(session_id(1)).await.unwrap();
+    queue.resume(session_id(1), PauseScope::Session).await.unwrap();
     push(queue, &[item(1), item(2)]).await;
-    queue.resume(session_id(1)).await.unwrap();
+    queue.resume(session_id(1), PauseScope::Session).await.unwrap();
     pause(queue, 1000).await;
     assert_nothing_is_due(queue, at(0)).await;
-    queue.resume(session_id(1)).await.unwrap();
+    queue.resume(session_id(1), PauseScope::Session).await.unwrap();
     assert_eq!(drain(queue, at(0)).await, ids([1, 2]));
     pause(queue, 1000).await;
-    queue.resume(session_id(1)).await.unwrap();
+    queue.resume(session_id(1), PauseScope::Session).await.unwrap();
     push(queue, &[item(3)]).await;
     assert_eq!(drain(queue, at(0)).await, ids([3]));
 }

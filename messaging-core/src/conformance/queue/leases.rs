@@ -9,7 +9,7 @@ use super::{
 use crate::conformance::build::{at, message_id};
 use crate::domain::message::{Priority, QueueItem};
 use crate::domain::timestamp::Timestamp;
-use crate::ports::queue::{Claim, Queue};
+use crate::ports::queue::{Claim, HeldBy, Queue};
 
 /// Neither doubled nor moved.
 pub async fn leaves_a_waiting_message_as_it_is_when_pushed_again(queue: &dyn Queue) {
@@ -83,7 +83,7 @@ pub async fn ignores_a_claim_whose_message_was_handed_out_again(queue: &dyn Queu
     let good = claim_one(queue, stale.lease_until).await;
     assert_ne!(stale.token, good.token);
     assert!(!queue.complete(&stale).await.unwrap());
-    assert!(!queue.retry_at(&stale, at(0)).await.unwrap());
+    assert!(!queue.retry_at(&stale, at(0), HeldBy::Retry).await.unwrap());
     assert_eq!(queue.depth().await.unwrap(), 1);
     assert_nothing_is_due(queue, stale.lease_until).await;
     retry_at(queue, &good, at(0)).await;
@@ -111,13 +111,13 @@ pub async fn takes_the_end_of_a_claim_once(queue: &dyn Queue) {
     push(queue, &[item(1)]).await;
     let claimed = claim_one(queue, at(0)).await;
     retry_at(queue, &claimed, at(1000)).await;
-    assert!(!queue.retry_at(&claimed, at(0)).await.unwrap());
+    assert!(!queue.retry_at(&claimed, at(0), HeldBy::Retry).await.unwrap());
     assert!(!queue.complete(&claimed).await.unwrap());
     assert_nothing_is_due(queue, at(999)).await;
     let again = claim_one(queue, at(1000)).await;
     complete(queue, &again).await;
     assert!(!queue.complete(&again).await.unwrap());
-    assert!(!queue.retry_at(&again, at(0)).await.unwrap());
+    assert!(!queue.retry_at(&again, at(0), HeldBy::Retry).await.unwrap());
     assert_eq!(queue.depth().await.unwrap(), 0);
 }
 
@@ -215,7 +215,7 @@ pub async fn ignores_a_claim_of_an_unknown_message(queue: &dyn Queue) {
     let good = claim_one(queue, at(0)).await;
     let unknown = Claim { item: item(2), ..good };
     assert!(!queue.complete(&unknown).await.unwrap());
-    assert!(!queue.retry_at(&unknown, at(0)).await.unwrap());
+    assert!(!queue.retry_at(&unknown, at(0), HeldBy::Retry).await.unwrap());
     assert_eq!(queue.depth().await.unwrap(), 1);
     assert_eq!(good.item.message, message_id(1));
     complete(queue, &good).await;

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::conformance::build::{at, message_id, session_id};
 use crate::domain::message::{Priority, QueueItem};
+use crate::domain::urgency::{AGE, Lane};
 use crate::ports::queue::Queue;
 
 /// Nothing is there, and nothing will be by itself.
@@ -36,6 +37,48 @@ pub async fn hands_out_the_first_accepted_of_equals_first(queue: &dyn Queue) {
     push(queue, &[due(1, 4), due(2, 3)]).await;
     push(queue, &[due(4, 1), due(3, 2)]).await;
     assert_eq!(drain(queue, at(10)).await, ids([1, 2, 3, 4]));
+}
+
+/// By one class after five minutes, by two after ten; of equals again the one accepted first leaves
+/// first.
+pub async fn takes_who_waited_long_for_more_urgent(queue: &dyn Queue) {
+    const AGE_MS: u64 = AGE.as_millis() as u64;
+    let of = |priority, n| QueueItem { priority, ..item(n) };
+    let all = [
+        of(Priority::Low, 1),
+        of(Priority::Low, 2),
+        of(Priority::Low, AGE_MS + 10),
+        of(Priority::Normal, AGE_MS + 11),
+        of(Priority::High, 2 * AGE_MS),
+    ];
+    push(queue, &all).await;
+    // The first has waited long enough, the second not yet.
+    let first = claim_one(queue, at(AGE_MS + 1)).await;
+    assert_eq!(first.item, all[4]);
+    complete(queue, &first).await;
+    assert_eq!(claim_one(queue, at(AGE_MS + 1)).await.item, all[0]);
+    queue.forget(session_id(1), &[message_id(2)]).await.unwrap();
+    // A lease ends, and everybody is older.
+    push(queue, &[all[4]]).await;
+    let order = drain(queue, at(2 * AGE_MS + 10)).await;
+    assert_eq!(order, ids([1, 2 * AGE_MS, AGE_MS + 10, AGE_MS + 11]));
+}
+
+/// Whatever else comes, and of the last kind.
+pub async fn lets_nobody_wait_for_ever(queue: &dyn Queue) {
+    let now = 4 * AGE.as_millis() as u64;
+    let last = QueueItem { priority: Priority::Low, lane: Lane::New, ..item(1) };
+    let urgent = |n| QueueItem { priority: Priority::High, ..item(n) };
+    push(queue, &[urgent(now - 1), urgent(now), last]).await;
+    assert_eq!(drain(queue, at(now)).await, ids([1, now - 1, now]));
+}
+
+/// A message that waits behind another to its recipient goes on waiting, and lifts it not.
+pub async fn keeps_the_order_to_one_recipient_whatever_its_age(queue: &dyn Queue) {
+    let now = 4 * AGE.as_millis() as u64;
+    let low = QueueItem { priority: Priority::Low, ..to_one(1) };
+    push(queue, &[low, to_one(now), item(now - 1)]).await;
+    assert_eq!(drain(queue, at(now)).await, ids([now - 1, now, 1]));
 }
 
 /// `max` is kept, and what it left over is there at once.

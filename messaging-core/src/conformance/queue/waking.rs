@@ -12,7 +12,8 @@ use super::{
 };
 use crate::conformance::build::{at, message_id, session_id};
 use crate::domain::message::QueueItem;
-use crate::ports::queue::{HeldBy, Pause, Queue};
+use crate::domain::urgency::Lane;
+use crate::ports::queue::{HeldBy, Pause, PauseScope, Queue};
 
 /// How long a test waits for what must come, before it fails.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -67,16 +68,38 @@ pub async fn wakes_when_a_message_is_put_back(queue: &dyn Queue) {
 pub async fn wakes_when_a_session_is_resumed(queue: &dyn Queue) {
     push(queue, &[item(1)]).await;
     let pause = Pause { until: at(1000), why: HeldBy::Session };
-    queue.pause(session_id(1), pause).await.unwrap();
-    wakes(queue, async { queue.resume(session_id(1)).await.unwrap() }).await;
+    queue.pause(session_id(1), PauseScope::Session, pause).await.unwrap();
+    wakes(queue, async { queue.resume(session_id(1), PauseScope::Session).await.unwrap() }).await;
+}
+
+/// The new chats can go on.
+pub async fn wakes_when_new_chats_are_resumed(queue: &dyn Queue) {
+    push(queue, &[QueueItem { lane: Lane::New, ..item(1) }]).await;
+    let pause = Pause { until: at(1000), why: HeldBy::NewChats };
+    queue.pause(session_id(1), PauseScope::NewChats, pause).await.unwrap();
+    let resume = async { queue.resume(session_id(1), PauseScope::NewChats).await.unwrap() };
+    wakes(queue, resume).await;
+}
+
+/// It is no longer held with the new ones.
+pub async fn wakes_when_a_chat_is_opened(queue: &dyn Queue) {
+    push(queue, &[QueueItem { lane: Lane::New, ..item(1) }]).await;
+    let pause = Pause { until: at(1000), why: HeldBy::NewChats };
+    queue.pause(session_id(1), PauseScope::NewChats, pause).await.unwrap();
+    let open = async { queue.open_chat(session_id(1), item(1).recipient).await.unwrap() };
+    wakes(queue, open).await;
+    assert_eq!(claim_one(queue, at(0)).await.item, item(1));
 }
 
 /// The session can go on earlier than was foretold.
 pub async fn wakes_when_a_pause_is_cut_short(queue: &dyn Queue) {
     push(queue, &[item(1)]).await;
     let until = |millis| Pause { until: at(millis), why: HeldBy::Session };
-    queue.pause(session_id(1), until(2000)).await.unwrap();
-    wakes(queue, async { queue.pause(session_id(1), until(1000)).await.unwrap() }).await;
+    queue.pause(session_id(1), PauseScope::Session, until(2000)).await.unwrap();
+    wakes(queue, async {
+        queue.pause(session_id(1), PauseScope::Session, until(1000)).await.unwrap()
+    })
+    .await;
 }
 
 /// The one behind it can leave.

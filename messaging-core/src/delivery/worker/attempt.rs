@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::delivery::PAUSE_AFTER_FAULT;
 use crate::delivery::worker::leases::LEASE;
 use crate::delivery::worker::{Next, Worker};
+use crate::domain::breaker::Heard;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::ProviderMessageId;
 use crate::domain::message::{ChangeOutcome, Message, MessageRef, QueueItem, StatusChange};
@@ -13,6 +14,8 @@ use crate::domain::retry::NextStep;
 use crate::domain::session::{Session, SessionStatus};
 use crate::domain::status::{Status, StatusEvent};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::urgency::Lane;
+use crate::gateway::breakers::{Passage, Passing};
 use crate::gateway::cancel::moved;
 use crate::gateway::directory::Asked;
 use crate::gateway::error::GatewayError;
@@ -30,6 +33,7 @@ const PRIMINGS: usize = 3;
 /// What an attempt is made with.
 struct Attempt<'a> {
     session: &'a Session,
+    passage: &'a Passage<'a>,
     envelope: Envelope<'a>,
     route: &'a Route,
     permit: Permit,
@@ -89,12 +93,14 @@ impl Worker {
     /// forgotten, or was never told.
     async fn let_first(&self, first: QueueItem) -> Next {
         let ports = self.gateway.ports();
-        let told = self.gateway.queued(ports.queue.push(&[first]).await);
+        let first_in_lane = self.gateway.in_lanes(vec![first]).await;
+        let told = self.gateway.queued(ports.queue.push(&first_in_lane).await);
         let now = ports.clock.now();
-        Next::Again(match told {
+        let at = match told {
             Some(()) => now.max(first.due_at),
             None => now.plus(PAUSE_AFTER_FAULT),
-        })
+        };
+        Next::Again(at, HeldBy::Queue)
     }
 
     /// Gives back what was not used. Where that cannot be told, it counts as used.
@@ -128,15 +134,28 @@ impl Worker {
             let wait = until.min(RECHECK_AFTER);
             return self.hold(session.id, HeldBy::Suspended, wait).await;
         }
+        if message.status != Status::Sending {
+            if let Some(next) = self.hold_new_chat(&claim.item, &session).await? {
+                return Ok(next);
+            }
+            if let Some(until) = self.spaced_until(claim.item.recipient) {
+                return Ok(self.space_out(until));
+            }
+        }
+        let passage = match self.gateway.pass(session.id, &session.place.server).await {
+            Passing::Passed(passage) => passage,
+            Passing::Held(until) => return self.hold_for_breaker(&session, until).await,
+        };
         let envelope = Envelope { session: &session.place, to, content: &message.content };
         if message.status == Status::Sending {
-            return self.take_up(message, &session, envelope).await;
+            return self.take_up(message, &session, &passage, envelope).await;
         }
         // Whatever else becomes of the call, it is over by then, or not begun.
         let call_by = ports.clock.now().plus(LEASE);
         let until = call_by.plus(ports.transport.longest_attempt());
-        let (reserved, opted_out) = tokio::join!(
+        let (reserved, spaced, opted_out) = tokio::join!(
             self.reserve(&session, until),
+            self.admit_recipient(&session, claim.item.recipient),
             self.gateway.has_opted_out(message.tenant, to)
         );
         let permit = match (reserved?, opted_out) {
@@ -151,16 +170,21 @@ impl Worker {
                 };
             }
         };
-        match ports.transport.prepare(envelope).await {
+        if let Some(until) = spaced {
+            self.release(permit).await;
+            return Ok(self.space_out(until));
+        }
+        match self.prepare(message, &passage, envelope).await {
             Preparation::Ready(route) => {
                 if may_have_been_sent(message)
-                    && let Some(next) = self.look_again(message, &session, envelope, &route).await?
+                    && let Some(next) =
+                        self.look_again(message, &session, &passage, envelope, &route).await?
                 {
                     self.release(permit).await;
                     return Ok(next);
                 }
-                let attempt =
-                    Attempt { session: &session, envelope, route: &route, permit, call_by };
+                let (session, passage, route) = (&session, &passage, &route);
+                let attempt = Attempt { session, passage, envelope, route, permit, call_by };
                 self.send(message, attempt, claim).await
             }
             Preparation::Rejected(failure) => {
@@ -170,7 +194,7 @@ impl Worker {
             Preparation::TryLater(later) => {
                 self.release(permit).await;
                 match later.reason {
-                    LaterReason::Unreachable => self.hold_unreachable(session.id).await,
+                    LaterReason::Unreachable => self.hold_unreachable(&session).await,
                     LaterReason::SessionNotWorking => self.hold_disconnected(&session).await,
                     // It may be this recipient alone that the provider stumbles over, so it
                     // must come to an end some time: the attempt counts.
@@ -182,6 +206,43 @@ impl Worker {
                     }
                 }
             }
+        }
+    }
+
+    /// Finds out how the message will go.
+    async fn prepare(
+        &self,
+        message: &Message,
+        passage: &Passage<'_>,
+        envelope: Envelope<'_>,
+    ) -> Preparation {
+        let prepared = self.gateway.ports().transport.prepare(envelope).await;
+        if let Preparation::TryLater(later) = &prepared {
+            Self::hear_failure(passage, later.reason, message).await;
+        }
+        prepared
+    }
+
+    /// Looks whether a message was sent.
+    async fn find_sent(
+        &self,
+        message: &Message,
+        passage: &Passage<'_>,
+        lookup: Lookup<'_>,
+    ) -> Found {
+        let found = self.gateway.ports().transport.find_sent(lookup).await;
+        if let Found::TryLater(later) = &found {
+            Self::hear_failure(passage, later.reason, message).await;
+        }
+        found
+    }
+
+    /// What a call came to that does not send. Its success tells nothing: a server whose sends all
+    /// fail may well answer questions.
+    async fn hear_failure(passage: &Passage<'_>, reason: LaterReason, message: &Message) {
+        match heard(reason, message) {
+            Heard::Answer => {}
+            failure => passage.hear(failure).await,
         }
     }
 
@@ -226,13 +287,13 @@ impl Worker {
         attempt: Attempt<'_>,
         claim: &Claim,
     ) -> Result<Next, GatewayError> {
-        let Attempt { session, envelope, route, permit, call_by } = attempt;
+        let Attempt { session, passage, envelope, route, permit, call_by } = attempt;
         let ports = self.gateway.ports();
         let id = self.provider_id(message, route);
         let now = ports.clock.now();
         let Some(lease_until) = self.leases.lease_of(claim, now) else {
             self.release(permit).await;
-            return Ok(Next::Again(now));
+            return Ok(Next::Again(now, HeldBy::Retry));
         };
         let begun = match self.begin(message, id.clone(), lease_until).await {
             Ok(Some(begun)) => begun,
@@ -253,7 +314,7 @@ impl Worker {
         if began > call_by || self.leases.lease_of(claim, began).is_none() {
             self.release(permit).await;
             self.end_held(&begun, FailureCode::LeaseLost).await?;
-            return Ok(Next::Again(began));
+            return Ok(Next::Again(began, HeldBy::Retry));
         }
         let outcome = ports.transport.send(envelope, route, id.as_ref()).await;
         let answered = ports.clock.now();
@@ -270,11 +331,29 @@ impl Worker {
                 // Counted from the answer: whenever the request arrived, it was not later.
                 // What was answered counts, whether or not the limiter can be told.
                 self.gateway.counted(ports.limiter.settle(permit, answered).await);
-                self.was_reached(session.id);
             }
         };
+        passage
+            .hear(match &outcome {
+                SendOutcome::Accepted { .. } | SendOutcome::Rejected(_) => Heard::Answer,
+                SendOutcome::TryLater(later) => heard(later.reason, message),
+                SendOutcome::Unknown => Heard::Failure(message.id.0.as_u128()),
+            })
+            .await;
         let lookup = Lookup { envelope, route, id: id.as_ref(), since: began };
-        tokio::join!(self.settle(&begun, session, outcome, lookup), counted).0
+        if !reached_nobody {
+            let spacing = self.gateway.settings().recipient_spacing;
+            if !spacing.is_zero() {
+                self.answered.note(claim.item.recipient, answered, spacing);
+            }
+        }
+        let opens = matches!(outcome, SendOutcome::Accepted { .. }) && claim.item.lane == Lane::New;
+        let next =
+            tokio::join!(self.settle(&begun, session, passage, outcome, lookup), counted).0?;
+        if opens {
+            self.gateway.chat_opened(session.id, claim.item.recipient).await;
+        }
+        Ok(next)
     }
 
     /// What came of an attempt.
@@ -282,16 +361,22 @@ impl Worker {
         &self,
         begun: &Message,
         session: &Session,
+        passage: &Passage<'_>,
         outcome: SendOutcome,
         lookup: Lookup<'_>,
     ) -> Result<Next, GatewayError> {
         match outcome {
             SendOutcome::Accepted { id } => self.end(begun, End::accepted(id)).await,
-            SendOutcome::Rejected(failure) => self.end(begun, End::failed(failure)).await,
+            SendOutcome::Rejected(failure) => {
+                if failure.code == FailureCode::AccountRestricted {
+                    self.gateway.new_chat_refused(session).await?;
+                }
+                self.end(begun, End::failed(failure)).await
+            }
             SendOutcome::TryLater(later) => match later.reason {
                 LaterReason::Unreachable => {
                     self.end_held(begun, FailureCode::ProviderUnreachable).await?;
-                    self.hold_unreachable(session.id).await
+                    self.hold_unreachable(session).await
                 }
                 LaterReason::SessionNotWorking => {
                     self.end_held(begun, FailureCode::SessionNotWorking).await?;
@@ -301,7 +386,7 @@ impl Worker {
                     self.end_later(begun, &later).await
                 }
             },
-            SendOutcome::Unknown => self.look_up(begun, session, lookup).await,
+            SendOutcome::Unknown => self.look_up(begun, session, passage, lookup).await,
         }
     }
 
@@ -311,14 +396,15 @@ impl Worker {
         &self,
         message: &Message,
         session: &Session,
+        passage: &Passage<'_>,
         envelope: Envelope<'_>,
     ) -> Result<Next, GatewayError> {
-        match self.gateway.ports().transport.prepare(envelope).await {
+        match self.prepare(message, passage, envelope).await {
             Preparation::Ready(route) => {
                 let id = message.provider_message_id.as_ref();
                 let since = message.updated_at;
                 let lookup = Lookup { envelope, route: &route, id, since };
-                self.look_up(message, session, lookup).await
+                self.look_up(message, session, passage, lookup).await
             }
             Preparation::Rejected(failure) => self.end(message, End::failed(failure)).await,
             Preparation::TryLater(later) => self.hold_for(session, later.reason).await,
@@ -331,10 +417,11 @@ impl Worker {
         &self,
         message: &Message,
         session: &Session,
+        passage: &Passage<'_>,
         lookup: Lookup<'_>,
     ) -> Result<Next, GatewayError> {
         let repeatable = lookup.route.takes_id && lookup.id.is_some();
-        match self.gateway.ports().transport.find_sent(lookup).await {
+        match self.find_sent(message, passage, lookup).await {
             Found::Sent(id) => self.end(message, End::accepted(Some(id))).await,
             Found::Absent | Found::CannotTell if repeatable => {
                 self.end_retry(message, FailureCode::OutcomeUnknown, None).await
@@ -356,12 +443,13 @@ impl Worker {
         &self,
         message: &Message,
         session: &Session,
+        passage: &Passage<'_>,
         envelope: Envelope<'_>,
         route: &Route,
     ) -> Result<Option<Next>, GatewayError> {
         let id = message.provider_message_id.as_ref();
         let lookup = Lookup { envelope, route, id, since: message.created_at };
-        match self.gateway.ports().transport.find_sent(lookup).await {
+        match self.find_sent(message, passage, lookup).await {
             Found::Sent(id) => self.end(message, End::accepted(Some(id))).await.map(Some),
             Found::Absent | Found::CannotTell => Ok(None),
             Found::TryLater(later) => self.hold_for(session, later.reason).await.map(Some),
@@ -372,7 +460,7 @@ impl Worker {
         match reason {
             LaterReason::SessionNotWorking => self.hold_disconnected(session).await,
             LaterReason::Unreachable | LaterReason::Overloaded | LaterReason::Failed => {
-                self.hold_unreachable(session.id).await
+                self.hold_unreachable(session).await
             }
         }
     }
@@ -465,7 +553,7 @@ impl Worker {
                     due_at: Some(due_at),
                 };
                 self.end(begun, end).await?;
-                Ok(Next::Again(due_at))
+                Ok(Next::Again(due_at, HeldBy::Retry))
             }
         }
     }
@@ -500,6 +588,15 @@ impl Worker {
             self.gateway.observe(moved(*from, message));
         }
         Ok(outcome)
+    }
+}
+
+/// What a server that puts a message off has told of itself.
+fn heard(reason: LaterReason, message: &Message) -> Heard {
+    match reason {
+        LaterReason::Unreachable => Heard::Silence,
+        LaterReason::Failed => Heard::Failure(message.id.0.as_u128()),
+        LaterReason::SessionNotWorking | LaterReason::Overloaded => Heard::Answer,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an event does to a message: the one rule that every store applies.
 
 use crate::domain::failure::{Failure, FailureCode};
-use crate::domain::message::{Message, MessageEvent, StatusChange};
+use crate::domain::message::{Message, MessageEvent, OpenChat, StatusChange};
 use crate::domain::status::{Status, StatusEvent, Transition, transition};
 
 /// What [`Message::apply`] did.
@@ -15,11 +15,15 @@ pub enum ChangeEffect {
         /// answers [`attempts_since`](crate::ports::message_store::MessageStore::attempts_since)
         /// from.
         ends_attempt: bool,
+        /// The chat that this opened, unless it was open before.
+        opens: Option<OpenChat>,
         /// What to add to the message's history.
         line: MessageEvent,
     },
     /// The message stands where it stood, but may know more than before and is to be written back.
     Kept {
+        /// The chat that it turns out to have opened, unless it was open before.
+        opens: Option<OpenChat>,
         /// What to add to the message's history.
         line: MessageEvent,
     },
@@ -32,6 +36,7 @@ impl Message {
     /// [`MessageStore::change`](crate::ports::message_store::MessageStore::change) describes it.
     pub fn apply(&mut self, change: &StatusChange) -> ChangeEffect {
         let from = self.status;
+        let had_opened = self.open_chat().is_some();
         let is_of_latest_attempt =
             change.generation.is_none_or(|generation| generation == self.generation);
         let transition = match transition(from, change.event) {
@@ -45,11 +50,13 @@ impl Message {
             Transition::To(to) if is_of_latest_attempt => {
                 self.move_to(to, change);
                 let ends_attempt = from == Status::Sending && change.event != StatusEvent::Hold;
-                ChangeEffect::Moved { from, ends_attempt, line: self.line_about(change) }
+                let opens = self.open_chat().filter(|_| !had_opened);
+                ChangeEffect::Moved { from, ends_attempt, opens, line: self.line_about(change) }
             }
             Transition::Keep if is_of_latest_attempt => {
                 self.learn_from(change);
-                ChangeEffect::Kept { line: self.line_about(change) }
+                let opens = self.open_chat().filter(|_| !had_opened);
+                ChangeEffect::Kept { opens, line: self.line_about(change) }
             }
             Transition::To(_) | Transition::Keep | Transition::Refuse => {
                 ChangeEffect::Refused(from)

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::domain::address::RecipientKey;
 use crate::domain::id::{MessageId, SessionId, TenantId};
 use crate::domain::message::QueueItem;
 use crate::domain::timestamp::Timestamp;
-use crate::memory::queue::line::Line;
+use crate::domain::urgency::Lane;
+use crate::memory::queue::line::{Found, Line};
 use crate::memory::queue::rotation::{Rotation, Turn};
-use crate::ports::queue::{Claim, Pause, Position};
+use crate::ports::queue::{Claim, HeldBy, Pause, PauseScope, Position, Standing};
 
 /// All that the queue knows.
 ///
@@ -19,7 +21,10 @@ use crate::ports::queue::{Claim, Pause, Position};
 /// something of it can be claimed, else among the timers when it can be at a known instant.
 #[derive(Debug)]
 pub(super) struct State {
-    known: HashMap<MessageId, Known>,
+    /// How many messages there are.
+    depth: u64,
+    /// Which claim of a message is good, of those that were handed out.
+    tokens: HashMap<MessageId, u64>,
     sessions: HashMap<SessionId, Session>,
     rotation: Rotation,
     /// When something of a session can be claimed.
@@ -33,20 +38,13 @@ pub(super) struct State {
 }
 
 #[derive(Debug)]
-struct Known {
-    /// With the instant it is due at now.
-    item: QueueItem,
-    /// The claim that is good; 0 for none.
-    token: u64,
-}
-
-#[derive(Debug)]
 struct Session {
     /// Whose messages are in the line; of no meaning while it is empty.
     tenant: TenantId,
     line: Line,
     lease_until: Option<Timestamp>,
     pause: Option<Pause>,
+    new_chats_pause: Option<Pause>,
     /// Its place in the rotation.
     turn: Option<Turn>,
     stand: Stand,
@@ -77,7 +75,8 @@ struct Listeners {
 impl State {
     pub(super) fn new() -> Self {
         Self {
-            known: HashMap::new(),
+            depth: 0,
+            tokens: HashMap::new(),
             sessions: HashMap::new(),
             rotation: Rotation::default(),
             timers: BTreeSet::new(),
@@ -91,15 +90,13 @@ impl State {
 
     /// Adds a message, unless it is known.
     pub(super) fn push(&mut self, item: &QueueItem) {
-        if self.known.contains_key(&item.message) {
-            return;
-        }
-        self.known.insert(item.message, Known { item: *item, token: 0 });
         let session = self.sessions.entry(item.session).or_insert_with(Session::new);
         if session.line.is_empty() {
             session.tenant = item.tenant;
         }
-        session.line.add(item, self.seen);
+        if session.line.add(item, self.seen) {
+            self.depth += 1;
+        }
         self.place(item.session);
     }
 
@@ -140,19 +137,17 @@ impl State {
     pub(super) fn renew(&mut self, claim: &Claim, until: Timestamp) -> bool {
         let item = claim.item;
         let out = self.sessions.get(&item.session).filter(|it| it.lease_until.is_some());
-        let another_is_out = out.is_some_and(|session| !session.line.is_out(&item));
-        let token = self.known.get(&item.message).map_or(0, |known| known.token);
-        if another_is_out || (token != 0 && token != claim.token) {
+        let another_is_out = out.is_some_and(|session| !session.line.is_out(item.message));
+        let token = self.tokens.get(&item.message);
+        if another_is_out || token.is_some_and(|token| *token != claim.token) {
             return false;
         }
         self.push(&item);
-        if let Some(known) = self.known.get_mut(&item.message) {
-            known.token = claim.token;
-        }
+        self.tokens.insert(item.message, claim.token);
         // Whoever gets the next one is to have another.
         self.last_token = self.last_token.max(claim.token);
         if let Some(session) = self.sessions.get_mut(&item.session) {
-            session.line.take_out(&item);
+            session.line.take_out(item.message);
             session.lease_until = Some(until);
         }
         self.place(item.session);
@@ -164,66 +159,81 @@ impl State {
         if !self.is_good(claim) {
             return false;
         }
-        self.remove(claim.item.message);
+        self.remove(claim.item.session, claim.item.message);
         true
     }
 
     /// The message gets its place again.
-    pub(super) fn retry_at(&mut self, claim: &Claim, at: Timestamp) -> bool {
+    pub(super) fn retry_at(&mut self, claim: &Claim, at: Timestamp, why: HeldBy) -> bool {
         if !self.is_good(claim) {
             return false;
         }
-        let Some(known) = self.known.get_mut(&claim.item.message) else { return false };
-        known.item.due_at = at;
-        known.token = 0;
-        let item = known.item;
-        if let Some(session) = self.sessions.get_mut(&item.session) {
-            if session.line.is_out(&item) {
+        let QueueItem { session: id, message, .. } = claim.item;
+        self.tokens.remove(&message);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            // The lease may have ended, nobody else having got the message since.
+            if session.line.is_out(message) {
                 session.lease_until = None;
-                session.line.put_back(Some(at), self.seen);
-            } else {
-                // The lease had ended, but nobody else has got the message since.
-                session.line.remove(&item, self.seen);
-                session.line.add(&item, self.seen);
             }
+            session.line.put_off(message, at, why, self.seen);
         }
-        self.place(item.session);
+        self.place(id);
         true
     }
 
-    /// Hands out nothing of a session for a time.
-    pub(super) fn pause(&mut self, id: SessionId, pause: Pause) {
-        self.sessions.entry(id).or_insert_with(Session::new).pause = Some(pause);
+    /// Hands out nothing of a session, or of its new chats, for a time.
+    pub(super) fn pause(&mut self, id: SessionId, scope: PauseScope, pause: Pause) {
+        *self.sessions.entry(id).or_insert_with(Session::new).pause_of(scope) = Some(pause);
         self.place(id);
     }
 
-    /// Ends a session's pause.
-    pub(super) fn resume(&mut self, id: SessionId) {
+    /// Ends a pause.
+    pub(super) fn resume(&mut self, id: SessionId, scope: PauseScope) {
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.pause = None;
+            *session.pause_of(scope) = None;
+            self.place(id);
+        }
+    }
+
+    /// A chat is open.
+    pub(super) fn open_chat(&mut self, id: SessionId, recipient: RecipientKey) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.line.open(recipient);
             self.place(id);
         }
     }
 
     /// Forgets a session's message that is not handed out.
     pub(super) fn forget(&mut self, id: SessionId, message: MessageId) {
-        let Some(Known { item, .. }) = self.known.get(&message) else { return };
-        let is_out = self.sessions.get(&id).is_some_and(|session| session.line.is_out(item));
-        if item.session == id && !is_out {
-            self.remove(message);
+        if self.sessions.get(&id).is_some_and(|session| !session.line.is_out(message)) {
+            self.remove(id, message);
         }
     }
 
     /// Where a message stands.
-    pub(super) fn position(&self, message: MessageId) -> Option<Position> {
-        let item = &self.known.get(&message)?.item;
-        let session = self.sessions.get(&item.session)?;
-        let claimed = session.line.is_out(item);
+    pub(super) fn position(&self, id: SessionId, message: MessageId) -> Option<Position> {
+        let session = self.sessions.get(&id)?;
+        let Found { due_at, why, lane, .. } = session.line.find(message)?;
+        let claimed = session.line.is_out(message);
+        let of_lane = session.new_chats_pause.filter(|_| lane == Lane::New);
         Some(Position {
-            ahead: if claimed { 0 } else { session.line.ahead(item) },
-            due_at: item.due_at,
-            pause: session.pause,
+            ahead: if claimed { 0 } else { session.line.ahead(message, self.seen) },
+            due_at,
+            why,
+            lane,
+            pause: session.pause.into_iter().chain(of_lane).max_by_key(|pause| pause.until),
             claimed,
+        })
+    }
+
+    /// What there is to know of a session.
+    pub(super) fn standing(&self, id: SessionId) -> Standing {
+        self.sessions.get(&id).map_or_else(Standing::default, |session| Standing {
+            depth: session.line.len() as u64,
+            new_chats: session.line.new_chats() as u64,
+            claimed: session.lease_until.is_some(),
+            pause: session.pause,
+            new_chats_pause: session.new_chats_pause,
         })
     }
 
@@ -234,7 +244,7 @@ impl State {
 
     /// How many messages there are.
     pub(super) fn depth(&self) -> u64 {
-        self.known.len() as u64
+        self.depth
     }
 
     /// Whoever waits now will come at `next_due` by itself.
@@ -256,32 +266,34 @@ impl State {
     }
 
     fn is_good(&self, claim: &Claim) -> bool {
-        claim.token != 0
-            && self.known.get(&claim.item.message).is_some_and(|known| known.token == claim.token)
+        self.tokens.get(&claim.item.message) == Some(&claim.token)
     }
 
     fn claim_of(&mut self, id: SessionId, lease_until: Timestamp) -> Option<Claim> {
         let session = self.sessions.get_mut(&id)?;
         session.turn = None;
-        let message = session.line.take(self.seen)?;
-        let known = self.known.get_mut(&message)?;
+        let message = session.line.take(session.lanes(), self.seen)?;
+        let Found { recipient, due_at, priority, lane, .. } = session.line.find(message)?;
         self.last_token += 1;
-        known.token = self.last_token;
-        session.line.set_out(&known.item);
+        let token = self.last_token;
+        self.tokens.insert(message, token);
         session.lease_until = Some(lease_until);
-        Some(Claim { item: known.item, lease_until, token: known.token })
+        let tenant = session.tenant;
+        let item = QueueItem { message, tenant, session: id, recipient, priority, lane, due_at };
+        Some(Claim { item, lease_until, token })
     }
 
-    fn remove(&mut self, message: MessageId) {
-        let Some(Known { item, .. }) = self.known.remove(&message) else { return };
-        if let Some(session) = self.sessions.get_mut(&item.session) {
-            if session.line.is_out(&item) {
-                session.lease_until = None;
-            }
-            session.line.remove(&item, self.seen);
+    fn remove(&mut self, id: SessionId, message: MessageId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.line.is_out(message) {
+            session.lease_until = None;
         }
-        self.place(item.session);
-        shrink(&mut self.known);
+        if session.line.remove(message, self.seen) {
+            self.depth -= 1;
+            self.tokens.remove(&message);
+            shrink(&mut self.tokens);
+        }
+        self.place(id);
     }
 
     /// Puts a session where it belongs after anything about it has changed or an instant that it
@@ -291,11 +303,10 @@ impl State {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if session.lease_until.is_some_and(|until| until <= seen) {
             session.lease_until = None;
-            session.line.put_back(None, seen);
+            session.line.put_back(seen);
         }
-        if session.pause.is_some_and(|pause| pause.until <= seen) {
-            session.pause = None;
-        }
+        session.pause = session.pause.filter(|pause| pause.until > seen);
+        session.new_chats_pause = session.new_chats_pause.filter(|pause| pause.until > seen);
         let stand = session.stand(seen);
         match (stand == Stand::InRotation, session.turn) {
             (true, None) => {
@@ -335,27 +346,43 @@ impl Session {
             line: Line::default(),
             lease_until: None,
             pause: None,
+            new_chats_pause: None,
             turn: None,
             stand: Stand::Gone,
         }
     }
 
+    fn pause_of(&mut self, scope: PauseScope) -> &mut Option<Pause> {
+        match scope {
+            PauseScope::Session => &mut self.pause,
+            PauseScope::NewChats => &mut self.new_chats_pause,
+        }
+    }
+
+    /// The lanes that are not held.
+    fn lanes(&self) -> &'static [Lane] {
+        if self.new_chats_pause.is_some() { &[Lane::Known] } else { Lane::ALL }
+    }
+
     /// Where the session belongs, given that leases and pauses that have ended are gone.
     fn stand(&self, seen: Timestamp) -> Stand {
-        let paused_until = self.pause.map(|pause| pause.until);
+        let ends = |pause: Option<Pause>| pause.map(|pause| pause.until);
+        let (paused_until, new_chats_until) = (ends(self.pause), ends(self.new_chats_pause));
         if self.line.is_empty() {
-            return paused_until.map_or(Stand::Gone, Stand::Forgettable);
+            return paused_until.max(new_chats_until).map_or(Stand::Gone, Stand::Forgettable);
         }
         if let Some(until) = self.lease_until {
             return Stand::Claimable(until);
         }
-        match (self.line.may_leave(seen), paused_until) {
-            (true, None) => Stand::InRotation,
-            (true, Some(until)) => Stand::Claimable(until),
-            // A line that is not empty, nothing of it out, has a head; and this one is not due.
-            (false, _) => {
-                self.line.next_due().max(paused_until).map_or(Stand::Gone, Stand::Claimable)
-            }
+        // A line that is not empty, nothing of it out, has a head.
+        let known = self.line.leaves_at(Lane::Known, seen);
+        let new = self.line.leaves_at(Lane::New, seen);
+        let new = new.map(|at| new_chats_until.map_or(at, |until| at.max(until)));
+        let first = known.into_iter().chain(new).min();
+        match first.map(|at| paused_until.map_or(at, |until| at.max(until))) {
+            None => Stand::Gone,
+            Some(at) if at <= seen => Stand::InRotation,
+            Some(at) => Stand::Claimable(at),
         }
     }
 }
@@ -372,7 +399,6 @@ mod tests {
     use super::*;
     use crate::conformance::build::{at, session_id};
     use crate::conformance::queue::item;
-    use crate::ports::queue::HeldBy;
 
     const LEASE: Duration = Duration::from_secs(30);
 
@@ -385,7 +411,11 @@ mod tests {
         let mut state = State::new();
         for n in 0..5000 {
             state.push(&of_session(n % 2000, n));
-            state.pause(session_id(n), Pause { until: at(n), why: HeldBy::Rate });
+            state.pause(
+                session_id(n),
+                PauseScope::Session,
+                Pause { until: at(n), why: HeldBy::Rate },
+            );
         }
         let mut now = at(0);
         while state.depth() > 0 {
@@ -395,9 +425,9 @@ mod tests {
             now = now.plus(Duration::from_millis(10));
         }
         state.claim(0, LEASE, at(5000));
-        assert!(state.sessions.is_empty() && state.known.is_empty() && state.rotation.is_empty());
+        assert!(state.sessions.is_empty() && state.tokens.is_empty() && state.rotation.is_empty());
         assert!(state.timers.is_empty() && state.pauses.is_empty());
-        assert!(state.known.capacity() <= 1024 && state.sessions.capacity() <= 1024);
+        assert!(state.tokens.capacity() <= 1024 && state.sessions.capacity() <= 1024);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::domain::id::{BatchId, MessageId, SessionId, TenantId};
 use crate::domain::insertion::{Distinct, Inserted, Insertion};
 use crate::domain::message::applied::ChangeEffect;
 use crate::domain::message::{
-    ChangeOutcome, Direction, Message, MessageEvent, MessageRef, QueueItem, StatusChange,
+    ChangeOutcome, Direction, Message, MessageEvent, MessageRef, OpenChat, QueueItem, StatusChange,
 };
 use crate::domain::portion::{Page, PortionBy};
 use crate::domain::statistics::{Percentiles, Statistics, StatisticsRange};
@@ -32,6 +32,8 @@ pub(super) struct Messages {
     index: MessageIndex,
     /// When attempts through each session ended, and how many at that instant.
     attempts: HashMap<SessionId, BTreeMap<Timestamp, usize>>,
+    /// The chats that are open, since when, and whether by us.
+    chats: BTreeMap<SessionId, HashMap<RecipientKey, (Timestamp, bool)>>,
     /// Who said something last, and until when nobody may say it again.
     contents: HashMap<Fingerprint, (MessageId, Timestamp)>,
 }
@@ -88,6 +90,7 @@ impl Messages {
             });
         if !is_known {
             self.keep(message);
+            self.open(message.open_chat(), message.created_at);
         }
         !is_known
     }
@@ -109,8 +112,14 @@ impl Messages {
         self.index.take_out(&row.message);
         let effect = row.message.apply(change);
         self.index.put(&row.message);
+        if let ChangeEffect::Moved { opens, .. } | ChangeEffect::Kept { opens, .. } = &effect {
+            self.open(*opens, change.at);
+        }
+        let Some(row) = id.and_then(|id| self.rows.get_mut(&id)) else {
+            return ChangeOutcome::NotFound;
+        };
         match effect {
-            ChangeEffect::Moved { from, ends_attempt, line } => {
+            ChangeEffect::Moved { from, ends_attempt, line, .. } => {
                 if ends_attempt {
                     let ended = self.attempts.entry(row.message.session).or_default();
                     *ended.entry(change.at).or_default() += 1;
@@ -118,12 +127,49 @@ impl Messages {
                 row.history.push(line);
                 ChangeOutcome::Moved { from, message: Box::new(row.message.clone()) }
             }
-            ChangeEffect::Kept { line } => {
+            ChangeEffect::Kept { line, .. } => {
                 row.history.push(line);
                 ChangeOutcome::Kept
             }
             ChangeEffect::Refused(status) => ChangeOutcome::Refused(status),
         }
+    }
+
+    fn open(&mut self, chat: Option<OpenChat>, at: Timestamp) {
+        let Some(OpenChat { session, recipient, by_us }) = chat else { return };
+        self.chats.entry(session).or_default().entry(recipient).or_insert((at, by_us));
+    }
+
+    /// Forgets a session's chats.
+    pub(super) fn forget_chats(&mut self, session: SessionId) {
+        self.chats.remove(&session);
+    }
+
+    fn is_open(&self, session: SessionId, recipient: RecipientKey) -> bool {
+        self.chats.get(&session).is_some_and(|chats| chats.contains_key(&recipient))
+    }
+
+    fn chats_opened(
+        &self,
+        session: SessionId,
+        since: Timestamp,
+        but: RecipientKey,
+        now: Timestamp,
+    ) -> Vec<Timestamp> {
+        let opened = self.chats.get(&session).into_iter().flat_map(|chats| chats.values());
+        let opened = opened.filter(|(at, by_us)| *by_us && *at >= since).map(|(at, _)| *at);
+        let perhaps: BTreeSet<RecipientKey> = self
+            .index
+            .pending()
+            .iter()
+            .filter_map(|id| self.rows.get(id))
+            .filter(|row| row.message.session == session && row.message.may_be_out())
+            .filter_map(|row| Some(row.message.queue_item()?.recipient))
+            .filter(|recipient| *recipient != but && !self.is_open(session, *recipient))
+            .collect();
+        let mut all: Vec<Timestamp> = opened.chain(perhaps.into_iter().map(|_| now)).collect();
+        all.sort_unstable();
+        all
     }
 
     fn row_of(&self, tenant: TenantId, id: MessageId) -> Option<&Row> {
@@ -488,6 +534,25 @@ impl MessageStore for MemoryStore {
         now: Timestamp,
     ) -> Result<Vec<Timestamp>, StoreError> {
         Ok(self.lock().messages.attempts_since(session, since, now))
+    }
+
+    async fn open_chats(
+        &self,
+        chats: &[(SessionId, RecipientKey)],
+    ) -> Result<Vec<(SessionId, RecipientKey)>, StoreError> {
+        let messages = &self.lock().messages;
+        let open = chats.iter().filter(|(session, to)| messages.is_open(*session, *to));
+        Ok(open.copied().collect())
+    }
+
+    async fn chats_opened(
+        &self,
+        session: SessionId,
+        since: Timestamp,
+        but: RecipientKey,
+        now: Timestamp,
+    ) -> Result<Vec<Timestamp>, StoreError> {
+        Ok(self.lock().messages.chats_opened(session, since, but, now))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::{MemoryStore, State};
 use crate::domain::address::Address;
 use crate::domain::id::{SessionId, TenantId};
+use crate::domain::new_chats::Restriction;
 use crate::domain::session::{Census, ProviderSession, Session, SessionPatch, SessionStatus};
 use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
@@ -76,6 +77,7 @@ impl Sessions {
             self.by_name.insert(named, id);
         }
         session.on_rate_limit = patch.on_rate_limit.unwrap_or(session.on_rate_limit);
+        session.new_chats.patch(&patch.new_chats);
         session.updated_at = now;
         Ok(Some(session.clone()))
     }
@@ -171,8 +173,25 @@ impl SessionStore for MemoryStore {
         Ok(Some(state.whole(&session)))
     }
 
+    async fn restrict(
+        &self,
+        id: SessionId,
+        restriction: Option<Restriction>,
+    ) -> Result<Option<Session>, StoreError> {
+        let mut state = self.lock();
+        let Some(session) = state.sessions.rows.get_mut(&id) else { return Ok(None) };
+        session.new_chats.restriction = restriction;
+        let session = session.clone();
+        Ok(Some(state.whole(&session)))
+    }
+
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError> {
-        Ok(self.lock().sessions.delete(tenant, id))
+        let mut state = self.lock();
+        let is_gone = state.sessions.delete(tenant, id);
+        if is_gone {
+            state.messages.forget_chats(id);
+        }
+        Ok(is_gone)
     }
 
     async fn find_any(&self, id: SessionId) -> Result<Option<Session>, StoreError> {

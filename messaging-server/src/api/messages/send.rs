@@ -1,7 +1,7 @@
 //! A request to send one message, and its answer.
 
 use messaging_core::domain::message::Priority;
-use messaging_core::domain::session::OnRateLimit;
+use messaging_core::domain::session::{OnRateLimit, OnUnavailable};
 use messaging_core::domain::status::Status;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::gateway::error::GatewayError;
@@ -40,6 +40,9 @@ pub struct SendMessage {
     /// What to do over the session's quota: `reject` with 429, or `queue` and send later. By default
     /// what the session says.
     pub on_rate_limit: Option<Named<OnRateLimit>>,
+    /// What to do while the session's WAHA server cannot be used: `accept` and send later, as by default,
+    /// or `reject` with 503.
+    pub on_unavailable: Option<Named<OnUnavailable>>,
     /// Not before: at most a year ahead. What is scheduled holds up nothing that is not.
     pub send_at: Option<DateTime>,
     /// Not from then on: what has not been sent by then is `expired`.
@@ -76,6 +79,7 @@ impl SendMessage {
             priority: self.priority.map_or(Priority::Normal, |priority| priority.0),
             metadata: self.metadata.map(|fields| Value::Object(fields.into_iter().collect())),
             on_rate_limit: self.on_rate_limit.map(|choice| choice.0),
+            on_unavailable: self.on_unavailable.map_or(OnUnavailable::Accept, |choice| choice.0),
             timing,
             allow_duplicate: self.allow_duplicate.unwrap_or(false),
             idempotency_key: None,
@@ -96,6 +100,7 @@ impl Example for SendMessage {
             priority: Some(Named(Priority::Normal)),
             metadata: Some(example_metadata()),
             on_rate_limit: None,
+            on_unavailable: None,
             send_at: None,
             expires_at: None,
             allow_duplicate: None,

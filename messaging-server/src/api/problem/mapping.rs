@@ -51,6 +51,9 @@ impl From<GatewayError> for Problem {
             GatewayError::ProviderUnavailable | GatewayError::NoRoom => {
                 problem.with_retry_after(COME_BACK_IN)
             }
+            GatewayError::ServerUnavailable { retry_after } => {
+                problem.with_retry_after(retry_after)
+            }
             GatewayError::ProviderRefused { reason } => {
                 problem.with_facts(|body| body.reason = Some(reason.to_owned()))
             }
@@ -182,6 +185,7 @@ mod tests {
         check(E::WrongSessionState, 409, "session-state-conflict");
         check(E::QueueFull, 429, "queue-full");
         check(E::ProviderUnavailable, 503, "waha-unavailable");
+        check(E::ServerUnavailable { retry_after }, 503, "waha-unavailable");
         check(E::NoRoom, 503, "waha-full");
         check(E::ProviderRefused { reason: "why" }, 422, "waha-refused");
         check(E::Unavailable(broken()), 503, "service-unavailable");

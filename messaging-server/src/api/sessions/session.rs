@@ -1,10 +1,12 @@
 //! A session as requests and answers write it.
 
+use messaging_core::domain::new_chats::{self, NewChatsPatch, NewChatsState, Restriction, Spacing};
 use messaging_core::domain::session::{self, OnRateLimit, SessionPatch, SessionStatus};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::gateway::error::{GatewayError, InvalidField};
 use messaging_core::gateway::sessions::NewSession;
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
+use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{ApiResponse, Object};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -12,6 +14,7 @@ use uuid::Uuid;
 use crate::api::body::RequestJson;
 use crate::api::named::{DateTime, Named};
 use crate::api::suspension::Suspension;
+use crate::config::kind;
 
 /// A session to be made or adopted.
 #[derive(Clone, PartialEq, Object, Deserialize)]
@@ -71,19 +74,54 @@ pub struct PatchSession {
     pub name: Option<String>,
     /// What becomes of single messages over the quota: `reject` or `queue`.
     pub on_rate_limit: Option<Named<OnRateLimit>>,
+    /// How many chats it may open in any 24 hours, at most 1000000; 0 for as many as come, `null` for
+    /// what the service is set to.
+    #[serde(default)]
+    pub new_chats_per_day: MaybeUndefined<u32>,
+    /// How far apart it opens chats, drawn each time between two times with a dash, such as `30s-60s`;
+    /// `0` for no matter, `null` for what the service is set to. A day at most.
+    #[serde(default)]
+    pub new_chat_spacing: MaybeUndefined<String>,
 }
 
 impl RequestJson for PatchSession {}
 
-impl From<PatchSession> for SessionPatch {
-    fn from(request: PatchSession) -> Self {
-        Self { name: request.name, on_rate_limit: request.on_rate_limit.map(|choice| choice.0) }
+impl TryFrom<PatchSession> for SessionPatch {
+    type Error = GatewayError;
+
+    fn try_from(request: PatchSession) -> Result<Self, GatewayError> {
+        let per_day = match request.new_chats_per_day {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(limit) => Some(Some(limit)),
+        };
+        let spacing = match request.new_chat_spacing {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(text) => Some(Some(kind::spacing(&text).ok_or_else(|| {
+                GatewayError::Invalid(vec![InvalidField {
+                    pointer: "/newChatSpacing".to_owned(),
+                    code: "invalid-request",
+                    detail: format!("must be {}", kind::SPACING.expected),
+                }])
+            })?)),
+        };
+        Ok(Self {
+            name: request.name,
+            on_rate_limit: request.on_rate_limit.map(|choice| choice.0),
+            new_chats: NewChatsPatch { per_day, spacing },
+        })
     }
 }
 
 impl Example for PatchSession {
     fn example() -> Self {
-        Self { name: None, on_rate_limit: Some(Named(OnRateLimit::Queue)) }
+        Self {
+            name: None,
+            on_rate_limit: Some(Named(OnRateLimit::Queue)),
+            new_chats_per_day: MaybeUndefined::Value(50),
+            new_chat_spacing: MaybeUndefined::Value("30s-60s".to_owned()),
+        }
     }
 }
 
@@ -109,6 +147,8 @@ pub struct Session {
     pub address: Option<String>,
     /// What becomes of single messages over the quota.
     pub on_rate_limit: Named<OnRateLimit>,
+    /// Whether it may write to people with whom it has no chat yet.
+    pub new_chats: NewChats,
     /// Whether somebody stopped it, until when and why: what is accepted meanwhile waits.
     pub suspension: Option<Suspension>,
     /// When it was made here.
@@ -117,8 +157,48 @@ pub struct Session {
     pub updated_at: DateTime,
 }
 
-impl From<session::Session> for Session {
-    fn from(session: session::Session) -> Self {
+/// Whether a session may write to people with whom it has no chat yet, and how often.
+#[derive(Clone, PartialEq, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub struct NewChats {
+    /// `open`, or `restricted` where WhatsApp refused a new chat or says that it does: existing chats
+    /// go on.
+    pub state: Named<NewChatsState>,
+    /// Since when it is restricted.
+    pub since: Option<DateTime>,
+    /// Until when nothing new is tried.
+    pub until: Option<DateTime>,
+    /// How many it may open in any 24 hours, where it has a number of its own; 0 for as many as come.
+    pub per_day: Option<u32>,
+    /// How far apart it opens them, where it has a distance of its own.
+    pub spacing: Option<String>,
+}
+
+impl NewChats {
+    fn of(kept: &new_chats::NewChats, restriction: Option<Restriction>) -> Self {
+        let in_words = |spacing: Spacing| {
+            let word = |time| humantime::format_duration(time).to_string().replace(' ', "");
+            match spacing.least == spacing.most {
+                true => word(spacing.least),
+                false => format!("{}-{}", word(spacing.least), word(spacing.most)),
+            }
+        };
+        Self {
+            state: Named(match restriction {
+                Some(_) => NewChatsState::Restricted,
+                None => NewChatsState::Open,
+            }),
+            since: restriction.map(|restriction| DateTime(restriction.since)),
+            until: restriction.map(|restriction| DateTime(restriction.until)),
+            per_day: kept.per_day,
+            spacing: kept.spacing.map(in_words),
+        }
+    }
+}
+
+impl Session {
+    /// A session, and what WhatsApp restricts its new chats to at present.
+    pub fn of(session: session::Session, restriction: Option<Restriction>) -> Self {
         Self {
             id: session.id.0,
             name: session.name,
@@ -129,6 +209,7 @@ impl From<session::Session> for Session {
             status_at: DateTime(session.status_at),
             address: session.own_address.map(|address| address.as_str().to_owned()),
             on_rate_limit: Named(session.on_rate_limit),
+            new_chats: NewChats::of(&session.new_chats, restriction),
             suspension: session.suspension.map(Suspension::from),
             created_at: DateTime(session.created_at),
             updated_at: DateTime(session.updated_at),
@@ -149,6 +230,7 @@ impl Example for Session {
             status_at: at,
             address: Some("+5511900000001".to_owned()),
             on_rate_limit: Named(OnRateLimit::Reject),
+            new_chats: NewChats::of(&new_chats::NewChats::default(), None),
             suspension: None,
             created_at: at,
             updated_at: at,
@@ -180,7 +262,8 @@ pub enum CreateSessionAnswer {
 impl From<session::Session> for CreateSessionAnswer {
     fn from(session: session::Session) -> Self {
         let location = format!("/sessions/{}", session.id);
-        Self::Created(Json(session.into()), location)
+        // Nothing was sent through it yet.
+        Self::Created(Json(Session::of(session, None)), location)
     }
 }
 

@@ -105,4 +105,7 @@ catalogue! {
     sessions: GaugeVec = gauges("messaging_sessions",
         "Sessions by status; NaN while the store does not answer.",
         &["status"]);
+    breakers: GaugeVec = gauges("messaging_waha_breaker",
+        "1 for the state that each WAHA server's breaker has on this node (`closed`, `open`, `half-open`), 0 for others.",
+        &["server", "state"]);
 }

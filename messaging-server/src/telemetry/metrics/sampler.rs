@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use messaging_core::domain::breaker::BreakerState;
 use messaging_core::domain::session::SessionStatus;
-use messaging_core::gateway::Ports;
+use messaging_core::gateway::{Gateway, Ports};
 use messaging_core::ports::store_error::StoreError;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -22,12 +23,13 @@ type SessionCounts = [f64; SessionStatus::ALL.len()];
 pub struct Sampler {
     metrics: Arc<Metrics>,
     ports: Ports,
+    gateway: Gateway,
 }
 
 impl Sampler {
-    /// Looks through these ports, and tells these metrics.
-    pub fn new(metrics: Arc<Metrics>, ports: Ports) -> Self {
-        Self { metrics, ports }
+    /// Looks through these ports, and at this gateway, and tells these metrics.
+    pub fn new(metrics: Arc<Metrics>, ports: Ports, gateway: Gateway) -> Self {
+        Self { metrics, ports, gateway }
     }
 
     /// Looks once. What does not answer is not a number, rather than what it was before.
@@ -46,6 +48,13 @@ impl Sampler {
         let counts = self.sessions().await.unwrap_or(unknown);
         for (status, count) in SessionStatus::ALL.iter().zip(counts) {
             all.sessions.with_label_values(&[status.as_str()]).set(count);
+        }
+
+        for (server, is) in self.gateway.breaker_states() {
+            for state in BreakerState::ALL {
+                let labels = [server.as_str(), state.as_str()];
+                all.breakers.with_label_values(&labels).set(f64::from(u8::from(is == *state)));
+            }
         }
     }
 

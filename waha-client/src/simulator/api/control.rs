@@ -187,6 +187,12 @@ struct StatusOrder {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct TimelockOrder {
+    ends: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct SwitchOrder {
     on: bool,
 }
@@ -219,6 +225,8 @@ fn session(world: &Arc<World>, call: &Call, name: &str, order: &str) -> Result<A
         }
         "zombie" => world.set_zombie(name, read::<SwitchOrder>(&call.body)?.on),
         "restricted" => world.forbid_new_chats(name, read::<SwitchOrder>(&call.body)?.on),
+        "timelock" => world.lock_new_chats(name, read::<TimelockOrder>(&call.body)?.ends),
+        "capping" => world.cap_new_chats(name, read(&call.body)?),
         "ack" => {
             let order: AckOrder = read(&call.body)?;
             world.acknowledge_now(name, &order.raw_id, order.ack)

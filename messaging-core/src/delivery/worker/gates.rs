@@ -1,0 +1,130 @@
+//! What holds one message, or those like it, while the rest of its session goes on.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::delivery::worker::{Next, Worker};
+use crate::domain::address::RecipientKey;
+use crate::domain::message::QueueItem;
+use crate::domain::new_chats::DAY;
+use crate::domain::quota::{Decision, Quota};
+use crate::domain::session::Session;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::urgency::Lane;
+use crate::gateway::error::GatewayError;
+use crate::ports::observer::Observation;
+use crate::ports::queue::{HeldBy, Pause, PauseScope};
+use crate::ports::rate_limiter::RateKey;
+
+/// How many recipients are remembered before those are forgotten that matter no more.
+const REMEMBERED: usize = 10_000;
+
+/// When this node was last answered for a send to each recipient, for as long as it matters.
+#[derive(Default)]
+pub(super) struct Answered(Mutex<HashMap<RecipientKey, Timestamp>>);
+
+impl Answered {
+    /// A send was answered. What is older than `spacing` matters no more.
+    pub(super) fn note(&self, recipient: RecipientKey, at: Timestamp, spacing: Duration) {
+        // Nothing panics while holding it, and a map is never half changed.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED {
+            known.retain(|_, answered| answered.plus(spacing) > at);
+        }
+        known.insert(recipient, at);
+    }
+
+    fn of(&self, recipient: RecipientKey) -> Option<Timestamp> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&recipient).copied()
+    }
+}
+
+impl Worker {
+    /// Holds what would open a chat, where its session may open none at present.
+    pub(super) async fn hold_new_chat(
+        &self,
+        item: &QueueItem,
+        session: &Session,
+    ) -> Result<Option<Next>, GatewayError> {
+        let ports = self.gateway.ports();
+        let now = ports.clock.now();
+        let limits = self.gateway.new_chat_limits(session);
+        let restricted = session.new_chats.restricted(now);
+        if item.lane == Lane::Known || (restricted.is_none() && !limits.any()) {
+            return Ok(None);
+        }
+        if self.gateway.is_chat_open(item).await {
+            // It was opened since the message was accepted.
+            self.gateway.queued(ports.queue.open_chat(session.id, item.recipient).await);
+            return Ok(None);
+        }
+        if let Some(restriction) = restricted {
+            return self.pause_new_chats(session, HeldBy::Restricted, restriction.until).await;
+        }
+        // Nodes' clocks may differ by as much.
+        let skew = self.gateway.settings().clock_skew;
+        let since = now.minus(DAY + skew);
+        let recipient = item.recipient;
+        let opened = ports.messages.chats_opened(session.id, since, recipient, now).await?;
+        match limits.next_opening(session.id, &opened, now.minus(skew)) {
+            Some(at) => self.pause_new_chats(session, HeldBy::NewChats, at.plus(skew)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Holds all that would open chats through a session, and leaves the message in its place.
+    async fn pause_new_chats(
+        &self,
+        session: &Session,
+        why: HeldBy,
+        until: Timestamp,
+    ) -> Result<Option<Next>, GatewayError> {
+        let ports = self.gateway.ports();
+        let now = ports.clock.now();
+        let until = until.max(now.plus(self.gateway.settings().clock_skew));
+        self.gateway.observe(Observation::Held { why });
+        let pause = Pause { until, why };
+        let told = ports.queue.pause(session.id, PauseScope::NewChats, pause).await;
+        // Not paused: the message itself must wait, or it would be claimed again at once.
+        let at = if told.is_ok() { now } else { until };
+        Ok(Some(Next::Again(at, why)))
+    }
+
+    /// When a recipient to whom something was sent a moment ago may be sent something again, as far as
+    /// this node knows by itself.
+    pub(super) fn spaced_until(&self, recipient: RecipientKey) -> Option<Timestamp> {
+        let spacing = self.gateway.settings().recipient_spacing;
+        let now = self.gateway.ports().clock.now();
+        let next = self.answered.of(recipient)?.plus(spacing);
+        // A clock that was set back makes nobody wait for longer than usual.
+        (next > now && next <= now.plus(spacing)).then_some(next)
+    }
+
+    /// Counts a message to a recipient, over all nodes; or when it may be sent.
+    pub(super) async fn admit_recipient(
+        &self,
+        session: &Session,
+        recipient: RecipientKey,
+    ) -> Option<Timestamp> {
+        let ports = self.gateway.ports();
+        let spacing = self.gateway.settings().recipient_spacing;
+        if spacing.is_zero() {
+            return None;
+        }
+        let (key, now) = (RateKey::Recipient(session.id, recipient), ports.clock.now());
+        let quota = Quota { limit: 1, window: spacing };
+        // A limiter that cannot count keeps nothing back here: the quota is not known then either.
+        match self.gateway.counted(ports.limiter.admit(key, quota, now).await)? {
+            Decision::Allowed { .. } => None,
+            Decision::Limited { retry_after } => Some(now.plus(retry_after)),
+        }
+    }
+
+    /// Puts a message back whose recipient was sent another a moment ago. Nobody else waits for it.
+    pub(super) fn space_out(&self, until: Timestamp) -> Next {
+        let why = HeldBy::Recipient;
+        self.gateway.observe(Observation::Held { why });
+        Next::Again(until, why)
+    }
+}
