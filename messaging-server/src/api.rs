@@ -15,6 +15,7 @@ pub mod messages;
 pub mod metrics;
 pub mod named;
 pub mod problem;
+pub mod queue;
 pub mod sessions;
 pub mod suspension;
 pub mod webhooks;
@@ -37,6 +38,7 @@ use self::exchange::{Exchange, RouteInfo};
 use self::health::HealthApi;
 use self::messages::MessagesApi;
 use self::metrics::MetricsApi;
+use self::queue::QueueApi;
 use self::sessions::SessionsApi;
 use self::webhooks::WebhooksApi;
 use crate::auth::TokenVerifier;
@@ -105,8 +107,16 @@ enum Tag {
 }
 
 /// Everything there is, in the order of the document.
-type Resources =
-    (MessagesApi, BulkApi, DeadLettersApi, SessionsApi, WebhooksApi, HealthApi, MetricsApi);
+type Resources = (
+    MessagesApi,
+    BulkApi,
+    DeadLettersApi,
+    QueueApi,
+    SessionsApi,
+    WebhooksApi,
+    HealthApi,
+    MetricsApi,
+);
 
 /// The whole HTTP API, for a server to serve at its root. Whatever it refuses is answered here, so
 /// it never ends in an error.
@@ -117,6 +127,7 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         MessagesApi { gateway: gateway() },
         BulkApi { gateway: gateway() },
         DeadLettersApi { gateway: gateway() },
+        QueueApi { gateway: gateway() },
         SessionsApi { gateway: gateway() },
         WebhooksApi { gateway: gateway() },
         HealthApi { state: Arc::clone(&state) },

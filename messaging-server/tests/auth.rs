@@ -42,6 +42,7 @@ const NEEDS: &[(&str, Permission)] = &[
     ("list_dead_letters", Permission::ReadMessages),
     ("retry_dead_letters", Permission::SendMessages),
     ("discard_dead_letters", Permission::SendMessages),
+    ("get_queue", Permission::ReadMessages),
     ("create_session", Permission::ManageSessions),
     ("list_sessions", Permission::ReadSessions),
     ("get_session", Permission::ReadSessions),

@@ -43,6 +43,7 @@ async fn anothers_id_is_answered_as_an_unknown_one() {
         ("GET", "/messages?sessionId={}", &session),
         ("GET", "/messages/stats?sessionId={}", &session),
         ("GET", "/dead-letters?sessionId={}", &session),
+        ("GET", "/queue?sessionId={}", &session),
         ("GET", "/sessions/{}", &session),
         ("DELETE", "/sessions/{}", &session),
         ("POST", "/sessions/{}/start", &session),
@@ -89,6 +90,8 @@ async fn lists_and_counts_hold_the_callers_own_only() {
     assert_eq!((&listed["total"], &listed["data"]), (&json!(0), &json!([])));
     let counted = api.ask_as(2, "GET", "/messages/stats", None).await.expect(200);
     assert_eq!(counted["total"], 0);
+    let waiting = api.ask_as(2, "GET", "/queue", None).await.expect(200);
+    assert_eq!(waiting["data"], json!([]));
     let sessions = api.ask_as(2, "GET", "/sessions", None).await.expect(200);
     assert_eq!(sessions["data"][0]["id"], session_id(2).to_string());
     assert_eq!(sessions["data"].as_array().unwrap().len(), 1);

@@ -8,6 +8,7 @@ use messaging_core::domain::message::{Direction, Priority};
 use messaging_core::domain::session::{OnRateLimit, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::urgency::Lane;
 use messaging_core::ports::queue::HeldBy;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{
@@ -61,6 +62,7 @@ named! {
     SessionStatus, "SessionStatus", "Whether a session can send: only one that is `working` can.";
     OnRateLimit, "OnRateLimit", "What becomes of a single message over its session's quota.";
     HeldBy, "HeldBy", "Why a message waits.";
+    Lane, "Lane", "Whether a message goes to a chat that is open already: `new` would open one.";
 }
 
 /// A value by its name.
