@@ -42,6 +42,7 @@ mod wire;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -79,6 +80,8 @@ pub struct RedisQueue {
     /// One of each for each lane of the connection.
     pushes: Vec<Lane<Change<Pushes>>>,
     ends: Vec<Lane<Change<Ends>>>,
+    /// The instant of the latest claim, in microseconds.
+    latest: AtomicI64,
 }
 
 impl RedisQueue {
@@ -91,6 +94,7 @@ impl RedisQueue {
         Self {
             pushes: (0..lanes).map(|_| Lane::new(Change::new(&shared))).collect(),
             ends: (0..lanes).map(|_| Lane::new(Change::new(&shared))).collect(),
+            latest: AtomicI64::new(0),
             shared,
         }
     }
@@ -173,6 +177,7 @@ impl Queue for RedisQueue {
         lease: Duration,
         now: Timestamp,
     ) -> Result<Claims, QueueError> {
+        self.latest.store(now.as_micros(), Ordering::Relaxed);
         // A claim is its claimer's alone at least for as long as this call takes.
         let until = now.plus(lease.max(Duration::from_micros(1)));
         let mut items = Vec::new();
@@ -282,6 +287,7 @@ impl Queue for RedisQueue {
             item.message.0.as_bytes().to_vec(),
             item.recipient.0.to_be_bytes().to_vec(),
             MAX_POSITION.to_string().into(),
+            self.latest.load(Ordering::Relaxed).to_string().into(),
         ];
         let partition = self.shared.partition_of(item.session);
         let answer = self.shared.run(partition, &self.shared.scripts.position, &arguments).await?;

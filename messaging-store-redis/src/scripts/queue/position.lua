@@ -1,10 +1,13 @@
--- Where a message stands. ARGV after the head: the session, the id, its recipient, and how far to count.
+-- Where a message stands. ARGV after the head: the session, the id, its recipient, how far to count, and
+-- the instant of the caller's latest claim, by which it is told how urgent messages are: not every claim
+-- comes to this partition.
 --
 -- Answers nothing for one that is unknown, else how many stand before it, when it is due, the end of
 -- the pause that holds it and the reason, '1' where it is out, what it was put back for, and '1' where it
 -- would open a chat or waits behind one that would.
 
 local owner, id, recipient, most = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+seen = tonumber(ARGV[6])
 local record = call('HGET', ITEMS, id)
 if not record then
   return {}

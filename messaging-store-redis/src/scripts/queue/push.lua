@@ -104,9 +104,7 @@ if #again > 0 then
       local in_line = score and is_head == (tonumber(score) < INFINITY)
       local in_place = is_head or (head and has_others(head))
       if not in_place or not (in_line or s.out == members[i]) then
-        if opening[i] then
-          call('ZREM', OPENING .. id, members[i])
-        end
+        call('ZREM', OPENING .. id, members[i])
         add(s, message.place, message.recipient, (unpack_numbers('>I8', message.due)),
           byte(message.item, 66) >= OPENS_FLAG)
       end
