@@ -49,6 +49,7 @@ async fn anothers_id_is_answered_as_an_unknown_one() {
         ("GET", "/messages?sessionId={}", &session),
         ("GET", "/messages/stats?sessionId={}", &session),
         ("GET", "/dead-letters?sessionId={}", &session),
+        ("GET", "/queue?sessionId={}", &session),
         ("GET", "/sessions/{}", &session),
         ("DELETE", "/sessions/{}", &session),
         ("POST", "/sessions/{}/start", &session),
@@ -97,6 +98,8 @@ async fn lists_and_counts_hold_the_callers_own_only() {
     assert_eq!((&listed["total"], &listed["data"]), (&json!(0), &json!([])));
     let counted = api.ask_as(2, "GET", "/messages/stats", None).await.expect(200);
     assert_eq!(counted["total"], 0);
+    let waiting = api.ask_as(2, "GET", "/queue", None).await.expect(200);
+    assert_eq!(waiting["data"], json!([]));
     let bulk = json!({ "sessionId": "main", "recipients": ["+5511988886666"], "body": "Hello" });
     api.post("/messages/bulk", bulk).await.expect(202);
     api.post("/opt-outs", json!({ "number": "+5511988885555" })).await.expect(201);

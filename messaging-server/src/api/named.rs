@@ -10,6 +10,7 @@ use messaging_core::domain::new_chats::NewChatsState;
 use messaging_core::domain::session::{OnRateLimit, OnUnavailable, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::urgency::Lane;
 use messaging_core::ports::queue::HeldBy;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{
@@ -66,6 +67,7 @@ named! {
     OnUnavailable, "OnUnavailable", "What becomes of a message while WAHA cannot be used.";
     NewChatsState, "NewChatsState", "Whether a session may write to people it has no chat with.";
     BreakerState, "BreakerState", "Whether a WAHA server is called to send.";
+    Lane, "Lane", "Whether a message goes to a chat that is open already: `new` would open one.";
 }
 
 /// A value by its name.
