@@ -45,6 +45,7 @@ use crate::gateway::directory::{Asked, Directory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::fresh_webhooks::FreshWebhooks;
 use crate::gateway::ids::IdSource;
+use crate::gateway::pacing::LatestSends;
 use crate::gateway::untold::Untold;
 use crate::ports::clock::Clock;
 use crate::ports::duty_roster::DutyRoster;
@@ -54,6 +55,7 @@ use crate::ports::inbox_store::InboxStore;
 use crate::ports::message_store::MessageStore;
 use crate::ports::observer::{Observation, Observer};
 use crate::ports::opt_out_store::OptOutStore;
+use crate::ports::provider_history::ProviderHistory;
 use crate::ports::queue::{Queue, QueueError};
 use crate::ports::rate_limiter::{RateKey, RateLimiter, RateLimiterError};
 use crate::ports::session_control::SessionControl;
@@ -91,6 +93,8 @@ pub struct Ports {
     pub transport: Arc<dyn Transport>,
     /// The provider's accounts.
     pub control: Arc<dyn SessionControl>,
+    /// What the provider remembers of what its webhooks should have told.
+    pub history: Arc<dyn ProviderHistory>,
     /// Which webhooks to believe.
     pub verifier: Arc<dyn WebhookVerifier>,
     /// What webhooks say.
@@ -228,6 +232,8 @@ pub(crate) struct Inner {
     pub(crate) breakers: Breakers,
     /// Chats that were found open.
     pub(crate) open_chats: OpenChats,
+    /// When sessions sent latest, for estimates.
+    pub(crate) latest_sends: LatestSends,
     /// Whether this node's clock was found to be wrong.
     pub(crate) clock_is_off: AtomicBool,
 }
@@ -248,6 +254,7 @@ impl Gateway {
             untold: Untold::default(),
             breakers: Breakers::default(),
             open_chats: OpenChats::default(),
+            latest_sends: LatestSends::default(),
             clock_is_off: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }

@@ -66,7 +66,21 @@ async fn a_message_of_a_bulk_request_says_that_it_holds_it() {
     let listed = api.get(&format!("/messages?bulkId={id}")).await.expect(200);
     let last = listed["data"][0]["id"].as_str().unwrap();
     let found = api.get(&format!("/messages/{last}")).await.expect(200);
-    assert_eq!(found["pacing"]["heldBy"], "bulk");
+    let expected = json!({
+        "heldBy": "bulk", "ahead": 1, "estimatedSendAt": "2026-01-01T00:00:00Z",
+    });
+    assert_eq!(found["pacing"], expected);
+    let pause = format!("/messages/bulk/{id}/pause");
+    let until = "2026-01-01T01:00:00Z";
+    api.post(&pause, json!({ "until": until })).await.expect(200);
+    let pacing = api.get(&format!("/messages/{last}")).await.expect(200)["pacing"].clone();
+    assert_eq!(
+        (&pacing["heldBy"], &pacing["estimatedSendAt"]),
+        (&"suspended".into(), &until.into())
+    );
+    api.post(&pause, json!({})).await.expect(200);
+    let pacing = api.get(&format!("/messages/{last}")).await.expect(200)["pacing"].clone();
+    assert!(pacing.get("estimatedSendAt").is_none(), "nobody knows");
 }
 
 #[tokio::test]

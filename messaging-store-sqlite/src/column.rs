@@ -8,9 +8,10 @@ use messaging_core::domain::message::{Direction, Priority};
 use messaging_core::domain::opt_out::OptOutSource;
 use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::portion::PortionBy;
-use messaging_core::domain::session::{OnRateLimit, SessionStatus};
+use messaging_core::domain::session::{OnRateLimit, SessionHealth, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::suspension::Suspension;
+use messaging_core::domain::tenant::OnUnknown;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use rusqlite::types::ValueRef;
@@ -135,6 +136,8 @@ named!(
     ContentKind in "kind",
     FailureCode in "failure_code",
     SessionStatus in "status",
+    SessionHealth in "health",
+    OnUnknown in "on_unknown",
     OnRateLimit in "on_rate_limit",
     OptOutSource in "source",
     WordList in "words",

@@ -21,6 +21,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0006_time.sql"),
     include_str!("../migrations/0007_opt_out.sql"),
     include_str!("../migrations/0008_chats.sql"),
+    include_str!("../migrations/0009_catch_up.sql"),
     include_str!("../migrations/0010_waits.sql"),
 ];
 

@@ -12,9 +12,9 @@ use crate::domain::inbox::InboxEntry;
 use crate::domain::message::{Direction, Message, Priority};
 use crate::domain::new_chats::NewChats;
 use crate::domain::opt_out::{OptOut, OptOutSource};
-use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionStatus};
+use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionHealth, SessionStatus};
 use crate::domain::status::Status;
-use crate::domain::tenant::Tenant;
+use crate::domain::tenant::{OnUnknown, Tenant};
 use crate::domain::timestamp::Timestamp;
 
 /// `millis` after the instant at which tests begin, 2026-01-01T00:00:00Z.
@@ -65,7 +65,8 @@ pub fn address(n: u64) -> Address {
 /// The `n`th tenant.
 pub fn tenant(n: u64) -> Tenant {
     let name = format!("tenant-{n}");
-    Tenant { id: tenant_id(n), name, suspension: None, created_at: at(n) }
+    let on_unknown = OnUnknown::DeadLetter;
+    Tenant { id: tenant_id(n), name, suspension: None, on_unknown, created_at: at(n) }
 }
 
 /// The `n`th session, of tenant 1, working.
@@ -81,6 +82,8 @@ pub fn session(n: u64) -> Session {
         own_address: Some(address(9_000_000 + n)),
         on_rate_limit: OnRateLimit::Reject,
         new_chats: NewChats::default(),
+        health: SessionHealth::Ok,
+        health_since: None,
         suspension: None,
         tenant_suspension: None,
         created_at: at(n),

@@ -43,7 +43,8 @@ impl Gateway {
             None => self.first_held_by(progress).await?,
         };
         let from = until.map_or(now, |until| until.max(now));
-        let estimated_end_at = self.estimate(ahead.saturating_add(waiting - 1), from);
+        let last = ahead.saturating_add(waiting - 1);
+        let estimated_end_at = self.estimate(progress.batch.session, last, from, now).await;
         Ok(Some(BulkPacing { held_by, until, waiting, estimated_end_at }))
     }
 

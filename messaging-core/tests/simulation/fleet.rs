@@ -20,6 +20,9 @@ use crate::words::{Password, Words};
 /// How long an account is taken to be restricted, the first time.
 pub(crate) const RESTRICTION: Duration = Duration::from_secs(30);
 
+/// How often each session's messages are read.
+const READ_EVERY: Duration = Duration::from_secs(20);
+
 /// The nodes, those of them that live.
 pub(crate) struct Fleet {
     sim: Arc<Sim>,
@@ -83,7 +86,8 @@ impl Fleet {
             limiter: Arc::clone(&connection) as _,
             duties: Arc::clone(&connection) as _,
             transport: Arc::clone(&line) as _,
-            control: line,
+            control: Arc::clone(&line) as _,
+            history: line,
             verifier: Arc::new(Password),
             decoder: Arc::new(Words),
             observer: Arc::new(NoObserver),
@@ -104,7 +108,9 @@ impl Fleet {
             ..Settings::default()
         };
         let gateway = Gateway::new(ports, settings);
-        let delivery = Delivery::start(&gateway, &DeliverySettings::default());
+        let settings =
+            DeliverySettings { catch_up_interval: READ_EVERY, ..DeliverySettings::default() };
+        let delivery = Delivery::start(&gateway, &settings);
         sim.note(|| format!("{} starts", host.name));
         (Node { host, gateway }, delivery)
     }

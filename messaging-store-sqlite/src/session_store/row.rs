@@ -3,14 +3,17 @@
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
 use messaging_core::domain::new_chats::{NewChats, Restriction};
-use messaging_core::domain::session::{ProviderSession, Session, SessionPatch, SessionStatus};
+use messaging_core::domain::session::{
+    ProviderSession, Session, SessionPatch, SessionStatus, WatchedSession,
+};
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::BoxError;
 use rusqlite::{Connection, Row};
 
 use crate::column::{
-    self, BadColumn, Id, Stored, decode_first, instant, named, optional_address, suspension,
+    self, BadColumn, Id, Stored, decode_first, instant, named, optional_address, optional_instant,
+    suspension,
     suspension_columns,
 };
 use crate::error::Fault;
@@ -30,7 +33,7 @@ macro_rules! select_sessions {
             "SELECT s.id, s.tenant, s.name, s.server, s.server_name, s.adopted, s.status, \
              s.status_at, s.own_address, s.on_rate_limit, s.created_at, s.updated_at, \
              s.suspended_at, s.suspended_until, s.suspension_reason, \
-             t.suspended_at, t.suspended_until, t.suspension_reason, s.new_chats \
+             t.suspended_at, t.suspended_until, t.suspension_reason, s.new_chats, s.health, s.health_since \
              FROM sessions s LEFT JOIN tenants t ON t.id = s.tenant ",
             $tail
         )
@@ -57,6 +60,8 @@ impl Stored for Session {
             suspension: suspension(row, 12)?,
             tenant_suspension: suspension(row, 15)?,
             new_chats: new_chats(row, 18)?,
+            health: named(row, 19)?,
+            health_since: optional_instant(row, 20)?,
         })
     }
 }
@@ -66,6 +71,22 @@ impl Stored for (SessionId, ProviderSession) {
 
     fn read(row: &Row<'_>) -> Result<Self, BoxError> {
         Ok((column::id(row, 0)?, ProviderSession { server: row.get(1)?, name: row.get(2)? }))
+    }
+}
+
+impl Stored for WatchedSession {
+    const ENTITY: &'static str = "session";
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        Ok(Self {
+            id: column::id(row, 0)?,
+            tenant: column::id(row, 1)?,
+            place: ProviderSession { server: row.get(2)?, name: row.get(3)? },
+            status: named(row, 4)?,
+            health: named(row, 5)?,
+            read_until: optional_instant(row, 6)?,
+            created_at: instant(row, 7)?,
+        })
     }
 }
 

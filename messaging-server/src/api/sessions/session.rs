@@ -1,7 +1,9 @@
 //! A session as requests and answers write it.
 
 use messaging_core::domain::new_chats::{self, NewChatsPatch, NewChatsState, Restriction, Spacing};
-use messaging_core::domain::session::{self, OnRateLimit, SessionPatch, SessionStatus};
+use messaging_core::domain::session::{
+    self, OnRateLimit, SessionHealth, SessionPatch, SessionStatus,
+};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::gateway::error::{GatewayError, InvalidField};
 use messaging_core::gateway::sessions::NewSession;
@@ -149,6 +151,11 @@ pub struct Session {
     pub on_rate_limit: Named<OnRateLimit>,
     /// Whether it may write to people with whom it has no chat yet.
     pub new_chats: NewChats,
+    /// Whether it does what it should while it is `working`: `ok`; `silent`, where nothing that it
+    /// sends is acknowledged; `deaf`, where its webhooks do not reach the gateway.
+    pub health: Named<SessionHealth>,
+    /// Since when its health is not `ok`.
+    pub health_since: Option<DateTime>,
     /// Whether somebody stopped it, until when and why: what is accepted meanwhile waits.
     pub suspension: Option<Suspension>,
     /// When it was made here.
@@ -210,6 +217,8 @@ impl Session {
             address: session.own_address.map(|address| address.as_str().to_owned()),
             on_rate_limit: Named(session.on_rate_limit),
             new_chats: NewChats::of(&session.new_chats, restriction),
+            health: Named(session.health),
+            health_since: session.health_since.map(DateTime),
             suspension: session.suspension.map(Suspension::from),
             created_at: DateTime(session.created_at),
             updated_at: DateTime(session.updated_at),
@@ -231,6 +240,8 @@ impl Example for Session {
             address: Some("+5511900000001".to_owned()),
             on_rate_limit: Named(OnRateLimit::Reject),
             new_chats: NewChats::of(&new_chats::NewChats::default(), None),
+            health: Named(SessionHealth::Ok),
+            health_since: None,
             suspension: None,
             created_at: at,
             updated_at: at,

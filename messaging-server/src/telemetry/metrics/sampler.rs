@@ -1,13 +1,14 @@
 //! The numbers that are states, not events: looked up now and then, whoever reads them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use messaging_core::domain::breaker::BreakerState;
 use messaging_core::domain::id::instant_of_v7;
 use messaging_core::domain::message::QueueItem;
-use messaging_core::domain::session::SessionStatus;
 use messaging_core::gateway::{Gateway, Ports};
+use messaging_core::domain::session::{SessionHealth, SessionStatus};
 use messaging_core::ports::store_error::StoreError;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -61,6 +62,13 @@ impl Sampler {
                 all.breakers.with_label_values(&labels).set(f64::from(u8::from(is == *state)));
             }
         }
+
+        let census = self.health().await;
+        for health in SessionHealth::ALL {
+            let count = census.as_ref().map(|census| census.get(health).copied().unwrap_or(0));
+            let count = count.map_or(f64::NAN, |count| count as f64);
+            all.session_health.with_label_values(&[health.as_str()]).set(count);
+        }
     }
 
     /// How long ago the first of the messages was accepted that the queue ought to know.
@@ -69,6 +77,10 @@ impl Sampler {
         let now = self.ports.clock.now();
         let age = |item: &QueueItem| now.since(instant_of_v7(item.message.0));
         Ok(first.first().map_or(Duration::ZERO, age))
+    }
+
+    async fn health(&self) -> Option<BTreeMap<SessionHealth, u64>> {
+        self.ports.sessions.health_census().await.ok()
     }
 
     async fn sessions(&self) -> Result<SessionCounts, StoreError> {
