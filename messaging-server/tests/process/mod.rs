@@ -98,13 +98,20 @@ impl Installation {
             self.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let base = format!("http://127.0.0.1:{}", self.port);
         let client = reqwest::Client::new();
-        let ready = eventually("the server is ready", Duration::from_secs(60), async || {
-            let ready = client.get(format!("{base}/health/ready")).send().await;
-            ready.is_ok_and(|answer| answer.status() == 200)
-        });
+        let is_ready = async || {
+            let asked = client.get(format!("{base}/health/ready")).timeout(Duration::from_secs(5));
+            asked.send().await.is_ok_and(|answer| answer.status() == 200)
+        };
+        let ready = async {
+            while !is_ready().await {
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        };
         tokio::select! {
-            () = ready => {}
-            left = process.wait() => panic!("{left:?} instead of being ready:\n{}", self.last_words()),
+            ready = tokio::time::timeout(Duration::from_secs(60), ready) => if ready.is_err() {
+                panic!("the server is not ready in time:\n{}", self.last_words());
+            },
+            left = process.wait() => panic!("the server left ({left:?}):\n{}", self.last_words()),
         }
         if self.token.is_none() {
             self.run(&["tenant", "create", "acme"]).await;
