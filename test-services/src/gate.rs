@@ -1,8 +1,11 @@
 //! A gate in the way to a server, which a test shuts in different ways.
 
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -22,6 +25,8 @@ pub enum Passage {
 pub struct Gate {
     port: u16,
     passage: watch::Sender<Passage>,
+    /// How late everything comes through, in milliseconds.
+    delay: Arc<AtomicU64>,
     /// Those who heard nothing stay connected.
     silent: Arc<Mutex<Vec<TcpStream>>>,
 }
@@ -36,13 +41,15 @@ impl Gate {
         let port = listener.local_addr().unwrap().port();
         let (passage, states) = watch::channel(Passage::Open);
         let silent = Arc::new(Mutex::default());
-        let kept = Arc::clone(&silent);
+        let delay = Arc::new(AtomicU64::new(0));
+        let (kept, late) = (Arc::clone(&silent), Arc::clone(&delay));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(client, server, states.clone(), Arc::clone(&kept)));
+                let (kept, late) = (Arc::clone(&kept), Arc::clone(&late));
+                tokio::spawn(pass(client, server, states.clone(), late, kept));
             }
         });
-        Self { port, passage, silent }
+        Self { port, passage, delay, silent }
     }
 
     /// The port it listens at.
@@ -53,6 +60,18 @@ impl Gate {
     /// Changes what happens to those who come, and ends what others were through for.
     pub fn set(&self, passage: Passage) {
         self.passage.send_replace(passage);
+    }
+
+    /// Cuts the connections of all who are through; the gate stands open.
+    pub fn cut(&self) {
+        self.set(Passage::Open);
+    }
+
+    /// Lets everything come through later, in both directions, also what those say who are through
+    /// already; no time makes it as fast as ever.
+    pub fn slow_down(&self, delay: Duration) {
+        let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.delay.store(millis, Ordering::Relaxed);
     }
 
     /// How many heard nothing.
@@ -68,6 +87,7 @@ async fn pass(
     mut client: TcpStream,
     server: u16,
     mut states: watch::Receiver<Passage>,
+    delay: Arc<AtomicU64>,
     silent: Arc<Mutex<Vec<TcpStream>>>,
 ) {
     let passage = *states.borrow_and_update();
@@ -75,7 +95,7 @@ async fn pass(
         Passage::Open => {
             let Ok(mut there) = TcpStream::connect(("127.0.0.1", server)).await else { return };
             tokio::select! {
-                _ = copy_bidirectional(&mut client, &mut there) => return,
+                _ = carry(&mut client, &mut there, &delay) => return,
                 _ = states.changed() => {}
             }
         }
@@ -99,5 +119,30 @@ async fn pass(
     }
     if *states.borrow() == Passage::Silent {
         silent.lock().unwrap().push(client);
+    }
+}
+
+/// Carries what two sides say to each other, until both have said all or one of them breaks off.
+async fn carry(one: &mut TcpStream, other: &mut TcpStream, delay: &AtomicU64) -> io::Result<()> {
+    let ((from_one, to_one), (from_other, to_other)) = (one.split(), other.split());
+    tokio::try_join!(flow(from_one, to_other, delay), flow(from_other, to_one, delay)).map(drop)
+}
+
+async fn flow(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    delay: &AtomicU64,
+) -> io::Result<()> {
+    let mut said = [0; 16 * 1024];
+    loop {
+        let length = from.read(&mut said).await?;
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        let late = Duration::from_millis(delay.load(Ordering::Relaxed));
+        if !late.is_zero() {
+            tokio::time::sleep(late).await;
+        }
+        to.write_all(&said[..length]).await?;
     }
 }

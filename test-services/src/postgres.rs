@@ -41,6 +41,11 @@ impl Postgres {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// The port it listens at.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Ends it as a power cut would: nothing is written any more, every connection is cut.
     ///
     /// # Panics

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use test_services::{Postgres, Redis, RedisCluster};
+use test_services::{Gate, Postgres, Redis, RedisCluster};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 async fn eventually(holds: impl AsyncFn() -> bool) {
     let waiting = async {
@@ -48,4 +51,43 @@ async fn a_cluster_outlives_one_of_its_primaries() {
     eventually(async || cluster.serves_all_slots().await).await;
     cluster.start_all_again().await;
     eventually(async || cluster.serves_all_slots().await).await;
+}
+
+/// A server that says everything back; its port.
+async fn echo() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut from, mut to) = client.split();
+                tokio::io::copy(&mut from, &mut to).await
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_gate_carries_slows_down_and_cuts() {
+    let gate = Gate::before(echo().await).await;
+    let mut client = TcpStream::connect(("127.0.0.1", gate.port())).await.unwrap();
+    let mut said = [0; 5];
+    client.write_all(b"hello").await.unwrap();
+    client.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"hello");
+
+    gate.slow_down(Duration::from_millis(60));
+    let asked = Instant::now();
+    client.write_all(b"again").await.unwrap();
+    client.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"again");
+    assert!(asked.elapsed() >= Duration::from_millis(120), "{:?}", asked.elapsed());
+
+    gate.cut();
+    assert!(matches!(client.read(&mut said).await, Ok(0) | Err(_)));
+    gate.slow_down(Duration::ZERO);
+    let mut client = TcpStream::connect(("127.0.0.1", gate.port())).await.unwrap();
+    client.write_all(b"hello").await.unwrap();
+    client.read_exact(&mut said).await.unwrap();
 }

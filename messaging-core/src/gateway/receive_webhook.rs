@@ -128,6 +128,7 @@ impl Gateway {
                 received_at,
                 attempts: 0,
                 due_at: self.ports().clock.now().plus(OURS_FOR),
+                has_effect: true,
             }
         };
         let kept = self.keep(told.into_iter().map(entry).collect()).await?;

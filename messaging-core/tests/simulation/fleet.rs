@@ -10,6 +10,7 @@ use messaging_core::domain::retry::RetryPolicy;
 use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::ports::observer::NoObserver;
 use std::time::Duration;
+use tokio::time::timeout;
 
 use crate::backend::{Backend, Connection};
 use crate::host::Host;
@@ -22,6 +23,8 @@ pub(crate) const RESTRICTION: Duration = Duration::from_secs(30);
 
 /// How often each session's messages are read.
 const READ_EVERY: Duration = Duration::from_secs(20);
+/// How long a node that is to leave may take for what is under way.
+const MOST_TO_LEAVE: Duration = Duration::from_secs(30);
 
 /// The nodes, those of them that live.
 pub(crate) struct Fleet {
@@ -52,10 +55,18 @@ impl Fleet {
                 for life in 1.. {
                     let (node, delivery) = fleet.node(n, life);
                     fleet.nodes.lock().unwrap()[n] = Some(node.clone());
-                    node.host.died.notified().await;
+                    let is_leaving = tokio::select! {
+                        biased;
+                        () = node.host.died.notified() => false,
+                        () = node.host.asked_to_leave.notified() => true,
+                    };
                     fleet.nodes.lock().unwrap()[n] = None;
+                    if is_leaving {
+                        let has_left = timeout(MOST_TO_LEAVE, delivery.stop()).await.is_ok();
+                        fleet.sim.note(|| format!("{} leaves: {has_left}", node.host.name));
+                    }
                     // Its tasks stand still for ever wherever they were.
-                    drop(delivery);
+                    node.host.kill();
                     fleet.sim.wait(200, 20_000).await;
                     if fleet.sim.plan.embedded {
                         fleet.backend.forget();

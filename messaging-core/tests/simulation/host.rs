@@ -17,6 +17,8 @@ pub(crate) struct Host {
     pub(crate) sim: Arc<Sim>,
     dead: AtomicBool,
     pub(crate) died: Notify,
+    /// It is to come to an end of its own.
+    pub(crate) asked_to_leave: Notify,
     frozen_until: Mutex<Instant>,
     /// By how much its clock is wrong, in microseconds.
     offset: AtomicI64,
@@ -29,6 +31,7 @@ impl Host {
             sim,
             dead: AtomicBool::new(false),
             died: Notify::new(),
+            asked_to_leave: Notify::new(),
             frozen_until: Mutex::new(Instant::now()),
             offset: AtomicI64::new(0),
         }

@@ -29,9 +29,7 @@ pub(crate) async fn judge(world: &World) -> Verdict {
         by_body.entry(&arrival.body).or_default().push(arrival);
     }
     for (body, arrived) in &by_body {
-        if arrived.len() > 1 {
-            return Err(format!("P2: {body} arrived {} times", arrived.len()));
-        }
+        once(body, arrived)?;
     }
     let mut messages = Vec::new();
     for accepted in &promised {
@@ -49,6 +47,9 @@ pub(crate) async fn judge(world: &World) -> Verdict {
         messages.push((accepted, message, arrived));
     }
     order(&messages)?;
+    if world.sim.plan.clock_leaps == 0 {
+        stopped(world, &messages)?;
+    }
     kept_once(world).await?;
     if world.sim.plan.clock_leaps == 0 {
         quota(world)?;
@@ -82,6 +83,17 @@ fn paced(world: &World) -> Verdict {
                 return Err(format!("{name} opened two chats within {between:?}"));
             }
         }
+    }
+    Ok(())
+}
+
+/// P2: nothing arrives twice; but for a request that arrived long after its sender had given up, under
+/// the same id, at a provider to which that is another message. No look can see that coming.
+fn once(body: &str, arrived: &[&Arrival]) -> Verdict {
+    let ids: BTreeSet<_> = arrived.iter().map(|arrival| &arrival.id).collect();
+    let in_time = arrived.iter().filter(|arrival| !arrival.is_stray).count();
+    if ids.len() > 1 || in_time > 1 {
+        return Err(format!("P2: {body} arrived {} times", arrived.len()));
     }
     Ok(())
 }
@@ -162,6 +174,25 @@ fn order(messages: &[(&Accepted, Message, Option<&Arrival>)]) -> Verdict {
             {
                 return Err(format!("P6: {} overtook {}", second.body, first.body));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Nothing leaves through a session that somebody stopped; what had begun may take as long as a lease.
+fn stopped(world: &World, messages: &[(&Accepted, Message, Option<&Arrival>)]) -> Verdict {
+    let stops = &world.promised.lock().unwrap().stops;
+    let begun = Duration::from_secs(16);
+    let slack = Duration::from_millis(300);
+    for (accepted, _, arrived) in messages {
+        let Some(arrival) = arrived.filter(|arrival| !arrival.is_stray) else { continue };
+        let is_stopped = stops.iter().any(|stop| {
+            stop.session == accepted.session
+                && stop.from.plus(begun) < arrival.at
+                && arrival.at.plus(slack) < stop.to
+        });
+        if is_stopped {
+            return Err(format!("P6: {} left through a session that was stopped", accepted.body));
         }
     }
     Ok(())

@@ -78,6 +78,11 @@ pub(crate) struct Plan {
     pub(crate) webhook_twice: f64,
     /// How late a webhook may come.
     pub(crate) webhook_delay: Duration,
+
+    /// How often whoever asks breaks off, and so whoever answers, wherever it waits.
+    pub(crate) broken_off: f64,
+    /// How often a node is told to leave, and is replaced.
+    pub(crate) leaves: u64,
 }
 
 impl Plan {
@@ -136,6 +141,8 @@ impl Plan {
             webhook_lost: share(0.5),
             webhook_twice: share(0.5),
             webhook_delay: Duration::from_millis(*dice.pick(&[20, 500, 20_000]).unwrap_or(&20)),
+            broken_off: share(0.4),
+            leaves: times(3),
         }
     }
 }

@@ -64,8 +64,18 @@ pub(crate) struct Promised {
     pub(crate) accepted: Vec<Accepted>,
     /// Requests that were answered with one message's id, and then with another's.
     pub(crate) renamed: Vec<(MessageId, MessageId)>,
+    /// When a session was to send nothing.
+    pub(crate) stops: Vec<Stopped>,
     /// Bodies of inbound messages whose webhook was answered as kept.
     pub(crate) taken_in: Vec<String>,
+}
+
+/// A session that was stopped, and for how long that was certain.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stopped {
+    pub(crate) session: SessionId,
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
 }
 
 /// A message that a client was told is accepted.
@@ -182,7 +192,7 @@ impl World {
         let headers: &[(&str, &str)] = &[("password", "open sesame")];
         let body = words.as_bytes();
         let webhook = Webhook { session: None, source: 1, headers: &headers, body };
-        let answer = timeout(PATIENCE, node.gateway.receive_webhook(webhook)).await;
+        let answer = timeout(self.patience(), node.gateway.receive_webhook(webhook)).await;
         if !matches!(answer, Ok(Ok(_))) {
             return false;
         }
@@ -265,7 +275,8 @@ impl World {
                 sim.wait(500, 5_000).await;
                 continue;
             };
-            let answer = timeout(PATIENCE, node.gateway.send(tenant, request.clone())).await;
+            let asked = node.gateway.send(tenant, request.clone());
+            let answer = timeout(self.patience(), asked).await;
             match answer {
                 Ok(Ok(accepted)) => {
                     let name = &node.host.name;
@@ -291,6 +302,16 @@ impl World {
         None
     }
 
+    /// How long somebody waits for an answer. Whoever breaks off before leaves the work where it
+    /// stands.
+    fn patience(&self) -> Duration {
+        if self.sim.goes_wrong(self.sim.plan.broken_off) {
+            self.sim.dice.millis(0, 100)
+        } else {
+            PATIENCE
+        }
+    }
+
     /// Writes to one of the sessions.
     async fn correspondent(self: Arc<Self>, n: u64) {
         self.sim.wait(0, STORMY).await;
@@ -310,6 +331,7 @@ impl World {
             (plan.restarts, Misfortune::Restart),
             (plan.flaps, Misfortune::Flap),
             (plan.stops, Misfortune::Stop),
+            (plan.leaves, Misfortune::Leave),
         ];
         for (times, misfortune) in all {
             for _ in 0..times {
@@ -368,24 +390,49 @@ impl World {
                 sim.wait(100, 30_000).await;
                 self.waha.set_status(place, SessionStatus::Working);
             }
+            Misfortune::Leave => {
+                if let Some(node) = self.fleet.any() {
+                    node.host.asked_to_leave.notify_one();
+                }
+            }
             Misfortune::Stop => {
                 let (Some(session), Some(node)) = (dice.pick(&self.sessions), self.fleet.any())
                 else {
                     return;
                 };
                 let lasting = dice.millis(100, 60_000);
-                let stop = Stop { until: Some(sim.now().plus(lasting)), reason: None };
+                let until = Some(sim.now().plus(lasting));
+                let stop = Stop { until, reason: None };
                 let (tenant, id) = (session.tenant, session.id.into());
+                let asked_at = sim.now();
+                self.may_go_on(session.id, asked_at);
                 let stopped = node.gateway.suspend_session(tenant, &id, stop);
                 let is_stopped = matches!(timeout(PATIENCE, stopped).await, Ok(Ok(_)));
                 sim.note(|| format!("{} is stopped: {is_stopped}", session.place.name));
+                // Somebody else may have asked meanwhile, and been told before.
+                self.may_go_on(session.id, asked_at);
+                if let (true, Some(to)) = (is_stopped, until) {
+                    let stopped = Stopped { session: session.id, from: sim.now(), to };
+                    self.promised.lock().unwrap().stops.push(stopped);
+                }
                 if dice.chance(0.5) {
                     tokio::time::sleep(lasting / 2).await;
+                    let asked_at = sim.now();
+                    self.may_go_on(session.id, asked_at);
                     let resumed = node.gateway.resume_session(tenant, &id);
                     let is_resumed = matches!(timeout(PATIENCE, resumed).await, Ok(Ok(_)));
+                    self.may_go_on(session.id, asked_at);
                     sim.note(|| format!("{} is resumed: {is_resumed}", session.place.name));
                 }
             }
+        }
+    }
+
+    /// Somebody asked to stop it for another time, or to let it go on.
+    fn may_go_on(&self, session: SessionId, asked_at: Timestamp) {
+        let stops = &mut self.promised.lock().unwrap().stops;
+        for stop in stops.iter_mut().filter(|stop| stop.session == session) {
+            stop.to = stop.to.min(asked_at);
         }
     }
 
@@ -447,4 +494,5 @@ enum Misfortune {
     Restart,
     Flap,
     Stop,
+    Leave,
 }

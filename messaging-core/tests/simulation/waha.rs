@@ -75,6 +75,9 @@ struct Server {
     takes_ids: bool,
     /// Whether it can say what was sent.
     remembers: bool,
+    /// Whether a second request with one id becomes no second message. Nobody promises that; where it
+    /// does not, and it can say what was sent, it is up to the gateway to look.
+    collapses: bool,
 }
 
 struct Account {
@@ -130,8 +133,9 @@ impl Waha {
         for n in 1..=sim.plan.servers {
             let takes_ids = sim.dice.chance(0.6);
             let remembers = sim.dice.chance(0.7);
-            servers
-                .insert(format!("waha-{n}"), Server { is_up: true, life: 1, takes_ids, remembers });
+            let collapses = sim.dice.chance(0.5) || !remembers;
+            let server = Server { is_up: true, life: 1, takes_ids, remembers, collapses };
+            servers.insert(format!("waha-{n}"), server);
         }
         Self { sim, state: Mutex::new(State { servers, ..State::default() }), reports }
     }
@@ -338,8 +342,10 @@ impl Waha {
             let mut state = self.state();
             state.drawn += 1;
             let id = letter.id.clone().unwrap_or_else(|| provider_message_id([state.drawn, 7]));
+            let server = state.servers.get(&letter.place.server);
+            let collapses = server.is_none_or(|server| server.collapses);
             let Some(account) = state.accounts.get_mut(&letter.place) else { return id };
-            if account.sent.contains_key(&id) {
+            if collapses && account.sent.contains_key(&id) {
                 return id;
             }
             let Letter { chat, body, is_stray, .. } = letter.clone();

@@ -32,8 +32,7 @@ pub(crate) struct Installation {
 
 impl Installation {
     pub(crate) fn new(waha: &str) -> Self {
-        // The port is free for the moment; whoever takes it makes the test fail at the start.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         Self {
             data: TempDir::new().unwrap(),
             port,
@@ -85,6 +84,13 @@ impl Installation {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
+    /// The end of what the server has logged.
+    fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.data.path().join("server.log")).unwrap();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(10)..].join("\n")
+    }
+
     /// Starts the server and waits until it is ready.
     pub(crate) async fn start(&mut self) -> Server {
         let log = std::fs::File::options()
@@ -92,14 +98,25 @@ impl Installation {
             .append(true)
             .open(self.data.path().join("server.log"))
             .unwrap();
-        let process = self.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut process =
+            self.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let base = format!("http://127.0.0.1:{}", self.port);
         let client = reqwest::Client::new();
-        eventually("the server is ready", Duration::from_secs(60), async || {
-            let ready = client.get(format!("{base}/health/ready")).send().await;
-            ready.is_ok_and(|answer| answer.status() == 200)
-        })
-        .await;
+        let is_ready = async || {
+            let asked = client.get(format!("{base}/health/ready")).timeout(Duration::from_secs(5));
+            asked.send().await.is_ok_and(|answer| answer.status() == 200)
+        };
+        let ready = async {
+            while !is_ready().await {
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        };
+        tokio::select! {
+            ready = tokio::time::timeout(Duration::from_secs(60), ready) => if ready.is_err() {
+                panic!("the server is not ready in time:\n{}", self.last_words());
+            },
+            left = process.wait() => panic!("the server left ({left:?}):\n{}", self.last_words()),
+        }
         if self.token.is_none() {
             self.run(&["tenant", "create", "acme"]).await;
             self.token = Some(self.run(&["token", "--tenant", "acme", "--role", "owner"]).await);
@@ -191,6 +208,18 @@ impl Server {
         let mut process = self.process.lock().await;
         let left = tokio::time::timeout(Duration::from_secs(30), process.wait()).await;
         left.expect("the server leaves").unwrap().code()
+    }
+}
+
+/// A port that is free, and stays so while its server is down: it is none of those that the system
+/// gives to whoever connects to somebody.
+fn free_port() -> u16 {
+    loop {
+        let drawn = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = 12_000 + drawn % 8_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 

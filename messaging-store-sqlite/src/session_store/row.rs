@@ -13,8 +13,7 @@ use rusqlite::{Connection, Row};
 
 use crate::column::{
     self, BadColumn, Id, Stored, decode_first, instant, named, optional_address, optional_instant,
-    suspension,
-    suspension_columns,
+    suspension, suspension_columns,
 };
 use crate::error::Fault;
 
