@@ -20,10 +20,10 @@ local again = {}
 for i, id in ipairs(ids) do
   local item, s = ARGV[i + 1], sessions[owners[i]]
   local opens = byte(item, 66) >= OPENS_FLAG
+  if not opens and (known[i] or new_items[id]) then
+    open(s, sub(item, 49, 56))
+  end
   if known[i] then
-    if not opens then
-      open(s, sub(item, 49, 56))
-    end
     again[#again + 1] = i
   else
     known[i] = true
