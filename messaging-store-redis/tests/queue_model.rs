@@ -191,7 +191,8 @@ async fn compare(test: &str, seed: u64, partitions: u16) {
     let draw = |below: u64| entropy.next_u64() % below;
     let connection = support::single(test, partitions).await;
     let redis = RedisQueue::new(&connection);
-    let mut both = Both { redis, memory: MemoryQueue::new(), claims: Vec::new(), now: at(MESSAGES * 20_000) };
+    let mut both =
+        Both { redis, memory: MemoryQueue::new(), claims: Vec::new(), now: at(MESSAGES * 20_000) };
     for step in 0..STEPS {
         both.step(&draw).await;
         if step % 10 == 0 {

@@ -104,7 +104,11 @@ if #again > 0 then
       local in_line = score and is_head == (tonumber(score) < INFINITY)
       local in_place = is_head or (head and has_others(head))
       if not in_place or not (in_line or s.out == members[i]) then
+        -- It may stand where it does not belong now.
         call('ZREM', OPENING .. id, members[i])
+        if score then
+          call('ZREM', LINE .. id, members[i])
+        end
         add(s, message.place, message.recipient, (unpack_numbers('>I8', message.due)),
           byte(message.item, 66) >= OPENS_FLAG)
       end
