@@ -40,7 +40,7 @@ mod rotation;
 mod shared;
 mod wire;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -156,10 +156,18 @@ impl RedisQueue {
 #[async_trait]
 impl Queue for RedisQueue {
     async fn push(&self, items: &[QueueItem]) -> Result<(), QueueError> {
-        // Of a message that is there twice, the first: which of two goes arrives first is not clear.
-        let mut seen = HashSet::with_capacity(items.len());
-        let first = items.iter().filter(|item| seen.insert(item.message));
-        let pushed = first.map(|item| {
+        // Of a message that is there twice, the first, but for what the second knows of its chat: which
+        // of two goes arrives first is not clear.
+        let mut places = HashMap::with_capacity(items.len());
+        let mut first: Vec<QueueItem> = Vec::with_capacity(items.len());
+        for item in items {
+            let place = *places.entry(item.message).or_insert(first.len());
+            match first.get_mut(place) {
+                Some(known) => known.lane = known.lane.min(item.lane),
+                None => first.push(*item),
+            }
+        }
+        let pushed = first.iter().map(|item| {
             let partition = self.shared.partition_of(item.session);
             let push = change::Request { partition, body: wire::item(item) };
             self.pushes[partition % self.pushes.len()].ask(push)

@@ -98,6 +98,9 @@ pub async fn takes_a_chat_for_open_as_soon_as_a_push_says_so(queue: &dyn Queue) 
     assert_eq!(lane(queue, &item(5)).await, Lane::New);
     push(queue, &[item(5)]).await;
     assert_eq!(lane(queue, &item(5)).await, Lane::Known);
+    push(queue, &[new(9), item(9), new(9)]).await;
+    assert_eq!(lane(queue, &item(9)).await, Lane::Known);
+    queue.forget(session_id(1), &[message_id(9)]).await.unwrap();
     assert_eq!(drain(queue, at(0)).await, ids([2, 3, 4, 5]));
     // What was known of a chat goes with the last message to it.
     push(queue, &[new_to_one(6)]).await;

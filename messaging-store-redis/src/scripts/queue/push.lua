@@ -20,10 +20,10 @@ local again = {}
 for i, id in ipairs(ids) do
   local item, s = ARGV[i + 1], sessions[owners[i]]
   local opens = byte(item, 66) >= OPENS_FLAG
+  if not opens and (known[i] or new_items[id]) then
+    open(s, sub(item, 49, 56))
+  end
   if known[i] then
-    if not opens then
-      open(s, sub(item, 49, 56))
-    end
     again[#again + 1] = i
   else
     known[i] = true
@@ -104,7 +104,11 @@ if #again > 0 then
       local in_line = score and is_head == (tonumber(score) < INFINITY)
       local in_place = is_head or (head and has_others(head))
       if not in_place or not (in_line or s.out == members[i]) then
+        -- It may stand where it does not belong now.
         call('ZREM', OPENING .. id, members[i])
+        if score then
+          call('ZREM', LINE .. id, members[i])
+        end
         add(s, message.place, message.recipient, (unpack_numbers('>I8', message.due)),
           byte(message.item, 66) >= OPENS_FLAG)
       end
