@@ -182,7 +182,7 @@ pub async fn follows_wishes_of_many_at_once(
         let person = address(n % 20);
         match n {
             1..=20 => Wish::Leave(Box::new(OptOut { address: person, ..leave(n) })),
-            _ if n % 2 == 0 => {
+            _ if n.is_multiple_of(2) => {
                 Wish::Return(Return { tenant: tenant_id(1), address: person, at: at(n) })
             }
             _ => Wish::Leave(Box::new(OptOut { address: person, ..leave(n) })),
@@ -190,7 +190,7 @@ pub async fn follows_wishes_of_many_at_once(
     };
     let effect = |n| (inbox_id(n), InboxEffect::ReceiveWish(Box::new(inbound(n)), wish(n)));
     let first: Vec<_> = (1..=20).map(effect).collect();
-    let (even, odd): (Vec<_>, Vec<_>) = (21..=40).rev().partition(|n| n % 2 == 0);
+    let (even, odd): (Vec<_>, Vec<_>) = (21..=40).rev().partition(|n: &u64| n.is_multiple_of(2));
     inbox.apply(&first).await.unwrap();
     let (even, odd): (Vec<_>, Vec<_>) =
         (even.into_iter().map(effect).collect(), odd.into_iter().map(effect).collect());

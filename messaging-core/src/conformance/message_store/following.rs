@@ -173,7 +173,7 @@ pub async fn finds_only_what_waits(store: &dyn MessageStore) {
 
 /// However many wait.
 pub async fn finds_no_more_than_are_asked_for_of_what_waits(store: &dyn MessageStore) {
-    let held = |n| Message { held: n % 2 == 0, ..message(n) };
+    let held = |n: u64| Message { held: n.is_multiple_of(2), ..message(n) };
     store.insert(&(1..=10).map(held).collect::<Vec<_>>()).await.unwrap();
     assert_eq!(waiting(store, &[session_id(1)], 1, 3).await.len(), 3);
     assert_eq!(waiting(store, &[session_id(1)], 1, 10).await.len(), 10);
