@@ -36,8 +36,8 @@ fn items(count: u64) -> Vec<QueueItem> {
             session: session_id(session),
             recipient: RecipientKey(entropy.next_u64() % (count / 2)),
             priority: [Priority::Normal, Priority::High, Priority::Low, Priority::Normal]
-            lane: Lane::Known,
                 [(entropy.next_u64() % 4) as usize],
+            lane: Lane::Known,
             due_at: at(0),
         }
     };

@@ -24,6 +24,7 @@ pub mod suspension;
 pub mod tenants;
 mod untold;
 mod validation;
+pub mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -45,7 +45,7 @@ async fn flooded() -> World {
         })
         .collect();
     for part in flood.chunks(1000) {
-        world.store.insert(part).await.unwrap();
+        MessageStore::insert(&*world.store, part).await.unwrap();
     }
     while !world.recovery.run_once().await.unwrap().complete {}
     assert_eq!(world.queue.depth().await.unwrap(), FLOOD);

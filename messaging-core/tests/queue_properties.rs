@@ -118,9 +118,7 @@ impl Model {
     }
 
     /// What leaves first is less.
-    fn place(&self, item: &QueueItem, now: Timestamp) -> (u8, MessageId) {
-        let heads = self.heads(item.session);
-        let is_head = heads.iter().any(|head| head.message == item.message);
+    fn place(item: &QueueItem, is_head: bool, now: Timestamp) -> (u8, MessageId) {
         let lane = if is_head { item.lane } else { Lane::Known };
         (Kind::of(item.priority, lane).urgency(item.message, now), item.message)
     }
@@ -157,7 +155,7 @@ impl Model {
             return None;
         }
         let heads = self.heads(session).into_iter().filter(|item| self.due(item) <= now);
-        heads.min_by_key(|item| self.place(item, now))
+        heads.min_by_key(|item| Self::place(item, true, now))
     }
 
     fn good(&mut self, claim: &Claim) -> Option<&mut (QueueItem, Option<Claim>)> {
@@ -277,11 +275,15 @@ impl Bench {
             let depth = self.model.messages.values().filter(of_session).count() as u64;
             assert_eq!(wait(self.queue.session_depth(session_id(n))).unwrap(), depth);
         }
+        let heads: BTreeMap<(SessionId, RecipientKey), QueueItem> = (0..SESSIONS)
+            .flat_map(|n| self.model.heads(session_id(n)))
+            .map(|head| ((head.session, head.recipient), head))
+            .collect();
+        let head_of = |item: &QueueItem| &heads[&(item.session, item.recipient)];
+        let place =
+            |item: &QueueItem| Model::place(item, head_of(item).message == item.message, self.now);
         for (item, claim) in self.model.messages.values() {
-            let head = self.model.heads(item.session);
-            let head = head.iter().find(|head| head.recipient == item.recipient).unwrap();
-            let place = |item: &QueueItem| self.model.place(item, self.now);
-            let last = place(item).max(place(head));
+            let last = place(item).max(place(head_of(item)));
             let position = wait(self.queue.position(item)).unwrap().unwrap();
             assert_eq!((position.due_at, position.lane), (item.due_at, item.lane));
             assert_eq!(position.claimed, Model::is_out(claim, self.now));

@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod named;
 pub mod opt_outs;
 pub mod problem;
+pub mod queue;
 pub mod sessions;
 pub mod suspension;
 pub mod webhooks;
@@ -39,6 +40,7 @@ use self::health::HealthApi;
 use self::messages::MessagesApi;
 use self::metrics::MetricsApi;
 use self::opt_outs::OptOutsApi;
+use self::queue::QueueApi;
 use self::sessions::SessionsApi;
 use self::webhooks::WebhooksApi;
 use crate::auth::TokenVerifier;
@@ -115,6 +117,7 @@ type Resources = (
     BulkApi,
     DeadLettersApi,
     OptOutsApi,
+    QueueApi,
     SessionsApi,
     WebhooksApi,
     HealthApi,
@@ -131,6 +134,7 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         BulkApi { gateway: gateway() },
         DeadLettersApi { gateway: gateway() },
         OptOutsApi { gateway: gateway() },
+        QueueApi { gateway: gateway() },
         SessionsApi { gateway: gateway() },
         WebhooksApi { gateway: gateway() },
         HealthApi { state: Arc::clone(&state) },

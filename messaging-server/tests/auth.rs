@@ -47,6 +47,7 @@ const NEEDS: &[(&str, Permission)] = &[
     ("list_opt_outs", Permission::ReadMessages),
     ("get_opt_out", Permission::ReadMessages),
     ("remove_opt_out", Permission::SendMessages),
+    ("get_queue", Permission::ReadMessages),
     ("create_session", Permission::ManageSessions),
     ("list_sessions", Permission::ReadSessions),
     ("get_session", Permission::ReadSessions),

@@ -49,6 +49,7 @@ async fn anothers_id_is_answered_as_an_unknown_one() {
         ("GET", "/messages?sessionId={}", &session),
         ("GET", "/messages/stats?sessionId={}", &session),
         ("GET", "/dead-letters?sessionId={}", &session),
+        ("GET", "/queue?sessionId={}", &session),
         ("GET", "/sessions/{}", &session),
         ("DELETE", "/sessions/{}", &session),
         ("POST", "/sessions/{}/start", &session),
@@ -107,6 +108,8 @@ async fn lists_and_counts_hold_the_callers_own_only() {
     // One tenant's list keeps nobody from another's messages.
     let send = json!({ "sessionId": "main", "to": "+5511988885555", "body": "Hello" });
     api.ask_as(2, "POST", "/messages/send", Some(send)).await.expect(202);
+    let waiting = api.ask_as(2, "GET", "/queue", None).await.expect(200);
+    assert_eq!(waiting["data"], json!([]));
     let sessions = api.ask_as(2, "GET", "/sessions", None).await.expect(200);
     assert_eq!(sessions["data"][0]["id"], session_id(2).to_string());
     assert_eq!(sessions["data"].as_array().unwrap().len(), 1);

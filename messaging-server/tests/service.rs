@@ -117,6 +117,7 @@ async fn the_life_of_a_message_shows_in_the_metrics() {
             r#"messaging_session_quota_used_ratio_count 1"#,
             r#"messaging_inbox_events{state="pending"} 0"#,
             r#"messaging_queue_messages 0"#,
+            r#"messaging_queue_oldest_seconds 0"#,
             r#"messaging_sessions{status="working"} 1"#,
         ])
         .await;

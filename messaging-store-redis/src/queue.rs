@@ -8,11 +8,12 @@
 //!
 //! | key ends with | type | holds |
 //! |---|---|---|
-//! | `:items` | hash | of each message, by its id: when it is due, its recipient and priority, and the token of a claim whose lease has ended |
-//! | `:line:<session>` | sorted set | a session's messages by priority and id; 0 for those that may leave, the instant for those that may then, infinity for those behind another to the same recipient |
-//! | `:heads` | hash | of each session and recipient: the message that leaves first |
+//! | `:items` | hash | of each message, by its id: when it is due, its recipient and priority, what it was put back for, and the token of a claim whose lease has ended |
+//! | `:line:<session>` | sorted set | a session's messages by priority and id; below 0 those that may leave, by priority, the instant for those that may then, infinity for those behind another to the same recipient |
+//! | `:opening:<session>` | sorted set | the same of those that would open a chat; what waits behind one of these is in line |
+//! | `:heads` | hash | of each session and recipient: the message that leaves first, and whether it would open the chat |
 //! | `:behind:<session>` | sorted set | by recipient, those that wait for another to leave first |
-//! | `:sessions` | hash | of each session: its tenant, where it stands, its pause, and what is handed out under which claim until when |
+//! | `:sessions` | hash | of each session: its tenant, where it stands, its pauses, and what is handed out under which claim until when |
 //! | `:turns` | sorted set | sessions something can be claimed of, by turn |
 //! | `:tenants` | sorted set | tenants with sessions in turn, by the last turn given out |
 //! | `:timers` | sorted set | sessions something can be claimed of then: a lease, a pause or a wait ends |
@@ -39,8 +40,9 @@ mod rotation;
 mod shared;
 mod wire;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -66,6 +68,9 @@ use crate::queue::shared::{MOST, Shared};
 /// than one call to put them in order.
 const ROUNDS: usize = 16;
 
+/// Of how many sessions one call tells how they stand.
+const SESSIONS_AT_ONCE: usize = 64;
+
 /// A [`Queue`] in Redis, for any number of processes.
 ///
 /// Each call is one round trip for each partition it concerns; what is pushed, completed or put back
@@ -75,6 +80,8 @@ pub struct RedisQueue {
     /// One of each for each lane of the connection.
     pushes: Vec<Lane<Change<Pushes>>>,
     ends: Vec<Lane<Change<Ends>>>,
+    /// The instant of the latest claim, in microseconds.
+    latest: AtomicI64,
 }
 
 impl RedisQueue {
@@ -87,11 +94,16 @@ impl RedisQueue {
         Self {
             pushes: (0..lanes).map(|_| Lane::new(Change::new(&shared))).collect(),
             ends: (0..lanes).map(|_| Lane::new(Change::new(&shared))).collect(),
+            latest: AtomicI64::new(0),
             shared,
         }
     }
 
-    async fn end(&self, claim: &Claim, retry_at: Option<Timestamp>) -> Result<bool, QueueError> {
+    async fn end(
+        &self,
+        claim: &Claim,
+        retry_at: Option<(Timestamp, HeldBy)>,
+    ) -> Result<bool, QueueError> {
         let partition = self.shared.partition_of(claim.item.session);
         let end = change::Request { partition, body: wire::end(claim, retry_at) };
         Ok(self.ends[partition % self.ends.len()].ask(end).await?)
@@ -100,11 +112,18 @@ impl RedisQueue {
     async fn hold(
         &self,
         session: SessionId,
+        scope: PauseScope,
         until: Timestamp,
-        why: usize,
+        why: HeldBy,
     ) -> Result<(), QueueError> {
         let until = until.as_micros().to_string();
-        let arguments = [session.0.as_bytes().to_vec(), until.into(), why.to_string().into()];
+        let (why, scope) = (why as u8, scope as u8);
+        let arguments = [
+            session.0.as_bytes().to_vec(),
+            until.into(),
+            why.to_string().into(),
+            scope.to_string().into(),
+        ];
         let partition = self.shared.partition_of(session);
         self.shared.change(partition, &self.shared.scripts.hold, &arguments).await?;
         Ok(())
@@ -137,10 +156,18 @@ impl RedisQueue {
 #[async_trait]
 impl Queue for RedisQueue {
     async fn push(&self, items: &[QueueItem]) -> Result<(), QueueError> {
-        // Of a message that is there twice, the first: which of two goes arrives first is not clear.
-        let mut seen = HashSet::with_capacity(items.len());
-        let first = items.iter().filter(|item| seen.insert(item.message));
-        let pushed = first.map(|item| {
+        // Of a message that is there twice, the first, but for what the second knows of its chat: which
+        // of two goes arrives first is not clear.
+        let mut places = HashMap::with_capacity(items.len());
+        let mut first: Vec<QueueItem> = Vec::with_capacity(items.len());
+        for item in items {
+            let place = *places.entry(item.message).or_insert(first.len());
+            match first.get_mut(place) {
+                Some(known) => known.lane = known.lane.min(item.lane),
+                None => first.push(*item),
+            }
+        }
+        let pushed = first.iter().map(|item| {
             let partition = self.shared.partition_of(item.session);
             let push = change::Request { partition, body: wire::item(item) };
             self.pushes[partition % self.pushes.len()].ask(push)
@@ -158,6 +185,7 @@ impl Queue for RedisQueue {
         lease: Duration,
         now: Timestamp,
     ) -> Result<Claims, QueueError> {
+        self.latest.store(now.as_micros(), Ordering::Relaxed);
         // A claim is its claimer's alone at least for as long as this call takes.
         let until = now.plus(lease.max(Duration::from_micros(1)));
         let mut items = Vec::new();
@@ -219,9 +247,9 @@ impl Queue for RedisQueue {
         &self,
         claim: &Claim,
         at: Timestamp,
-        _why: HeldBy,
+        why: HeldBy,
     ) -> Result<bool, QueueError> {
-        self.end(claim, Some(at)).await
+        self.end(claim, Some((at, why))).await
     }
 
     async fn pause(
@@ -230,26 +258,23 @@ impl Queue for RedisQueue {
         scope: PauseScope,
         pause: Pause,
     ) -> Result<(), QueueError> {
-        if scope == PauseScope::NewChats {
-            return Ok(());
-        }
-        let why = HeldBy::ALL.iter().position(|why| *why == pause.why).unwrap_or_default();
         // 0 is no pause; one until the epoch is over in any case.
-        self.hold(session, pause.until.max(Timestamp::from_micros(1)), why).await
+        let until = pause.until.max(Timestamp::from_micros(1));
+        self.hold(session, scope, until, pause.why).await
     }
 
     async fn resume(&self, session: SessionId, scope: PauseScope) -> Result<(), QueueError> {
-        if scope == PauseScope::NewChats {
-            return Ok(());
-        }
-        self.hold(session, Timestamp::EPOCH, 0).await
+        self.hold(session, scope, Timestamp::EPOCH, HeldBy::Ready).await
     }
 
     async fn open_chat(
         &self,
-        _session: SessionId,
-        _recipient: RecipientKey,
+        session: SessionId,
+        recipient: RecipientKey,
     ) -> Result<(), QueueError> {
+        let arguments = [session.0.as_bytes().to_vec(), recipient.0.to_be_bytes().to_vec()];
+        let partition = self.shared.partition_of(session);
+        self.shared.change(partition, &self.shared.scripts.open, &arguments).await?;
         Ok(())
     }
 
@@ -268,7 +293,9 @@ impl Queue for RedisQueue {
         let arguments = [
             item.session.0.as_bytes().to_vec(),
             item.message.0.as_bytes().to_vec(),
+            item.recipient.0.to_be_bytes().to_vec(),
             MAX_POSITION.to_string().into(),
+            self.latest.load(Ordering::Relaxed).to_string().into(),
         ];
         let partition = self.shared.partition_of(item.session);
         let answer = self.shared.run(partition, &self.shared.scripts.position, &arguments).await?;
@@ -276,9 +303,29 @@ impl Queue for RedisQueue {
     }
 
     async fn standings(&self, sessions: &[SessionId]) -> Result<Vec<Standing>, QueueError> {
-        let depths = sessions.iter().map(|session| self.session_depth(*session));
-        let standing = |depth| Standing { depth, ..Standing::default() };
-        Ok(try_join_all(depths).await?.into_iter().map(standing).collect())
+        let mut parts: Vec<Vec<usize>> = vec![Vec::new(); self.shared.partitions()];
+        for (nth, session) in sessions.iter().enumerate() {
+            parts[self.shared.partition_of(*session)].push(nth);
+        }
+        let calls = parts.iter().enumerate().flat_map(|(partition, of_part)| {
+            of_part.chunks(SESSIONS_AT_ONCE).map(move |chunk| (partition, chunk))
+        });
+        let answers = try_join_all(calls.map(|(partition, chunk)| {
+            let ids: Vec<_> = chunk.iter().map(|nth| sessions[*nth].0.as_bytes()).collect();
+            async move {
+                let script = &self.shared.scripts.standings;
+                let answer = self.shared.run(partition, script, &ids).await?;
+                wire::standings(&answer, chunk.len()).map(|standings| (chunk, standings))
+            }
+        }))
+        .await?;
+        let mut all = vec![Standing::default(); sessions.len()];
+        for (chunk, standings) in answers {
+            for (nth, standing) in chunk.iter().zip(standings) {
+                all[*nth] = standing;
+            }
+        }
+        Ok(all)
     }
 
     async fn session_depth(&self, session: SessionId) -> Result<u64, QueueError> {

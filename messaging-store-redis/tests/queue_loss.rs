@@ -6,10 +6,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use messaging_core::conformance::build::{at, session_id};
+use messaging_core::conformance::build::{at, message_id, session_id};
 use messaging_core::conformance::queue::item;
+use messaging_core::domain::address::RecipientKey;
 use messaging_core::domain::message::QueueItem;
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::urgency::Lane;
 use messaging_core::ports::queue::{Claim, Claims, HeldBy, Queue};
 use messaging_store_redis::{RedisConnection, RedisOptions, RedisQueue};
 use test_services::Redis;
@@ -119,6 +121,37 @@ async fn a_server_that_was_killed_and_comes_back_empty_is_used_again() {
     assert_ne!(claims[0].token, lost.token);
     assert!(!there.complete(&lost).await.unwrap());
     assert!(there.complete(&claims[0]).await.unwrap());
+}
+
+/// Whatever it was, the same messages come out once they are pushed again, and in order to each recipient.
+#[tokio::test]
+async fn what_was_dropped_of_new_chats_is_put_right_when_they_are_pushed_again() {
+    const DROP: &str = "for _, key in ipairs(redis.call('KEYS', '*')) do \
+        if string.find(key, ARGV[1], 1, true) then redis.call('DEL', key) end end return 0";
+    let redis = Redis::start().await;
+    let kinds = ["items", "line", "opening", "heads", "behind", "sessions", "turns", "timers"];
+    for (nth, kind) in kinds.into_iter().enumerate() {
+        let queue = queue(&redis, 1).await;
+        let new = |n: u64, to| QueueItem {
+            lane: Lane::New,
+            recipient: RecipientKey(to),
+            ..of_session(nth as u64, n)
+        };
+        let all = [new(1, 1), new(2, 1), new(3, 3), of_session(nth as u64, 4)];
+        push(&queue, &all).await;
+        redis.ask(&["eval", DROP, "0", &format!(":{kind}")]).await;
+        push(&queue, &all).await;
+        let mut order = Vec::new();
+        while order.len() < all.len() {
+            let claim = claim_some(&queue, at(10)).await[0];
+            order.push(claim.item.message);
+            assert!(queue.complete(&claim).await.unwrap(), "{kind}");
+        }
+        let place = |n| order.iter().position(|message| *message == message_id(n));
+        assert!(place(1) < place(2), "{kind}: {order:?}");
+        assert_eq!(queue.depth().await.unwrap(), 0, "{kind}");
+        assert_eq!(queue.session_depth(session_id(nth as u64)).await.unwrap(), 0, "{kind}");
+    }
 }
 
 #[tokio::test]

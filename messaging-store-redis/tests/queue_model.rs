@@ -10,13 +10,13 @@ use std::time::Duration;
 use messaging_core::conformance::build::{at, message_id, session_id, tenant_id};
 use messaging_core::conformance::entropy::SeededEntropy;
 use messaging_core::domain::address::RecipientKey;
-use messaging_core::domain::id::MessageId;
+use messaging_core::domain::id::{MessageId, SessionId};
 use messaging_core::domain::message::{Priority, QueueItem};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::domain::urgency::Lane;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::ports::entropy::Entropy;
-use messaging_core::ports::queue::{Claim, HeldBy, Pause, PauseScope, Queue};
+use messaging_core::ports::queue::{Claim, HeldBy, Pause, PauseScope, Queue, Standing};
 use messaging_store_redis::RedisQueue;
 
 const SESSIONS: u64 = 5;
@@ -28,16 +28,21 @@ const LEASE: Duration = Duration::from_millis(40);
 /// business here.
 const ALL: usize = 100;
 
-/// The `n`th message. Everything but the due time follows from `n`, in no simple pattern.
-fn item(n: u64, due_at: Timestamp) -> QueueItem {
+/// The `n`th message's id; all were accepted within twenty minutes.
+fn id(n: u64) -> MessageId {
+    message_id(n * 20_000)
+}
+
+/// The `n`th message. Everything but the lane and the due time follows from `n`, in no simple pattern.
+fn item(n: u64, lane: Lane, due_at: Timestamp) -> QueueItem {
     let session = n * 7 % SESSIONS;
     QueueItem {
-        message: message_id(n),
+        message: id(n),
         tenant: tenant_id(session % 2),
         session: session_id(session),
         recipient: RecipientKey(n * 5 % 3),
         priority: Priority::ALL[(n * 11 % 13 % 3) as usize],
-        lane: Lane::Known,
+        lane,
         due_at,
     }
 }
@@ -68,13 +73,24 @@ impl Both {
 
     async fn compare(&self) {
         assert_eq!(self.redis.depth().await.unwrap(), self.memory.depth().await.unwrap());
-        for n in 0..SESSIONS {
-            let session = session_id(n);
-            let ours = self.memory.session_depth(session).await.unwrap();
-            assert_eq!(self.redis.session_depth(session).await.unwrap(), ours);
+        let sessions: Vec<SessionId> = (0..SESSIONS).map(session_id).collect();
+        for session in &sessions {
+            let ours = self.memory.session_depth(*session).await.unwrap();
+            assert_eq!(self.redis.session_depth(*session).await.unwrap(), ours);
         }
+        let holds = |pause: Option<Pause>| pause.filter(|pause| pause.until > self.now);
+        let known = |standings: Vec<Standing>| -> Vec<Standing> {
+            let known = standings.into_iter().map(|standing| Standing {
+                pause: holds(standing.pause),
+                new_chats_pause: holds(standing.new_chats_pause),
+                ..standing
+            });
+            known.collect()
+        };
+        let ours = known(self.memory.standings(&sessions).await.unwrap());
+        assert_eq!(known(self.redis.standings(&sessions).await.unwrap()), ours);
         for n in 0..MESSAGES {
-            let item = item(n, at(0));
+            let item = item(n, Lane::Known, at(0));
             let ours = self.memory.position(&item).await.unwrap();
             let theirs = self.redis.position(&item).await.unwrap();
             // A pause whose time is over may still be named.
@@ -91,33 +107,40 @@ impl Both {
     async fn step(&mut self, draw: &impl Fn(u64) -> u64) {
         let session = session_id(draw(SESSIONS));
         let later = |now: Timestamp, below| now.plus(Duration::from_millis(draw(below)));
-        match draw(24) {
+        let scope = PauseScope::ALL[draw(2) as usize];
+        match draw(26) {
             0..8 => {
+                let lane = || if draw(3) == 0 { Lane::Known } else { Lane::New };
                 let items: Vec<QueueItem> = (0..=draw(3))
-                    .map(|_| item(draw(MESSAGES), later(self.now, 1 + draw(2) * 50)))
+                    .map(|_| item(draw(MESSAGES), lane(), later(self.now, 1 + draw(2) * 50)))
                     .collect();
                 self.redis.push(&items).await.unwrap();
                 self.memory.push(&items).await.unwrap();
             }
             8..13 => {
-                self.now = later(self.now, 20);
+                // Mostly a moment, and seldom as long as it takes to be more urgent.
+                self.now = later(self.now, if draw(12) == 0 { 400_000 } else { 20 });
                 self.claim().await;
             }
             13 => {
                 let until = later(self.now, 60);
                 let pause = Pause { until, why: HeldBy::Rate };
-                self.redis.pause(session, PauseScope::Session, pause).await.unwrap();
-                self.memory.pause(session, PauseScope::Session, pause).await.unwrap();
+                self.redis.pause(session, scope, pause).await.unwrap();
+                self.memory.pause(session, scope, pause).await.unwrap();
             }
             14 => {
-                self.redis.resume(session, PauseScope::Session).await.unwrap();
-                self.memory.resume(session, PauseScope::Session).await.unwrap();
+                self.redis.resume(session, scope).await.unwrap();
+                self.memory.resume(session, scope).await.unwrap();
             }
             15 => {
-                let ids: Vec<MessageId> =
-                    (0..=draw(3)).map(|_| message_id(draw(MESSAGES))).collect();
+                let ids: Vec<MessageId> = (0..=draw(3)).map(|_| id(draw(MESSAGES))).collect();
                 self.redis.forget(session, &ids).await.unwrap();
                 self.memory.forget(session, &ids).await.unwrap();
+            }
+            24 | 25 => {
+                let recipient = RecipientKey(draw(3));
+                self.redis.open_chat(session, recipient).await.unwrap();
+                self.memory.open_chat(session, recipient).await.unwrap();
             }
             what => {
                 if self.claims.is_empty() {
@@ -134,11 +157,9 @@ impl Both {
                     }
                     20..22 => {
                         let at = later(self.now, 60);
-                        let good = self.memory.retry_at(&ours, at, HeldBy::Retry).await.unwrap();
-                        assert_eq!(
-                            self.redis.retry_at(&theirs, at, HeldBy::Retry).await.unwrap(),
-                            good
-                        );
+                        let why = HeldBy::ALL[draw(HeldBy::ALL.len() as u64) as usize];
+                        let good = self.memory.retry_at(&ours, at, why).await.unwrap();
+                        assert_eq!(self.redis.retry_at(&theirs, at, why).await.unwrap(), good);
                     }
                     _ => {
                         let good = self.memory.renew(&[ours], LEASE, self.now).await.unwrap();
@@ -170,7 +191,8 @@ async fn compare(test: &str, seed: u64, partitions: u16) {
     let draw = |below: u64| entropy.next_u64() % below;
     let connection = support::single(test, partitions).await;
     let redis = RedisQueue::new(&connection);
-    let mut both = Both { redis, memory: MemoryQueue::new(), claims: Vec::new(), now: at(100_000) };
+    let mut both =
+        Both { redis, memory: MemoryQueue::new(), claims: Vec::new(), now: at(MESSAGES * 20_000) };
     for step in 0..STEPS {
         both.step(&draw).await;
         if step % 10 == 0 {

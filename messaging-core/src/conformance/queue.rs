@@ -87,12 +87,14 @@ macro_rules! for_each_queue_behavior {
         $test!(takes_a_chat_for_open_as_soon_as_a_push_says_so);
         $test!(holds_only_what_would_open_a_chat);
         $test!(waits_for_the_first_lane_that_goes_on);
+        $test!(lets_new_chats_go_on_while_the_session_does);
         $test!(pauses_a_session_and_its_new_chats_apart);
         $test!(pauses_new_chats_without_messages);
         $test!(leaves_a_new_chat_that_is_handed_out_to_its_claimer);
         $test!(keeps_a_chat_new_while_nothing_is_known_of_it);
         $test!(tells_which_pause_holds_a_new_chat);
         $test!(tells_how_sessions_stand);
+        $test!(tells_which_message_of_a_session_is_the_oldest);
         $test!(serves_tenants_in_turn);
         $test!(serves_a_newcomer_before_a_backlog);
         $test!(serves_a_newcomer_while_all_workers_are_busy_with_a_flood);

@@ -127,6 +127,9 @@ pub struct Standing {
     pub new_chats: u64,
     /// Whether one is handed out. It may still be called so when its lease is over.
     pub claimed: bool,
+    /// The first accepted of them. Of those that are not due yet a queue need not look at all, where
+    /// there are more than a hundred.
+    pub oldest: Option<MessageId>,
     /// The session's pause. One whose time is over may still be named.
     pub pause: Option<Pause>,
     /// The pause of its new chats. One whose time is over may still be named.

@@ -6,15 +6,13 @@ use messaging_core::domain::breaker::BreakerState;
 use messaging_core::domain::content::{ContentKind, MediaKind};
 use messaging_core::domain::failure::FailureCode;
 use messaging_core::domain::message::{Direction, Priority};
-<<<<<<< HEAD
 use messaging_core::domain::new_chats::NewChatsState;
-=======
 use messaging_core::domain::opt_out::OptOutSource;
 use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::session::{OnRateLimit, OnUnavailable, SessionStatus};
->>>>>>> c-optout
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::urgency::Lane;
 use messaging_core::ports::queue::HeldBy;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{
@@ -68,14 +66,12 @@ named! {
     SessionStatus, "SessionStatus", "Whether a session can send: only one that is `working` can.";
     OnRateLimit, "OnRateLimit", "What becomes of a single message over its session's quota.";
     HeldBy, "HeldBy", "Why a message waits.";
-<<<<<<< HEAD
     OnUnavailable, "OnUnavailable", "What becomes of a message while WAHA cannot be used.";
     NewChatsState, "NewChatsState", "Whether a session may write to people it has no chat with.";
     BreakerState, "BreakerState", "Whether a WAHA server is called to send.";
-=======
     OptOutSource, "OptOutSource", "Who put somebody on the list of those who want no messages.";
     WordList, "WordList", "A list of words: those of a language, or the operator's own.";
->>>>>>> c-optout
+    Lane, "Lane", "Whether a message goes to a chat that is open already: `new` would open one.";
 }
 
 /// A value by its name.

@@ -167,6 +167,14 @@ impl Server {
         request.send().await.unwrap().status().as_u16()
     }
 
+    /// The most memory that it has had resident.
+    pub(crate) async fn most_resident_kb(&self) -> u64 {
+        let id = self.process.lock().await.id().unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// SIGKILL: nothing is flushed, closed or said good-bye to.
     pub(crate) async fn kill(&self) {
         self.process.lock().await.kill().await.unwrap();

@@ -44,9 +44,11 @@ pub(super) struct Scripts {
     pub(super) finish: Script,
     pub(super) renew: Script,
     pub(super) hold: Script,
+    pub(super) open: Script,
     pub(super) forget: Script,
     pub(super) position: Script,
     pub(super) depth: Script,
+    pub(super) standings: Script,
     claim: Script,
 }
 
@@ -67,9 +69,11 @@ impl Scripts {
             finish: script!("finish"),
             renew: script!("renew"),
             hold: script!("hold"),
+            open: script!("open"),
             forget: script!("forget"),
             position: script!("position"),
             depth: script!("depth"),
+            standings: script!("standings"),
             claim: script!("claim"),
         }
     }

@@ -5,7 +5,7 @@ use messaging_core::domain::id::{MessageId, SessionId, TenantId};
 use messaging_core::domain::message::{Priority, QueueItem};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::domain::urgency::Lane;
-use messaging_core::ports::queue::{Claim, HeldBy, Pause, Position};
+use messaging_core::ports::queue::{self, Claim, HeldBy, Pause, Position};
 use redis::Value;
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ const HEAD: usize = 20;
 const ENTRY: usize = 32;
 
 /// The length of a claim.
-const CLAIM: usize = 73;
+const CLAIM: usize = 74;
 
 /// The state of a partition after a change.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +87,7 @@ pub(super) fn item(item: &QueueItem) -> Vec<u8> {
     to.extend_from_slice(&item.recipient.0.to_be_bytes());
     to.push(priority(item));
     put_instant(&mut to, item.due_at);
-    to.push(if was_due_at_once(item) { b'1' } else { b'0' });
+    to.push(b'0' + u8::from(was_due_at_once(item)) + 2 * item.lane as u8);
     to
 }
 
@@ -105,8 +105,8 @@ pub(super) fn renewal(claim: &Claim) -> Vec<u8> {
     to
 }
 
-/// The end of a claim: complete, or to be handed out again then.
-pub(super) fn end(claim: &Claim, retry_at: Option<Timestamp>) -> Vec<u8> {
+/// The end of a claim: complete, or to be handed out again then, waiting for this.
+pub(super) fn end(claim: &Claim, retry_at: Option<(Timestamp, HeldBy)>) -> Vec<u8> {
     let item = &claim.item;
     let mut to = Vec::with_capacity(CLAIM);
     to.push(if retry_at.is_some() { b'R' } else { b'C' });
@@ -116,8 +116,9 @@ pub(super) fn end(claim: &Claim, retry_at: Option<Timestamp>) -> Vec<u8> {
     to.extend_from_slice(item.message.0.as_bytes());
     to.extend_from_slice(&item.recipient.0.to_be_bytes());
     to.extend_from_slice(&claim.token.to_be_bytes());
-    if let Some(at) = retry_at {
+    if let Some((at, why)) = retry_at {
         put_instant(&mut to, at);
+        to.push(reason(why));
     }
     to
 }
@@ -147,10 +148,10 @@ fn claim(bytes: &[u8], lease_until: Timestamp) -> Option<Claim> {
         priority: *Priority::ALL.get(usize::from(bytes[32]))?,
         message: MessageId(id(&bytes[33..49])?),
         recipient: RecipientKey(number(&bytes[49..57])),
-        lane: Lane::Known,
+        lane: if bytes[73] == b'1' { Lane::New } else { Lane::Known },
         due_at: instant(number(&bytes[57..65])),
     };
-    Some(Claim { item, lease_until, token: number(&bytes[65..]) })
+    Some(Claim { item, lease_until, token: number(&bytes[65..73]) })
 }
 
 /// The answers by yes or no after the state, of which there must be so many.
@@ -166,20 +167,64 @@ pub(super) fn flags(answer: &Value, count: usize) -> Result<Vec<bool>, RedisFaul
 /// A position, where there is one.
 pub(super) fn position(answer: &Value) -> Result<Option<Position>, RedisFault> {
     let Value::Array(parts) = answer else { return Err(RedisFault::Answer) };
-    let [ahead, due, pause, why, out] = parts.as_slice() else {
+    let [ahead, due, until, why_paused, out, why, lane] = parts.as_slice() else {
         return if parts.is_empty() { Ok(None) } else { Err(RedisFault::Answer) };
     };
-    let until = instant(count(pause)?);
-    let why = usize::try_from(count(why)?).map_err(|_| RedisFault::Answer)?;
-    let why = *HeldBy::ALL.get(why).ok_or(RedisFault::Answer)?;
+    // 0 is what was not put back for anything.
+    let why = match count(why)? {
+        0 => HeldBy::Retry,
+        number => held_by(number - 1)?,
+    };
     Ok(Some(Position {
         ahead: count(ahead)?,
         due_at: instant(count(due)?),
-        why: HeldBy::Retry,
-        lane: Lane::Known,
-        pause: (until > Timestamp::EPOCH).then_some(Pause { until, why }),
+        why,
+        lane: if count(lane)? == 1 { Lane::New } else { Lane::Known },
+        pause: pause(until, why_paused)?,
         claimed: count(out)? == 1,
     }))
+}
+
+/// What there is to know of so many sessions.
+pub(super) fn standings(answer: &Value, count: usize) -> Result<Vec<queue::Standing>, RedisFault> {
+    let Value::Array(parts) = answer else { return Err(RedisFault::Answer) };
+    if parts.len() != count {
+        return Err(RedisFault::Answer);
+    }
+    parts.iter().map(standing).collect()
+}
+
+fn standing(answer: &Value) -> Result<queue::Standing, RedisFault> {
+    let Value::Array(parts) = answer else { return Err(RedisFault::Answer) };
+    let [depth, new_chats, out, until, why, chats_until, chats_why, oldest] = parts.as_slice()
+    else {
+        return Err(RedisFault::Answer);
+    };
+    Ok(queue::Standing {
+        depth: count(depth)?,
+        new_chats: count(new_chats)?,
+        claimed: count(out)? == 1,
+        oldest: id(text(oldest)?).map(MessageId),
+        pause: pause(until, why)?,
+        new_chats_pause: pause(chats_until, chats_why)?,
+    })
+}
+
+/// A pause, where there is one.
+fn pause(until: &Value, why: &Value) -> Result<Option<Pause>, RedisFault> {
+    let until = instant(count(until)?);
+    let why = held_by(count(why)?)?;
+    Ok((until > Timestamp::EPOCH).then_some(Pause { until, why }))
+}
+
+fn held_by(number: u64) -> Result<HeldBy, RedisFault> {
+    let nth = usize::try_from(number).map_err(|_| RedisFault::Answer)?;
+    HeldBy::ALL.get(nth).copied().ok_or(RedisFault::Answer)
+}
+
+/// What a message was put back for; 0 stands for nothing.
+fn reason(why: HeldBy) -> u8 {
+    why as u8 + 1
 }
 
 /// A whole number, also where it is written out.

@@ -98,6 +98,9 @@ pub async fn takes_a_chat_for_open_as_soon_as_a_push_says_so(queue: &dyn Queue) 
     assert_eq!(lane(queue, &item(5)).await, Lane::New);
     push(queue, &[item(5)]).await;
     assert_eq!(lane(queue, &item(5)).await, Lane::Known);
+    push(queue, &[new(9), item(9), new(9)]).await;
+    assert_eq!(lane(queue, &item(9)).await, Lane::Known);
+    queue.forget(session_id(1), &[message_id(9)]).await.unwrap();
     assert_eq!(drain(queue, at(0)).await, ids([2, 3, 4, 5]));
     // What was known of a chat goes with the last message to it.
     push(queue, &[new_to_one(6)]).await;
@@ -128,6 +131,15 @@ pub async fn waits_for_the_first_lane_that_goes_on(queue: &dyn Queue) {
     assert_eq!(drain(queue, at(1000)).await, ids([3]));
     assert_eq!(assert_nothing_is_due(queue, at(1499)).await.next_due, Some(at(1500)));
     assert_eq!(drain(queue, at(1500)).await, ids([2]));
+}
+
+/// Also where the session went on meanwhile.
+pub async fn lets_new_chats_go_on_while_the_session_does(queue: &dyn Queue) {
+    let high = QueueItem { priority: Priority::High, ..new(4) };
+    push(queue, &[item(1), item(2), item(3), high]).await;
+    pause_new_chats(queue, 1000).await;
+    complete(queue, &claim_one(queue, at(0)).await).await;
+    assert_eq!(drain(queue, at(1000)).await, ids([4, 2, 3]));
 }
 
 /// Neither replaces or ends the other, and what is held by both waits for the later.
@@ -206,6 +218,23 @@ pub async fn tells_which_pause_holds_a_new_chat(queue: &dyn Queue) {
     assert_eq!(told(1, item(1)).await.2, Some(later));
 }
 
+/// Wherever the first accepted stands: behind another, to come, or handed out.
+pub async fn tells_which_message_of_a_session_is_the_oldest(queue: &dyn Queue) {
+    let oldest = async || queue.standings(&[session_id(1)]).await.unwrap()[0].oldest;
+    let low = |n| QueueItem { priority: Priority::Low, ..to_one(n) };
+    push(queue, &[low(1), to_one(2), new(4), QueueItem { due_at: at(1000), ..item(3) }]).await;
+    assert_eq!(oldest().await, Some(message_id(1)));
+    queue.forget(session_id(1), &[message_id(1)]).await.unwrap();
+    let second = claim_one(queue, at(0)).await;
+    assert_eq!((second.item, oldest().await), (to_one(2), Some(message_id(2))));
+    complete(queue, &second).await;
+    assert_eq!(oldest().await, Some(message_id(3)));
+    queue.forget(session_id(1), &[message_id(3)]).await.unwrap();
+    assert_eq!(oldest().await, Some(message_id(4)));
+    queue.forget(session_id(1), &[message_id(4)]).await.unwrap();
+    assert_eq!(oldest().await, None);
+}
+
 /// How many messages and new chats there are, whether one is out, and what holds them.
 pub async fn tells_how_sessions_stand(queue: &dyn Queue) {
     push(queue, &[new_to_one(1), new_to_one(2), new(3), item(4), of_session(2, 5)]).await;
@@ -213,11 +242,15 @@ pub async fn tells_how_sessions_stand(queue: &dyn Queue) {
     pause_new_chats(queue, 1000).await;
     let sessions = [session_id(3), session_id(2), session_id(1)];
     let standings = queue.standings(&sessions).await.unwrap();
-    let of = |session| Standing { claimed: out == session, ..Standing::default() };
+    let of = |session, oldest| Standing {
+        claimed: out == session,
+        oldest: Some(message_id(oldest)),
+        ..Standing::default()
+    };
     let new_chats_pause = Some(Pause { until: at(1000), why: HeldBy::NewChats });
     assert_eq!(standings[0], Standing::default());
-    assert_eq!(standings[1], Standing { depth: 1, ..of(session_id(2)) });
-    let of_first = Standing { depth: 4, new_chats: 2, new_chats_pause, ..of(session_id(1)) };
+    assert_eq!(standings[1], Standing { depth: 1, ..of(session_id(2), 5) });
+    let of_first = Standing { depth: 4, new_chats: 2, new_chats_pause, ..of(session_id(1), 1) };
     assert_eq!(standings[2], of_first);
     pause(queue, 500).await;
     open(queue, 3).await;

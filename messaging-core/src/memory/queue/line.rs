@@ -259,6 +259,11 @@ impl Line {
         self.messages.len()
     }
 
+    /// The first accepted.
+    pub(super) fn oldest(&self) -> Option<MessageId> {
+        self.messages.first_key_value().map(|(message, _)| *message)
+    }
+
     /// How many messages would open a chat.
     pub(super) fn new_chats(&self) -> usize {
         self.new_chats.len()

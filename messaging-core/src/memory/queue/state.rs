@@ -232,6 +232,7 @@ impl State {
             depth: session.line.len() as u64,
             new_chats: session.line.new_chats() as u64,
             claimed: session.lease_until.is_some(),
+            oldest: session.line.oldest(),
             pause: session.pause,
             new_chats_pause: session.new_chats_pause,
         })
@@ -272,7 +273,7 @@ impl State {
     fn claim_of(&mut self, id: SessionId, lease_until: Timestamp) -> Option<Claim> {
         let session = self.sessions.get_mut(&id)?;
         session.turn = None;
-        let message = session.line.take(session.lanes(), self.seen)?;
+        let message = session.line.take(session.lanes(self.seen), self.seen)?;
         let Found { recipient, due_at, priority, lane, .. } = session.line.find(message)?;
         self.last_token += 1;
         let token = self.last_token;
@@ -359,9 +360,11 @@ impl Session {
         }
     }
 
-    /// The lanes that are not held.
-    fn lanes(&self) -> &'static [Lane] {
-        if self.new_chats_pause.is_some() { &[Lane::Known] } else { Lane::ALL }
+    /// The lanes that are not held. A pause may be over that nobody has looked at since: the session
+    /// has gone on meanwhile.
+    fn lanes(&self, seen: Timestamp) -> &'static [Lane] {
+        let is_held = self.new_chats_pause.is_some_and(|pause| pause.until > seen);
+        if is_held { &[Lane::Known] } else { Lane::ALL }
     }
 
     /// Where the session belongs, given that leases and pauses that have ended are gone.

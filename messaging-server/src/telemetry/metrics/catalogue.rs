@@ -99,6 +99,8 @@ catalogue! {
         &["method", "route"], CALL_SECONDS);
     queue: Gauge = gauge("messaging_queue_messages",
         "Messages that wait in the queue or are being sent; NaN while it does not answer.");
+    queue_oldest: Gauge = gauge("messaging_queue_oldest_seconds",
+        "How old the oldest message is that waits or is being sent; NaN while the store does not answer.");
     inbox_events: GaugeVec = gauges("messaging_inbox_events",
         "Kept webhooks to be applied (`pending`) or left for somebody to look at (`dead`).",
         &["state"]);

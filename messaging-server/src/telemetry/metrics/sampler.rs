@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use messaging_core::domain::breaker::BreakerState;
+use messaging_core::domain::id::instant_of_v7;
+use messaging_core::domain::message::QueueItem;
 use messaging_core::domain::session::SessionStatus;
 use messaging_core::gateway::{Gateway, Ports};
 use messaging_core::ports::store_error::StoreError;
@@ -38,6 +40,9 @@ impl Sampler {
         // Exact below 2^53.
         all.queue.set(self.ports.queue.depth().await.map_or(f64::NAN, |depth| depth as f64));
 
+        let oldest = self.oldest_waiting().await.map_or(f64::NAN, |age| age.as_secs_f64());
+        all.queue_oldest.set(oldest);
+
         let inbox = self.ports.inbox.depth().await;
         let (pending, dead) =
             inbox.map_or((f64::NAN, f64::NAN), |depth| (depth.pending as f64, depth.dead as f64));
@@ -56,6 +61,14 @@ impl Sampler {
                 all.breakers.with_label_values(&labels).set(f64::from(u8::from(is == *state)));
             }
         }
+    }
+
+    /// How long ago the first of the messages was accepted that the queue ought to know.
+    async fn oldest_waiting(&self) -> Result<Duration, StoreError> {
+        let first = self.ports.messages.pending(None, 1).await?;
+        let now = self.ports.clock.now();
+        let age = |item: &QueueItem| now.since(instant_of_v7(item.message.0));
+        Ok(first.first().map_or(Duration::ZERO, age))
     }
 
     async fn sessions(&self) -> Result<SessionCounts, StoreError> {

@@ -1,6 +1,6 @@
 -- Ends claims. Each argument after the head is one: what is to become of it ('C' complete, 'R'
 -- retry), session (16), recipient (8), once more what it is in line as, which is priority (1), id
--- (16) and recipient (8), token (8), and for a retry when it is due (8).
+-- (16) and recipient (8), token (8), and for a retry when it is due (8) and what it waits for (1).
 --
 -- Answers the partition's state, and a text with '1' for each claim that was good, '0' for others.
 
@@ -23,7 +23,7 @@ for i = 2, #ARGV do
   if not in_time then
     -- Its lease has ended, but nobody has got it since.
     local record = call('HGET', ITEMS, id)
-    late = record and #record == 25 and sub(record, 18) == token and s.out ~= member
+    late = record and #record == 26 and sub(record, 19) == token and s.out ~= member
   end
   if in_time or late then
     if sub(claim, 1, 1) == 'C' then
@@ -33,6 +33,7 @@ for i = 2, #ARGV do
         call('HDEL', ITEMS, id)
         write_lines()
         call('ZREM', LINE .. s.id, member)
+        call('ZREM', OPENING .. s.id, member)
       else
         s.out, s.token, s.on_timer = '', NO_TOKEN, false
       end
@@ -40,11 +41,11 @@ for i = 2, #ARGV do
     else
       local due = sub(claim, 59, 66)
       local at = unpack_numbers('>I8', due)
-      call('HSET', ITEMS, id, due .. recipient .. sub(place, 1, 1))
+      call('HSET', ITEMS, id, due .. recipient .. sub(place, 1, 1) .. sub(claim, 67, 67))
       if late then
         local head = heads[fields[i - 1]]
         if not head or sub(head, 1, 17) == place then
-          stand(s, score_of(at), member)
+          stand(s, score_of(at), member, would_open(head))
         end
       else
         put_back(s, at)

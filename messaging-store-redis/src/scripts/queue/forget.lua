@@ -25,11 +25,15 @@ if #known == 0 then
 end
 
 local scores = call('ZMSCORE', LINE .. owner, unpack(members))
+local opening = {}
+if s.kinds >= OPENS then
+  opening = call('ZMSCORE', OPENING .. owner, unpack(members))
+end
 load_heads(fields)
 local gone, gone_members = {}, {}
 for i, member in ipairs(members) do
   -- What stands in no line of this session may stand in another's.
-  if scores[i] then
+  if scores[i] or opening[i] then
     gone[#gone + 1] = known[i]
     gone_members[#gone_members + 1] = member
   end
@@ -39,6 +43,9 @@ if #gone == 0 then
 end
 call('HDEL', ITEMS, unpack(gone))
 call('ZREM', LINE .. owner, unpack(gone_members))
+if s.kinds >= OPENS then
+  call('ZREM', OPENING .. owner, unpack(gone_members))
+end
 -- Heads last, so that none is followed by one that is forgotten as well.
 local firsts = {}
 for _, member in ipairs(gone_members) do

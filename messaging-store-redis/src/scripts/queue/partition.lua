@@ -10,7 +10,8 @@
 -- Redis may drop any key at any time. What is missing is taken for what is not, and never an
 -- error: recovery pushes again what it knows, and `push` puts right what it finds wrong.
 
-local call, sub, max, min = redis.call, string.sub, math.max, math.min
+local call, sub, max, min, floor = redis.call, string.sub, math.max, math.min, math.floor
+local ceil = math.ceil
 local pack, unpack_numbers, byte, char = struct.pack, struct.unpack, string.byte, string.char
 
 local part = KEYS[1]
@@ -19,10 +20,14 @@ local LISTED = unpack_numbers('>I2', ARGV[1], 11)
 local ITEMS, HEADS, SESSIONS = part .. ':items', part .. ':heads', part .. ':sessions'
 local TURNS, TENANTS, TIMERS = part .. ':turns', part .. ':tenants', part .. ':timers'
 local IDLE, META = part .. ':idle', part .. ':meta'
-local LINE, BEHIND = part .. ':line:', part .. ':behind:'
+local LINE, BEHIND, OPENING = part .. ':line:', part .. ':behind:', part .. ':opening:'
 
 local INFINITY, NEVER = math.huge, 2 ^ 62
 local NO_TENANT, NO_TOKEN = string.rep('\0', 16), string.rep('\0', 8)
+
+-- What a message waits for that was not put back for anything, and from what on the last byte of a
+-- message that is pushed says that it would open a chat.
+local NO_REASON, OPENS_FLAG = '\0', byte('2')
 
 -- Where a session stands.
 local NOWHERE, IN_TURNS, ON_TIMER, IS_IDLE = 0, 1, 2, 3
@@ -50,14 +55,38 @@ local sessions = {}
 local touched = {}
 local added = {}
 
+-- A message that may leave stands in its session's line at one of these, by its priority; one that is
+-- to come at the instant when it is due, and one that waits behind another at infinity.
+local READY = { [0] = -3, -2, -1 }
+
+-- How long who waits is taken as one class more urgent, in milliseconds (`domain::urgency`).
+local AGE = 5 * 60 * 1000
+
+-- When the message of this id was accepted, in milliseconds.
+local function accepted(id)
+  return unpack_numbers('>I6', id)
+end
+
+-- How urgent a message is at the latest instant known: 0 the most. `lane` is 1 for one that would open
+-- a chat, else 0.
+local function urgency(priority, lane, id)
+  local classes = floor(max(floor(seen / 1000) - accepted(id), 0) / AGE)
+  return max(2 * priority + lane - 2 * classes, 0)
+end
+
 -- Until when what is handed out in this call is the claimer's. What is found out without its timer
 -- comes back at once.
 local lease, lease_text = seen, nil
 
 -- A session is kept as its tenant, a byte that says where it stands, with HELD added where there
--- follow the reason of its pause, until when that is, and when the earliest that is to come is due;
--- and where something is out, its token and member.
-local HELD, HELD_AT = 4, '>BI8I8'
+-- follow the reason of its pause, until when that is, when the earliest that is to come is due, and the
+-- reason and end of the pause of its new chats; and where something is out, its token and member.
+--
+-- In the same byte stands what may be in its line, so that what most have not is looked for nowhere
+-- else: a bit for each priority, and OPENS where messages would open chats.
+local HELD, HELD_AT = 4, '>BI8I8BI8'
+local KINDS, OPENS = 8, 8
+local BIT = { [0] = 1, 2, 4 }
 
 -- Reads sessions that were not read yet.
 local function load(ids)
@@ -76,10 +105,13 @@ local function load(ids)
   for i = 1, count do
     local id, state = missing[i], states[i]
     local tenant, stands, why, pause, due, at = NO_TENANT, NOWHERE, 0, 0, 0, 18
+    local kinds, chats_why, chats_pause = 0, 0, 0
     if state and #state > 16 then
       tenant, stands = sub(state, 1, 16), byte(state, 17)
+      kinds = floor(stands / KINDS)
+      stands = stands % KINDS
       if stands >= HELD then
-        why, pause, due, at = unpack_numbers(HELD_AT, state, at)
+        why, pause, due, chats_why, chats_pause, at = unpack_numbers(HELD_AT, state, at)
         stands = stands - HELD
       end
     end
@@ -92,6 +124,9 @@ local function load(ids)
       why = why,
       pause = pause,
       due = due,
+      kinds = kinds,
+      chats_why = chats_why,
+      chats_pause = chats_pause,
       token = is_out and sub(state, at, at + 7) or NO_TOKEN,
       out = is_out and sub(state, at + 8) or '',
       on_timer = is_out,
@@ -100,6 +135,7 @@ local function load(ids)
       is_moved = false,
       turn = 0,
       adds = false,
+      opens = false,
     }
   end
 end
@@ -118,20 +154,43 @@ local function touch(s)
   keep(s)
 end
 
--- Puts a message in its session's line: `score` is 0 where it may leave, when it is due where that
--- is to come, and infinity where it waits behind another to the same recipient. A session in turns
--- stays there, as long as nothing that might have left is put behind.
-local function stand(s, score, member)
-  local text = score == 0 and '0' or number(score)
-  local adds = s.adds
-  if not adds then
-    s.adds = { text, member }
+-- Notes that a session may have such messages: a bit of what is kept of it.
+local function has(s, bit)
+  if s.kinds % (2 * bit) < bit then
+    s.kinds = s.kinds + bit
+    keep(s)
+  end
+end
+
+-- Puts a message in its session's line, or where it would open a chat among those that would: `score`
+-- is 0 where it may leave, when it is due where that is to come, and infinity where it waits behind
+-- another to the same recipient. A session in turns stays there, as long as nothing that might have left
+-- is put behind.
+local function stand(s, score, member, opens)
+  local priority = byte(member)
+  local text = score == 0 and READY[priority] or number(score)
+  if not s.adds and not s.opens then
     added[#added + 1] = s
+  end
+  local adds = s.adds
+  if opens then
+    adds = s.opens
+    has(s, OPENS)
+  else
+    has(s, BIT[priority])
+  end
+  if not adds then
+    adds = { text, member }
+    if opens then
+      s.opens = adds
+    else
+      s.adds = adds
+    end
   else
     adds[#adds + 1] = text
     adds[#adds + 1] = member
   end
-  if score > 0 and score < INFINITY and (s.due == 0 or score < s.due) then
+  if not opens and score > 0 and score < INFINITY and (s.due == 0 or score < s.due) then
     s.due = score
     keep(s)
   end
@@ -148,15 +207,37 @@ local function score_of(due)
   return due
 end
 
+local function write_line(key, adds)
+  for first = 1, adds and #adds or 0, 2000 do
+    call('ZADD', key, unpack(adds, first, min(first + 1999, #adds)))
+  end
+end
+
 local function write_lines()
   for _, s in ipairs(added) do
-    local adds = s.adds
-    for first = 1, #adds, 2000 do
-      call('ZADD', LINE .. s.id, unpack(adds, first, min(first + 1999, #adds)))
-    end
-    s.adds = false
+    write_line(LINE .. s.id, s.adds)
+    write_line(OPENING .. s.id, s.opens)
+    s.adds, s.opens = false, false
   end
   added = {}
+end
+
+-- When something of a session may leave, or before the latest instant known where it may then; nothing
+-- where there is nothing.
+local function leaves_at(s)
+  local first = tonumber(call('ZRANGE', LINE .. s.id, 0, 0, 'WITHSCORES')[2])
+  if s.kinds >= OPENS then
+    local opening = tonumber(call('ZRANGE', OPENING .. s.id, 0, 0, 'WITHSCORES')[2])
+    if not opening then
+      s.kinds = s.kinds - OPENS
+    else
+      if s.chats_pause > 0 then
+        opening = max(opening, s.chats_pause)
+      end
+      first = min(first or INFINITY, opening)
+    end
+  end
+  return first
 end
 
 -- Writes what was noted about sessions, and puts each where it belongs. Gives the earliest instant
@@ -170,16 +251,23 @@ local function settle()
     if s.pause > 0 and s.pause <= seen then
       s.pause, s.why = 0, 0
     end
+    if s.chats_pause > 0 and s.chats_pause <= seen then
+      s.chats_pause, s.chats_why = 0, 0
+    end
     local stands, at = NOWHERE, 0
     if not s.is_moved then
       stands = s.stand
     elseif s.out ~= '' then
       stands, at = ON_TIMER, lease
     else
-      local first = tonumber(call('ZRANGE', LINE .. s.id, 0, 0, 'WITHSCORES')[2])
+      local first = leaves_at(s)
       if not first or s.tenant == NO_TENANT then
-        if s.pause > 0 then
-          stands, at = IS_IDLE, s.pause
+        local pause = max(s.pause, s.chats_pause)
+        if not first then
+          s.kinds = 0
+        end
+        if pause > 0 then
+          stands, at = IS_IDLE, pause
         end
       elseif first > seen then
         stands, at = ON_TIMER, max(first, s.pause)
@@ -253,10 +341,10 @@ local function settle()
     else
       kept[#kept + 1] = s.id
       local held = ''
-      if s.pause > 0 or s.due > 0 then
-        held = pack(HELD_AT, s.why, s.pause, s.due)
+      if s.pause > 0 or s.due > 0 or s.chats_pause > 0 then
+        held = pack(HELD_AT, s.why, s.pause, s.due, s.chats_why, s.chats_pause)
       end
-      local stands = char(held == '' and s.stand or s.stand + HELD)
+      local stands = char((held == '' and s.stand or s.stand + HELD) + KINDS * s.kinds)
       kept[#kept + 1] = s.out == '' and s.tenant .. stands .. held
         or s.tenant .. stands .. held .. s.token .. s.out
     end
@@ -313,9 +401,17 @@ local function close(earliest)
   return state
 end
 
--- The heads of recipients: of each recipient with messages, the place of the one that may leave,
--- and a '+' where others wait behind it.
+-- The heads of recipients: of each recipient with messages, the place of the one that may leave, an 'n'
+-- where that would open the chat, and a '+' where others wait behind it.
 local heads = {}
+
+local function would_open(head)
+  return head and sub(head, 18, 18) == 'n'
+end
+
+local function has_others(head)
+  return #head > 17 and sub(head, -1) == '+'
+end
 
 local function load_heads(fields)
   local missing, count = {}, 0
@@ -370,7 +466,7 @@ local function unchain(s, recipient, place)
     call('ZREM', BEHIND .. s.id, recipient .. place)
     return
   end
-  if #head == 17 then
+  if not has_others(head) then
     set_head(field, false)
     return
   end
@@ -383,12 +479,17 @@ local function unchain(s, recipient, place)
   end
   call('ZREM', behind, waiting[1])
   local next_place = sub(waiting[1], 9)
-  set_head(field, waiting[2] and next_place .. '+' or next_place)
+  local opens = would_open(head)
+  set_head(field, next_place .. (opens and 'n' or '') .. (waiting[2] and '+' or ''))
   local member = next_place .. recipient
   if s.out ~= member then
     local record = call('HGET', ITEMS, sub(next_place, 2))
     local due = record and unpack_numbers('>I8', record) or 0
-    stand(s, score_of(due), member)
+    if opens then
+      write_lines()
+      call('ZREM', LINE .. s.id, member)
+    end
+    stand(s, score_of(due), member, opens)
   end
 end
 
@@ -402,9 +503,28 @@ local function put_back(s, due)
     set_head(field, place)
   end
   if sub(heads[field], 1, 17) == place then
-    stand(s, score_of(due), member)
+    stand(s, score_of(due), member, would_open(heads[field]))
   else
     stand(s, INFINITY, member)
+  end
+end
+
+-- The chat with a recipient is open: the first of what waits for it stands in line.
+local function open(s, recipient)
+  local field = s.id .. recipient
+  local head = heads[field]
+  if not would_open(head) then
+    return
+  end
+  local place = sub(head, 1, 17)
+  local member = place .. recipient
+  set_head(field, has_others(head) and place .. '+' or place)
+  if s.out ~= member then
+    write_lines()
+    local score = tonumber(call('ZSCORE', OPENING .. s.id, member)) or 0
+    call('ZREM', OPENING .. s.id, member)
+    stand(s, max(score, 0), member)
+    touch(s)
   end
 end
 
@@ -428,29 +548,40 @@ local function write_behind()
   behind = {}
 end
 
--- Puts a message among those to its recipient, and in line unless it is out.
-local function add(s, place, recipient, due)
+-- Puts a message among those to its recipient, and in line unless it is out. `opens` says that it would
+-- open the chat, as far as whoever pushed it knows: if nothing waits for the recipient, it would.
+local function add(s, place, recipient, due, opens)
   local field, member = s.id .. recipient, place .. recipient
+  if not opens then
+    open(s, recipient)
+  end
   local head = heads[field]
   local first = head and sub(head, 1, 17)
   local score = score_of(due)
   if not head then
-    set_head(field, place)
-  elseif place < first then
-    wait_behind(s, recipient .. first)
-    if s.out ~= first .. recipient then
-      stand(s, INFINITY, first .. recipient)
+    set_head(field, opens and place .. 'n' or place)
+  else
+    opens = would_open(head)
+    if place < first then
+      wait_behind(s, recipient .. first)
+      if s.out ~= first .. recipient then
+        if opens then
+          write_lines()
+          call('ZREM', OPENING .. s.id, first .. recipient)
+        end
+        stand(s, INFINITY, first .. recipient)
+      end
+      set_head(field, place .. (opens and 'n+' or '+'))
+    elseif first < place then
+      if not has_others(head) then
+        set_head(field, head .. '+')
+      end
+      wait_behind(s, recipient .. place)
+      score, opens = INFINITY, false
     end
-    set_head(field, place .. '+')
-  elseif first < place then
-    if #head == 17 then
-      set_head(field, first .. '+')
-    end
-    wait_behind(s, recipient .. place)
-    score = INFINITY
   end
   if s.out ~= member then
-    stand(s, score, member)
+    stand(s, score, member, opens)
   end
 end
 

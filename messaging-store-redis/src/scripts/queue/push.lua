@@ -1,6 +1,7 @@
 -- Adds messages. Each argument after the head is one: id (16), tenant (16), session (16), recipient
--- (8), priority (1), due (8), and '1' where it was due when it was accepted: then it is, whatever
--- instant the partition knows of. Answers the partition's state.
+-- (8), priority (1), due (8), and a digit: odd where it was due when it was accepted, as then it is,
+-- whatever instant the partition knows of, and '2' or more where it would open a chat. Answers the
+-- partition's state.
 
 local ids, fields, owners = {}, {}, {}
 for i = 2, #ARGV do
@@ -18,6 +19,10 @@ local new_items = {}
 local again = {}
 for i, id in ipairs(ids) do
   local item, s = ARGV[i + 1], sessions[owners[i]]
+  local opens = byte(item, 66) >= OPENS_FLAG
+  if not opens and (known[i] or new_items[id]) then
+    open(s, sub(item, 49, 56))
+  end
   if known[i] then
     again[#again + 1] = i
   else
@@ -25,9 +30,9 @@ for i, id in ipairs(ids) do
     if new_items[id] == nil then
       belong(s, sub(item, 17, 32))
       local recipient, priority, due = sub(item, 49, 56), sub(item, 57, 57), sub(item, 58, 65)
-      local at = sub(item, 66) == '1' and 0 or unpack_numbers('>I8', due)
-      new_items[id] = due .. recipient .. priority
-      add(s, priority .. id, recipient, at)
+      local at = byte(item, 66) % 2 == 1 and 0 or unpack_numbers('>I8', due)
+      new_items[id] = due .. recipient .. priority .. NO_REASON
+      add(s, priority .. id, recipient, at, opens)
     end
   end
 end
@@ -72,6 +77,15 @@ if #again > 0 then
       first_ids[i] = heads[field] and sub(heads[field], 2, 17) or NO_TENANT
     end
     local firsts = call('HMGET', ITEMS, unpack(first_ids))
+    -- What was opened is in line from here on.
+    write_lines()
+    local opening = {}
+    for _, field in ipairs(fields_known) do
+      if would_open(heads[field]) then
+        opening = call('ZMSCORE', OPENING .. id, unpack(members))
+        break
+      end
+    end
     for i, score in ipairs(call('ZMSCORE', LINE .. id, unpack(members))) do
       local message, field = by_session[id][i], fields_known[i]
       local is_known = firsts[i] or new_items[first_ids[i]]
@@ -81,10 +95,18 @@ if #again > 0 then
       end
       local head = heads[field]
       local is_head = head and sub(head, 1, 17) == message.place
+      if opening[i] and is_head and would_open(head) then
+        score = opening[i]
+        has(s, OPENS)
+      elseif score then
+        has(s, BIT[byte(message.place)])
+      end
       local in_line = score and is_head == (tonumber(score) < INFINITY)
-      local in_place = is_head or (head and #head == 18)
+      local in_place = is_head or (head and has_others(head))
       if not in_place or not (in_line or s.out == members[i]) then
-        add(s, message.place, message.recipient, (unpack_numbers('>I8', message.due)))
+        call('ZREM', OPENING .. id, members[i])
+        add(s, message.place, message.recipient, (unpack_numbers('>I8', message.due)),
+          byte(message.item, 66) >= OPENS_FLAG)
       end
     end
     local stands = turns[n] and IN_TURNS or timers[n] and ON_TIMER or NOWHERE

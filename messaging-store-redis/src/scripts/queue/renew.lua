@@ -27,20 +27,21 @@ for i, id in ipairs(ids) do
     is_good = s.out == member and s.token == token
   else
     -- Nobody has it. It may be kept for another, whose lease has ended but who is in time still.
-    is_good = not (record and #record == 25 and sub(record, 18) ~= token)
+    is_good = not (record and #record == 26 and sub(record, 19) ~= token)
     if is_good then
       s.out, s.token = member, token
       if record then
         call('ZREM', LINE .. s.id, member)
-        if #record == 25 then
+        call('ZREM', OPENING .. s.id, member)
+        if #record == 26 then
           items[#items + 1] = id
-          items[#items + 1] = sub(record, 1, 17)
+          items[#items + 1] = sub(record, 1, 18)
         end
       else
         belong(s, sub(claim, 17, 32))
         items[#items + 1] = id
-        items[#items + 1] = sub(claim, 58, 65) .. recipient .. priority
-        add(s, priority .. id, recipient, 0)
+        items[#items + 1] = sub(claim, 58, 65) .. recipient .. priority .. NO_REASON
+        add(s, priority .. id, recipient, 0, byte(claim, 66) >= OPENS_FLAG)
       end
     end
   end
