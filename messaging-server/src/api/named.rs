@@ -7,10 +7,9 @@ use messaging_core::domain::content::{ContentKind, MediaKind};
 use messaging_core::domain::failure::FailureCode;
 use messaging_core::domain::message::{Direction, Priority};
 use messaging_core::domain::new_chats::NewChatsState;
-use messaging_core::domain::session::{OnRateLimit, OnUnavailable, SessionStatus};
 use messaging_core::domain::opt_out::OptOutSource;
 use messaging_core::domain::opt_out::words::WordList;
-use messaging_core::domain::session::{OnRateLimit, SessionStatus};
+use messaging_core::domain::session::{OnRateLimit, OnUnavailable, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::domain::urgency::Lane;
@@ -70,9 +69,9 @@ named! {
     OnUnavailable, "OnUnavailable", "What becomes of a message while WAHA cannot be used.";
     NewChatsState, "NewChatsState", "Whether a session may write to people it has no chat with.";
     BreakerState, "BreakerState", "Whether a WAHA server is called to send.";
-    Lane, "Lane", "Whether a message goes to a chat that is open already: `new` would open one.";
     OptOutSource, "OptOutSource", "Who put somebody on the list of those who want no messages.";
     WordList, "WordList", "A list of words: those of a language, or the operator's own.";
+    Lane, "Lane", "Whether a message goes to a chat that is open already: `new` would open one.";
 }
 
 /// A value by its name.

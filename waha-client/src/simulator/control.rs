@@ -17,7 +17,7 @@ use super::knobs::{Knobs, RecipientScript};
 use super::posts::{WebhookCounts, WebhookPost};
 use super::world::World;
 use super::{SeededSession, Simulator};
-use crate::wire::SessionStatus;
+use crate::wire::{MessageCapping, ReachoutTimelock, SessionStatus};
 
 impl World {
     /// Sets up the sessions of the configuration.
