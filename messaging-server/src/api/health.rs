@@ -142,6 +142,7 @@ impl Health {
                     component_id: Some(health.as_str().to_owned()),
                     component_type: "component".to_owned(),
                     observed_value: Some(count),
+                    breaker: None,
                     observed_unit: Some("sessions".to_owned()),
                     status: if count == 0 { PASS } else { WARN }.to_owned(),
                     time: now,
