@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use messaging_core::conformance::build::{at, inbox_entry, message};
-use messaging_core::domain::address::Address;
+use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::id::{
     BatchId, MessageId, OptOutId, ProviderMessageId, SessionId, TenantId,
@@ -57,6 +57,7 @@ const FILL: &str = "
     SELECT id, n, created_at, status, 1 FROM messages, generate_series(1, 2) AS n;
     INSERT INTO provider_ids SELECT session, id::text, id, direction = 'inbound' FROM messages;
     INSERT INTO attempts SELECT session, created_at FROM messages;
+    INSERT INTO chats SELECT session, recipient_key, created_at, true FROM messages;
     INSERT INTO message_counts
     SELECT tenant, created_at - created_at % 3600000000, session, direction, kind, status, count(*)
     FROM messages GROUP BY 1, 2, 3, 4, 5, 6;
@@ -267,6 +268,10 @@ async fn every_call_is_served_by_the_index_it_was_made_for() {
     plans.check("release_scheduled", store.release_scheduled(first, 1000)).await;
     plans.check("overdue", store.overdue(first, 1000)).await;
     plans.check("attempts", store.attempts_since(session, first, first)).await;
+    let chats = [(session, RecipientKey(7)), (id(28, SessionId), RecipientKey(8))];
+    plans.check("open_chats", store.open_chats(&chats)).await;
+    let opened = store.chats_opened(session, first, RecipientKey(7), first);
+    plans.check("chats_opened", opened).await;
     let change = [StatusChange::new(MessageRef::Id(queued), StatusEvent::Begin, first)];
     let changed = async {
         let outcome = store.change(&change).await.unwrap();
