@@ -1,5 +1,5 @@
 //! A bulk request says why it waits, until when, and when it is likely to be done.
-#![expect(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 
 mod world;
 
