@@ -97,7 +97,7 @@ pub async fn wakes_when_a_pause_is_cut_short(queue: &dyn Queue) {
     let until = |millis| Pause { until: at(millis), why: HeldBy::Session };
     queue.pause(session_id(1), PauseScope::Session, until(2000)).await.unwrap();
     wakes(queue, async {
-        queue.pause(session_id(1), PauseScope::Session, until(1000)).await.unwrap()
+        queue.pause(session_id(1), PauseScope::Session, until(1000)).await.unwrap();
     })
     .await;
 }
