@@ -3,6 +3,7 @@
 //! Each duty is a `run_once`, which does one pass, never waits for time to pass and says what it
 //! did, and a loop of a few lines around it. Tests call the passes; [`Delivery`] runs the loops.
 
+pub mod catch_up;
 pub mod clock_watch;
 pub mod inbox;
 pub mod recovery;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::delivery::catch_up::CatchUp;
 use crate::delivery::clock_watch::ClockWatch;
 use crate::delivery::inbox::InboxProcessor;
 use crate::delivery::recovery::Recovery;
@@ -44,6 +46,9 @@ pub struct DeliverySettings {
     pub recovery_interval: Duration,
     /// How often the provider is asked how its sessions are.
     pub watch_interval: Duration,
+    /// How often each session's latest messages are read from the provider while nothing special
+    /// happens.
+    pub catch_up_interval: Duration,
     /// How often the store is given its upkeep.
     pub upkeep_interval: Duration,
 }
@@ -55,6 +60,7 @@ impl Default for DeliverySettings {
             concurrency: 64,
             recovery_interval: Duration::from_secs(5),
             watch_interval: Duration::from_secs(15),
+            catch_up_interval: Duration::from_secs(60),
             upkeep_interval: Duration::from_secs(5),
         }
     }
@@ -88,6 +94,8 @@ impl Delivery {
         delivery.spawn(|stop| recovery.run(recovery_interval, stop));
         let watch = SessionWatch::new(gateway.clone());
         delivery.spawn(|stop| watch.run(watch_interval, stop));
+        let catch_up = CatchUp::new(gateway.clone(), settings.catch_up_interval);
+        delivery.spawn(|stop| catch_up.run(stop));
         let timetable = Timetable::new(gateway.clone());
         delivery.spawn(|stop| timetable.run(stop));
         delivery.spawn(|stop| upkeep::run(gateway.clone(), upkeep_interval, stop));

@@ -34,6 +34,7 @@ use crate::gateway::directory::{Asked, Directory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::fresh_webhooks::FreshWebhooks;
 use crate::gateway::ids::IdSource;
+use crate::gateway::pacing::LatestSends;
 use crate::gateway::untold::Untold;
 use crate::ports::clock::Clock;
 use crate::ports::duty_roster::DutyRoster;
@@ -42,6 +43,7 @@ use crate::ports::idempotency_store::IdempotencyStore;
 use crate::ports::inbox_store::InboxStore;
 use crate::ports::message_store::MessageStore;
 use crate::ports::observer::{Observation, Observer};
+use crate::ports::provider_history::ProviderHistory;
 use crate::ports::queue::{Queue, QueueError};
 use crate::ports::rate_limiter::{RateKey, RateLimiter, RateLimiterError};
 use crate::ports::session_control::SessionControl;
@@ -77,6 +79,8 @@ pub struct Ports {
     pub transport: Arc<dyn Transport>,
     /// The provider's accounts.
     pub control: Arc<dyn SessionControl>,
+    /// What the provider remembers of what its webhooks should have told.
+    pub history: Arc<dyn ProviderHistory>,
     /// Which webhooks to believe.
     pub verifier: Arc<dyn WebhookVerifier>,
     /// What webhooks say.
@@ -188,6 +192,8 @@ pub(crate) struct Inner {
     pub(crate) fresh: FreshWebhooks,
     /// What the queue could not be told.
     pub(crate) untold: Untold,
+    /// When sessions sent latest, for estimates.
+    pub(crate) latest_sends: LatestSends,
     /// Whether this node's clock was found to be wrong.
     pub(crate) clock_is_off: AtomicBool,
 }
@@ -206,6 +212,7 @@ impl Gateway {
             directory: Directory::default(),
             fresh: FreshWebhooks::default(),
             untold: Untold::default(),
+            latest_sends: LatestSends::default(),
             clock_is_off: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }

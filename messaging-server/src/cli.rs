@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use messaging_core::domain::tenant::Role;
+use messaging_core::domain::tenant::{OnUnknown, Role};
 
 use crate::api;
 use crate::config::node_role::NodeRole;
@@ -82,8 +82,17 @@ pub enum TenantCommand {
         /// Its name, unique in the deployment.
         name: String,
     },
-    /// Print the ids and names of all tenants.
+    /// Print the ids and names of all tenants, and what they want of unknown outcomes.
     List,
+    /// Change what is done for a tenant.
+    Set {
+        /// Its id or name.
+        tenant: String,
+        /// What becomes of messages of which nobody can tell whether they were sent: `dead-letter`
+        /// (they fail, and somebody decides) or `resend` (they are sent again, and may arrive twice).
+        #[arg(long, value_name = "CHOICE", value_parser = on_unknown)]
+        on_unknown: OnUnknown,
+    },
     /// Stop sending for a tenant. What is accepted meanwhile waits.
     Suspend {
         /// Its id or name.
@@ -129,6 +138,9 @@ impl Cli {
                 tenants::create(dir, &name, out).await
             }
             Command::Tenant(TenantCommand::List) => tenants::list(dir, out).await,
+            Command::Tenant(TenantCommand::Set { tenant, on_unknown }) => {
+                tenants::set(dir, &tenant, on_unknown).await
+            }
             Command::Tenant(TenantCommand::Suspend { tenant, reason, lasting }) => {
                 tenants::suspend(dir, &tenant, reason, lasting).await
             }
@@ -155,6 +167,13 @@ fn configure(dir: &Path) -> Result<Config, CliError> {
 fn role(text: &str) -> Result<Role, String> {
     Role::from_name(text).ok_or_else(|| {
         let names: Vec<_> = Role::ALL.iter().map(|role| role.as_str()).collect();
+        format!("must be one of {}", names.join(", "))
+    })
+}
+
+fn on_unknown(text: &str) -> Result<OnUnknown, String> {
+    OnUnknown::from_name(text).ok_or_else(|| {
+        let names: Vec<_> = OnUnknown::ALL.iter().map(|choice| choice.as_str()).collect();
         format!("must be one of {}", names.join(", "))
     })
 }

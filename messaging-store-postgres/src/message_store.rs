@@ -10,10 +10,12 @@ pub(crate) mod row;
 mod statistics;
 mod waiting;
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
-use messaging_core::domain::id::{BatchId, MessageId, SessionId, TenantId};
+use messaging_core::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
 use messaging_core::domain::insertion::{Inserted, Insertion};
 use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
@@ -31,6 +33,7 @@ use crate::message_store::change::Opened;
 use crate::message_store::row::{NewMessages, query_messages};
 use crate::named::Stored;
 use crate::store::PostgresStore;
+use crate::text;
 use crate::together::{Fault, Work};
 
 /// New messages of many callers.
@@ -113,6 +116,49 @@ impl MessageStore for PostgresStore {
 
     async fn load(&self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
         self.loads().ask(ids.to_vec()).await
+    }
+
+    async fn known_at_provider(
+        &self,
+        session: SessionId,
+        ids: &[ProviderMessageId],
+    ) -> Result<Vec<Message>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<String> =
+            ids.iter().map(|id| text::kept(id.as_str()).into_owned()).collect();
+        let named = sqlx::query_scalar!(
+            "SELECT DISTINCT ON (provider_message_id, inbound) message FROM provider_ids
+             WHERE session = $1 AND provider_message_id = ANY($2::text[])
+             ORDER BY provider_message_id, inbound, message DESC",
+            session.0,
+            &names
+        )
+        .fetch_all(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        if named.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: HashSet<&ProviderMessageId> = ids.iter().collect();
+        let mut known = self.load(&named.into_iter().map(MessageId).collect::<Vec<_>>()).await?;
+        // One may have had such an id, and have another since.
+        known.retain(|it| it.provider_message_id.as_ref().is_some_and(|id| ids.contains(id)));
+        Ok(known)
+    }
+
+    async fn held_before(&self, batch: BatchId, message: MessageId) -> Result<u64, StoreError> {
+        let held = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "held!" FROM messages
+             WHERE batch = $1 AND held_by_batch AND id < $2"#,
+            batch.0,
+            message.0
+        )
+        .fetch_one(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        Ok(u64::try_from(held).unwrap_or(0))
     }
 
     async fn list(

@@ -3,11 +3,13 @@
 mod finding;
 mod row;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
 use messaging_core::domain::session::{
-    Census, ProviderSession, Session, SessionPatch, SessionStatus,
+    Census, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus, WatchedSession,
 };
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
@@ -19,7 +21,7 @@ pub(crate) use self::finding::{Finds, OwnFinds};
 use crate::error::store_error;
 use crate::named::{Stored, count, decode_all, named, suspension_columns};
 use crate::session_store::finding::Called;
-use crate::session_store::row::{SessionRow, place, query_sessions};
+use crate::session_store::row::{SessionRow, WatchedRow, place, query_sessions};
 use crate::store::PostgresStore;
 use crate::text;
 
@@ -210,6 +212,64 @@ impl SessionStore for PostgresStore {
                 let server = text::given(line.server);
                 Ok(((server, named(&line.status)?), count(line.sessions, "sessions")?))
             })
+            .collect();
+        census.map_err(|source| StoreError::corrupt(SessionRow::ENTITY, "of unknown id", source))
+    }
+
+    async fn watched(&self) -> Result<Vec<WatchedSession>, StoreError> {
+        let rows = sqlx::query_as!(
+            WatchedRow,
+            "SELECT id, tenant, server, server_name, status, health, read_until, created_at
+             FROM sessions ORDER BY id"
+        )
+        .fetch_all(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        decode_all(rows)
+    }
+
+    async fn record_read(&self, id: SessionId, until: Timestamp) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE sessions SET read_until = $2
+             WHERE id = $1 AND (read_until IS NULL OR read_until < $2)",
+            id.0,
+            until.as_micros(),
+        )
+        .execute(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        Ok(())
+    }
+
+    async fn record_health(
+        &self,
+        id: SessionId,
+        health: SessionHealth,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let since = (health != SessionHealth::Ok).then_some(since.as_micros());
+        let changed = sqlx::query!(
+            "UPDATE sessions SET health = $2, health_since = $3 WHERE id = $1 AND health <> $2",
+            id.0,
+            health.as_str(),
+            since,
+        )
+        .execute(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        Ok(changed.rows_affected() > 0)
+    }
+
+    async fn health_census(&self) -> Result<BTreeMap<SessionHealth, u64>, StoreError> {
+        let lines = sqlx::query!(
+            r#"SELECT health, count(*) AS "sessions!" FROM sessions GROUP BY health"#
+        )
+        .fetch_all(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        let census: Result<BTreeMap<SessionHealth, u64>, BoxError> = lines
+            .into_iter()
+            .map(|line| Ok((named(&line.health)?, count(line.sessions, "sessions")?)))
             .collect();
         census.map_err(|source| StoreError::corrupt(SessionRow::ENTITY, "of unknown id", source))
     }

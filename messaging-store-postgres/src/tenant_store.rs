@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use messaging_core::domain::id::TenantId;
 use messaging_core::domain::suspension::Suspension;
-use messaging_core::domain::tenant::Tenant;
+use messaging_core::domain::tenant::{OnUnknown, Tenant};
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use messaging_core::ports::tenant_store::TenantStore;
 use uuid::Uuid;
 
 use crate::error::store_error;
-use crate::named::{Stored, decode_all, instant, suspension, suspension_columns};
+use crate::named::{Stored, decode_all, instant, named, suspension, suspension_columns};
 use crate::store::PostgresStore;
 use crate::text;
 
@@ -20,6 +20,7 @@ struct TenantRow {
     suspended_at: Option<i64>,
     suspended_until: Option<i64>,
     suspension_reason: Option<String>,
+    on_unknown: String,
 }
 
 impl Stored for TenantRow {
@@ -40,6 +41,7 @@ impl Stored for TenantRow {
                 self.suspended_until,
                 self.suspension_reason,
             )?,
+            on_unknown: named(&self.on_unknown)?,
         })
     }
 }
@@ -48,10 +50,11 @@ impl Stored for TenantRow {
 impl TenantStore for PostgresStore {
     async fn insert(&self, tenant: &Tenant) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO tenants (id, name, created_at) VALUES ($1, $2, $3)",
+            "INSERT INTO tenants (id, name, created_at, on_unknown) VALUES ($1, $2, $3, $4)",
             tenant.id.0,
             &*text::kept(&tenant.name),
             tenant.created_at.as_micros(),
+            tenant.on_unknown.as_str(),
         )
         .execute(&mut *self.connections().acquire().await?)
         .await
@@ -62,7 +65,7 @@ impl TenantStore for PostgresStore {
     async fn find(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
         let row = sqlx::query_as!(
             TenantRow,
-            "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason FROM tenants WHERE id = $1",
+            "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown FROM tenants WHERE id = $1",
             id.0
         )
         .fetch_optional(&mut *self.connections().acquire().await?)
@@ -74,7 +77,7 @@ impl TenantStore for PostgresStore {
     async fn find_named(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
         let row = sqlx::query_as!(
             TenantRow,
-            "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason FROM tenants WHERE name = $1",
+            "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown FROM tenants WHERE name = $1",
             &*text::kept(name),
         )
         .fetch_optional(&mut *self.connections().acquire().await?)
@@ -98,7 +101,7 @@ impl TenantStore for PostgresStore {
                  SET suspended_at = $2, suspended_until = $3, suspension_reason = $4
                  WHERE id = $1
                  RETURNING id, name, created_at, suspended_at, suspended_until,
-                     suspension_reason",
+                     suspension_reason, on_unknown",
                 id.0,
                 since,
                 until,
@@ -125,9 +128,28 @@ impl TenantStore for PostgresStore {
         row.map(Stored::decode).transpose()
     }
 
+    async fn set_on_unknown(
+        &self,
+        id: TenantId,
+        on_unknown: OnUnknown,
+    ) -> Result<Option<Tenant>, StoreError> {
+        let row = sqlx::query_as!(
+            TenantRow,
+            "UPDATE tenants SET on_unknown = $2 WHERE id = $1
+             RETURNING id, name, created_at, suspended_at, suspended_until,
+                 suspension_reason, on_unknown",
+            id.0,
+            on_unknown.as_str(),
+        )
+        .fetch_optional(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        row.map(Stored::decode).transpose()
+    }
+
     async fn list(&self) -> Result<Vec<Tenant>, StoreError> {
         let rows =
-            sqlx::query_as!(TenantRow, "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason FROM tenants ORDER BY id")
+            sqlx::query_as!(TenantRow, "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown FROM tenants ORDER BY id")
                 .fetch_all(&mut *self.connections().acquire().await?)
                 .await
                 .map_err(store_error)?;

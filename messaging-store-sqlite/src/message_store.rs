@@ -12,7 +12,7 @@ mod waiting;
 use async_trait::async_trait;
 use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
-use messaging_core::domain::id::{BatchId, MessageId, SessionId, TenantId};
+use messaging_core::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
 use messaging_core::domain::insertion::{Distinct, Inserted, Insertion};
 use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
@@ -84,6 +84,38 @@ impl MessageStore for SqliteStore {
         self.read(move |connection| {
             let found = ids.iter().map(|id| row::find(connection, *id));
             found.filter_map(Result::transpose).collect()
+        })
+        .await
+    }
+
+    async fn known_at_provider(
+        &self,
+        session: SessionId,
+        ids: &[ProviderMessageId],
+    ) -> Result<Vec<Message>, StoreError> {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids.dedup();
+        self.read(move |connection| {
+            let mut known = Vec::new();
+            for id in &ids {
+                known.extend(row::find_received(connection, session, id)?);
+                known.extend(row::find_at_provider(connection, session, id)?);
+            }
+            Ok(known)
+        })
+        .await
+    }
+
+    async fn held_before(&self, batch: BatchId, message: MessageId) -> Result<u64, StoreError> {
+        self.read(move |connection| {
+            let held: i64 = connection
+                .prepare_cached(
+                    "SELECT count(*) FROM messages
+                     WHERE batch = ?1 AND held_by_batch = 1 AND id < ?2",
+                )?
+                .query_row((batch.bytes(), message.bytes()), |row| row.get(0))?;
+            Ok(u64::try_from(held).unwrap_or(0))
         })
         .await
     }

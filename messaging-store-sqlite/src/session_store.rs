@@ -2,11 +2,13 @@
 
 pub(crate) mod row;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
 use messaging_core::domain::session::{
-    Census, ProviderSession, Session, SessionPatch, SessionStatus,
+    Census, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus, WatchedSession,
 };
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
@@ -31,6 +33,20 @@ impl Stored for Line {
     fn read(row: &Row<'_>) -> Result<Self, BoxError> {
         let count = u64::try_from(row.get::<_, i64>(3)?)?;
         Ok(Self { server: row.get(1)?, status: named(row, 2)?, count })
+    }
+}
+
+/// The same of how sessions are.
+struct HealthLine {
+    health: SessionHealth,
+    count: u64,
+}
+
+impl Stored for HealthLine {
+    const ENTITY: &'static str = Session::ENTITY;
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        Ok(Self { health: named(row, 1)?, count: u64::try_from(row.get::<_, i64>(2)?)? })
     }
 }
 
@@ -129,6 +145,61 @@ impl SessionStore for SqliteStore {
             )?;
             let lines = decode_all(statement.query([])?)?;
             Ok(lines.into_iter().map(|Line { server, status, count }| ((server, status), count)))
+        })
+        .await
+        .map(Iterator::collect)
+    }
+
+    async fn watched(&self) -> Result<Vec<WatchedSession>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, tenant, server, server_name, status, health, read_until, created_at
+                 FROM sessions ORDER BY id",
+            )?;
+            decode_all(statement.query([])?)
+        })
+        .await
+    }
+
+    async fn record_read(&self, id: SessionId, until: Timestamp) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE sessions SET read_until = max(coalesce(read_until, ?2), ?2)
+                     WHERE id = ?1",
+                )?
+                .execute((id.bytes(), until.as_micros()))?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn record_health(
+        &self,
+        id: SessionId,
+        health: SessionHealth,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |connection| {
+            let since = (health != SessionHealth::Ok).then_some(since.as_micros());
+            let changed = connection
+                .prepare_cached(
+                    "UPDATE sessions SET health = ?2, health_since = ?3
+                     WHERE id = ?1 AND health <> ?2",
+                )?
+                .execute((id.bytes(), health.as_str(), since))?;
+            Ok(changed > 0)
+        })
+        .await
+    }
+
+    async fn health_census(&self) -> Result<BTreeMap<SessionHealth, u64>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT min(id), health, count(*) FROM sessions GROUP BY health",
+            )?;
+            let lines = decode_all(statement.query([])?)?;
+            Ok(lines.into_iter().map(|HealthLine { health, count }| (health, count)))
         })
         .await
         .map(Iterator::collect)

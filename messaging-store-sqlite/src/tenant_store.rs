@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use messaging_core::domain::id::TenantId;
 use messaging_core::domain::suspension::Suspension;
-use messaging_core::domain::tenant::Tenant;
+use messaging_core::domain::tenant::{OnUnknown, Tenant};
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use messaging_core::ports::tenant_store::TenantStore;
 use rusqlite::Row;
 
 use crate::column::{
-    self, Id, Stored, decode_all, decode_first, instant, suspension, suspension_columns,
+    self, Id, Stored, decode_all, decode_first, instant, named, suspension, suspension_columns,
 };
 use crate::store::SqliteStore;
 
@@ -22,6 +22,7 @@ impl Stored for Tenant {
             name: row.get(1)?,
             created_at: instant(row, 2)?,
             suspension: suspension(row, 3)?,
+            on_unknown: named(row, 6)?,
         })
     }
 }
@@ -32,8 +33,16 @@ impl TenantStore for SqliteStore {
         let tenant = tenant.clone();
         self.write(move |connection| {
             connection
-                .prepare_cached("INSERT INTO tenants (id, name, created_at) VALUES (?1, ?2, ?3)")?
-                .execute((tenant.id.bytes(), &tenant.name, tenant.created_at.as_micros()))?;
+                .prepare_cached(
+                    "INSERT INTO tenants (id, name, created_at, on_unknown)
+                     VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute((
+                    tenant.id.bytes(),
+                    &tenant.name,
+                    tenant.created_at.as_micros(),
+                    tenant.on_unknown.as_str(),
+                ))?;
             Ok(())
         })
         .await
@@ -43,7 +52,7 @@ impl TenantStore for SqliteStore {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT id, name, created_at, suspended_at, suspended_until,
-                     suspension_reason FROM tenants WHERE id = ?1",
+                     suspension_reason, on_unknown FROM tenants WHERE id = ?1",
             )?;
             decode_first(statement.query([id.bytes()])?)
         })
@@ -55,7 +64,7 @@ impl TenantStore for SqliteStore {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT id, name, created_at, suspended_at, suspended_until,
-                     suspension_reason FROM tenants WHERE name = ?1",
+                     suspension_reason, on_unknown FROM tenants WHERE name = ?1",
             )?;
             decode_first(statement.query([name])?)
         })
@@ -74,9 +83,25 @@ impl TenantStore for SqliteStore {
                      suspension_reason = ?4
                  WHERE id = ?1
                  RETURNING id, name, created_at, suspended_at, suspended_until,
-                     suspension_reason",
+                     suspension_reason, on_unknown",
             )?;
             decode_first(statement.query((id.bytes(), since, until, reason))?)
+        })
+        .await
+    }
+
+    async fn set_on_unknown(
+        &self,
+        id: TenantId,
+        on_unknown: OnUnknown,
+    ) -> Result<Option<Tenant>, StoreError> {
+        self.write(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "UPDATE tenants SET on_unknown = ?2 WHERE id = ?1
+                 RETURNING id, name, created_at, suspended_at, suspended_until,
+                     suspension_reason, on_unknown",
+            )?;
+            decode_first(statement.query((id.bytes(), on_unknown.as_str()))?)
         })
         .await
     }
@@ -85,7 +110,7 @@ impl TenantStore for SqliteStore {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT id, name, created_at, suspended_at, suspended_until,
-                     suspension_reason FROM tenants ORDER BY id",
+                     suspension_reason, on_unknown FROM tenants ORDER BY id",
             )?;
             decode_all(statement.query([])?)
         })

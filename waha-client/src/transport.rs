@@ -1,6 +1,7 @@
 //! WAHA behind messaging-core's ports: the only file, with those beneath it, that knows both.
 
 mod control;
+mod history;
 mod outcome;
 mod webhooks;
 
@@ -65,8 +66,9 @@ struct Server {
     engine: OnceCell<Engine>,
 }
 
-/// WAHA, on one server or several, as [`Transport`] and
-/// [`SessionControl`](messaging_core::ports::session_control::SessionControl).
+/// WAHA, on one server or several, as [`Transport`],
+/// [`SessionControl`](messaging_core::ports::session_control::SessionControl) and
+/// [`ProviderHistory`](messaging_core::ports::provider_history::ProviderHistory).
 ///
 /// Remembers each server's engine, and for a day under which chat ids numbers are to be reached.
 pub struct WahaProvider {
@@ -110,12 +112,14 @@ impl WahaProvider {
         found.ok_or(WahaError::SafeRetry { reason: "server-not-configured", source: None })
     }
 
+    async fn engine(&self, server: &Server) -> Result<Engine, WahaError> {
+        let ask = || async { Ok(server.client.version().await?.engine) };
+        server.engine.get_or_try_init(ask).await.copied()
+    }
+
     async fn route(&self, envelope: Envelope<'_>) -> Result<Result<Route, Failure>, WahaError> {
         let server = self.server(&envelope.session.server)?;
-        let engine = *server
-            .engine
-            .get_or_try_init(|| async { Ok(server.client.version().await?.engine) })
-            .await?;
+        let engine = self.engine(server).await?;
         let Some(chat) = self.chat(server, envelope).await? else {
             return Ok(Err(Failure::new(FailureCode::NotOnWhatsapp)));
         };

@@ -10,9 +10,11 @@ use crate::domain::content::Content;
 use crate::domain::id::{BatchId, InboxId, MessageId, SessionId, TenantId, uuid_v7};
 use crate::domain::inbox::InboxEntry;
 use crate::domain::message::{Direction, Message, Priority};
-use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionStatus};
+use crate::domain::session::{
+    OnRateLimit, ProviderSession, Session, SessionHealth, SessionStatus,
+};
 use crate::domain::status::Status;
-use crate::domain::tenant::Tenant;
+use crate::domain::tenant::{OnUnknown, Tenant};
 use crate::domain::timestamp::Timestamp;
 
 /// `millis` after the instant at which tests begin, 2026-01-01T00:00:00Z.
@@ -58,7 +60,8 @@ pub fn address(n: u64) -> Address {
 /// The `n`th tenant.
 pub fn tenant(n: u64) -> Tenant {
     let name = format!("tenant-{n}");
-    Tenant { id: tenant_id(n), name, suspension: None, created_at: at(n) }
+    let on_unknown = OnUnknown::DeadLetter;
+    Tenant { id: tenant_id(n), name, suspension: None, on_unknown, created_at: at(n) }
 }
 
 /// The `n`th session, of tenant 1, working.
@@ -73,6 +76,8 @@ pub fn session(n: u64) -> Session {
         status_at: at(0),
         own_address: Some(address(9_000_000 + n)),
         on_rate_limit: OnRateLimit::Reject,
+        health: SessionHealth::Ok,
+        health_since: None,
         suspension: None,
         tenant_suspension: None,
         created_at: at(n),

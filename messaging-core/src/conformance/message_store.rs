@@ -11,6 +11,7 @@ mod changing;
 mod counting;
 mod inserting;
 mod listing;
+mod reading;
 mod recording;
 mod repeating;
 mod scheduling;
@@ -22,6 +23,7 @@ pub use self::changing::*;
 pub use self::counting::*;
 pub use self::inserting::*;
 pub use self::listing::*;
+pub use self::reading::*;
 pub use self::recording::*;
 pub use self::repeating::*;
 pub use self::scheduling::*;
@@ -64,6 +66,9 @@ macro_rules! for_each_message_store_behavior {
         $test!(loads_messages_of_every_tenant);
         $test!(loads_as_many_as_are_asked_for);
         $test!(answers_a_ping);
+        $test!(finds_messages_by_their_ids_at_the_provider);
+        $test!(finds_by_an_id_at_the_provider_the_message_that_has_it_now);
+        $test!(counts_what_a_batch_holds_back_before_a_message);
 
         $test!(does_to_every_status_what_the_transition_says);
         $test!(gives_one_outcome_for_each_change_in_order);

@@ -10,10 +10,15 @@ use crate::domain::address::Address;
 use crate::domain::content::{Content, ContentKind};
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::{ProviderMessageId, provider_message_id};
+use crate::domain::message::Message;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::session::{ProviderSession, SessionStatus};
+use crate::domain::status::StatusEvent;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::clock::Clock;
+use crate::ports::provider_history::{
+    HistoryCursor, HistoryPage, HistoryQuery, HistoryRecord, ProviderHistory, Remembered, Report,
+};
 use crate::ports::session_control::{
     ProviderError, ProviderServer, ProviderState, QrCode, SessionControl, WebhookTarget,
 };
@@ -66,6 +71,41 @@ struct State {
     drawn: u64,
     servers: Vec<ProviderServer>,
     meanwhile: Option<Box<dyn FnOnce() + Send>>,
+    remembered: Vec<(ProviderSession, Memory)>,
+    started: BTreeMap<String, Timestamp>,
+    page: usize,
+    read: Vec<ProviderSession>,
+    forgetful: bool,
+}
+
+/// A message that a provider remembers.
+#[derive(Clone)]
+struct Memory {
+    id: ProviderMessageId,
+    at: Timestamp,
+    is_own: bool,
+    body: String,
+    /// What happened to it last.
+    fate: Option<StatusEvent>,
+}
+
+impl Memory {
+    /// As a webhook says it in the words that tests read: `KEY SESSION EVENT ID`, and a text's body.
+    fn record(&self, place: &ProviderSession) -> HistoryRecord {
+        let Self { id, at, is_own, body, fate } = self;
+        let what = if *is_own { Remembered::Sent(*fate) } else { Remembered::Received };
+        let event = match fate.filter(|_| *is_own) {
+            None => "text",
+            Some(StatusEvent::Deliver) => "delivered",
+            Some(StatusEvent::Read) => "read",
+            Some(StatusEvent::Bounce) => "error",
+            Some(_) => "accepted",
+        };
+        let words = format!("read {} {event} {id}", place.name);
+        let words = if *is_own { words } else { format!("{words} {body}") };
+        let report = Report { event: event.to_owned(), body: words.into_bytes() };
+        HistoryRecord { id: id.clone(), at: *at, what, report }
+    }
 }
 
 impl State {
@@ -86,6 +126,7 @@ impl FakeProvider {
     /// A provider without any session.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let provider = Self { clock, state: Mutex::default() };
+        provider.set_page(100);
         provider.set_servers([("default", None)]);
         provider
     }
@@ -137,6 +178,51 @@ impl FakeProvider {
         self.state().meanwhile = Some(Box::new(happens));
     }
 
+    /// Has an earlier request to send this message, lost until now, arrive through the account of
+    /// session 1.
+    pub fn arrive_late(&self, message: &Message) {
+        let Some(to) = &message.to else { return };
+        let place = crate::conformance::build::session(1).place;
+        let route = Route { chat: to.as_str().to_owned(), takes_id: false };
+        self.arrive(Envelope { session: &place, to, content: &message.content }, &route, None);
+    }
+
+    /// Has somebody write to an account. No webhook tells of it: that is the test's part.
+    pub fn receive(&self, place: &ProviderSession, id: &str, body: &str) {
+        let id = ProviderMessageId(id.to_owned());
+        let at = self.clock.now();
+        let memory = Memory { id, at, is_own: false, body: body.to_owned(), fate: None };
+        self.state().remembered.push((place.clone(), memory));
+    }
+
+    /// Has something happen to a message that an account sent, and no webhook tell of it.
+    pub fn acknowledge(&self, id: &ProviderMessageId, event: StatusEvent) {
+        let mut state = self.state();
+        let own = state.remembered.iter_mut().filter(|(_, it)| it.is_own && it.id == *id);
+        own.for_each(|(_, it)| it.fate = Some(event));
+    }
+
+    /// Starts one server anew: webhooks that it had still to send are lost.
+    pub fn restart_server(&self, server: &str) {
+        let now = self.clock.now();
+        self.state().started.insert(server.to_owned(), now);
+    }
+
+    /// How many messages it tells of at a time.
+    pub fn set_page(&self, page: usize) {
+        self.state().page = page;
+    }
+
+    /// Has it remember nothing, as an engine without a store.
+    pub fn remember_nothing(&self) {
+        self.state().forgetful = true;
+    }
+
+    /// Whose messages were read since this was asked last, in order.
+    pub fn was_read(&self) -> Vec<ProviderSession> {
+        std::mem::take(&mut self.state().read)
+    }
+
     /// Every send that arrived, in order.
     pub fn arrivals(&self) -> Vec<Arrival> {
         self.state().arrivals.clone()
@@ -176,6 +262,11 @@ impl FakeProvider {
             id: id.clone(),
             repeat,
         });
+        if !repeat {
+            let (at, body) = (self.clock.now(), envelope.content.body.clone());
+            let memory = Memory { id: id.clone(), at, is_own: true, body, fate: None };
+            state.remembered.push((envelope.session.clone(), memory));
+        }
         id
     }
 
@@ -356,5 +447,59 @@ impl SessionControl for FakeProvider {
 
     async fn ping(&self, server: &str) -> Result<(), ProviderError> {
         if self.state().is_silent(server) { Err(ProviderError::Unavailable) } else { Ok(()) }
+    }
+}
+
+impl FakeProvider {
+    /// Whether an account can be read.
+    fn readable(&self, place: &ProviderSession) -> Result<(), ProviderError> {
+        match self.of_session(place)?.status {
+            _ if self.state().forgetful => Err(ProviderError::Refused { reason: "no-store" }),
+            SessionStatus::Working => Ok(()),
+            _ => Err(ProviderError::WrongState),
+        }
+    }
+}
+
+#[async_trait]
+impl ProviderHistory for FakeProvider {
+    async fn started_at(&self, server: &str) -> Result<Timestamp, ProviderError> {
+        let state = self.state();
+        if state.is_silent(server) {
+            return Err(ProviderError::Unavailable);
+        }
+        Ok(state.started.get(server).copied().unwrap_or(Timestamp::EPOCH))
+    }
+
+    async fn read<'a>(
+        &self,
+        place: &ProviderSession,
+        query: HistoryQuery<'a>,
+    ) -> Result<HistoryPage, ProviderError> {
+        self.readable(place)?;
+        let mut state = self.state();
+        state.read.push(place.clone());
+        let skipped = query.after.and_then(|cursor| cursor.0.parse().ok()).unwrap_or(0);
+        // Newest first, so that what comes meanwhile moves the rest behind.
+        let asked = state.remembered.iter().rev().filter(|(at, memory)| {
+            at == place && memory.at >= query.since && (memory.is_own || !query.own_only)
+        });
+        let mut rest = asked.skip(skipped);
+        let page = rest.by_ref().take(state.page).map(|(_, memory)| memory.record(place));
+        let records: Vec<_> = page.collect();
+        let next = rest.next().map(|_| HistoryCursor((skipped + records.len()).to_string()));
+        Ok(HistoryPage { records, unreadable: 0, next })
+    }
+
+    async fn recall(
+        &self,
+        place: &ProviderSession,
+        _to: &Address,
+        id: &ProviderMessageId,
+    ) -> Result<Option<HistoryRecord>, ProviderError> {
+        self.readable(place)?;
+        let state = self.state();
+        let own = state.remembered.iter().find(|(at, it)| at == place && it.is_own && it.id == *id);
+        Ok(own.map(|(_, memory)| memory.record(place)))
     }
 }

@@ -4,7 +4,8 @@
 use crate::conformance::build::{address, at, session, session_id, tenant, tenant_id};
 use crate::domain::address::Address;
 use crate::domain::session::{
-    Census, OnRateLimit, ProviderSession, Session, SessionPatch, SessionStatus,
+    Census, OnRateLimit, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus,
+    WatchedSession,
 };
 use crate::domain::suspension::Suspension;
 use crate::ports::session_store::SessionStore;
@@ -45,7 +46,91 @@ macro_rules! for_each_session_store_behavior {
         $test!(ends_with_the_latest_status_in_whatever_order_they_come);
         $test!(suspends_and_resumes_a_session);
         $test!(suspends_only_the_tenants_own_session);
+        $test!(records_up_to_when_a_session_was_read_and_never_back);
+        $test!(records_how_a_session_is_and_since_when);
+        $test!(counts_how_the_sessions_are);
+        $test!(shows_every_session_to_whoever_catches_up);
     };
+}
+
+/// Up to when a session was read only goes forward, and is forgotten with the session.
+pub async fn records_up_to_when_a_session_was_read_and_never_back(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    store.insert(&session(2)).await.unwrap();
+    for (until, expected) in [(50, 50), (40, 50), (60, 60)] {
+        store.record_read(session_id(1), at(until)).await.unwrap();
+        let watched = store.watched().await.unwrap();
+        assert_eq!(watched[0].read_until, Some(at(expected)));
+        assert_eq!(watched[1].read_until, None);
+    }
+    assert_eq!(store.find_any(session_id(1)).await.unwrap(), Some(session(1)));
+    assert!(store.delete(tenant_id(1), session_id(1)).await.unwrap());
+    store.record_read(session_id(1), at(70)).await.unwrap();
+    store.insert(&session(1)).await.unwrap();
+    assert_eq!(store.watched().await.unwrap()[0].read_until, None);
+}
+
+/// A session is ill since somebody noticed first, and well without an instant; others are as they
+/// were.
+pub async fn records_how_a_session_is_and_since_when(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    store.insert(&session(2)).await.unwrap();
+    let record = async |health, millis| {
+        store.record_health(session_id(1), health, at(millis)).await.unwrap()
+    };
+    for (health, millis, changes, since) in [
+        (SessionHealth::Ok, 10, false, None),
+        (SessionHealth::Deaf, 20, true, Some(20)),
+        (SessionHealth::Deaf, 30, false, Some(20)),
+        (SessionHealth::Silent, 40, true, Some(40)),
+        (SessionHealth::Ok, 50, true, None),
+    ] {
+        assert_eq!(record(health, millis).await, changes, "{health} at {millis}");
+        let expected = Session { health, health_since: since.map(at), ..session(1) };
+        assert_eq!(store.find_any(session_id(1)).await.unwrap(), Some(expected.clone()));
+        assert_eq!(store.list(tenant_id(1)).await.unwrap(), [expected, session(2)]);
+    }
+    let unknown = store.record_health(session_id(3), SessionHealth::Deaf, at(1)).await.unwrap();
+    assert!(!unknown);
+}
+
+/// Sessions are counted by how they are.
+pub async fn counts_how_the_sessions_are(store: &dyn SessionStore) {
+    assert!(store.health_census().await.unwrap().is_empty());
+    for n in 1..=4 {
+        store.insert(&session(n)).await.unwrap();
+    }
+    for (n, health) in [(1, SessionHealth::Deaf), (2, SessionHealth::Silent)] {
+        assert!(store.record_health(session_id(n), health, at(1)).await.unwrap());
+    }
+    let expected = [(SessionHealth::Ok, 2), (SessionHealth::Silent, 1), (SessionHealth::Deaf, 1)];
+    assert_eq!(store.health_census().await.unwrap(), expected.into());
+}
+
+/// Whoever catches up sees all sessions, in order of id, as they are.
+pub async fn shows_every_session_to_whoever_catches_up(store: &dyn SessionStore) {
+    assert_eq!(store.watched().await.unwrap(), []);
+    let theirs = Session { tenant: tenant_id(2), ..session(2) };
+    for each in [&session(3), &theirs, &session(1)] {
+        store.insert(each).await.unwrap();
+    }
+    store.record_status(session_id(3), SessionStatus::Failed, at(9), None).await.unwrap();
+    store.record_health(session_id(2), SessionHealth::Deaf, at(9)).await.unwrap();
+    let watched = |session: Session| WatchedSession {
+        id: session.id,
+        tenant: session.tenant,
+        place: session.place,
+        status: session.status,
+        health: session.health,
+        read_until: None,
+        created_at: session.created_at,
+    };
+    let expected = [
+        session(1),
+        Session { health: SessionHealth::Deaf, ..theirs },
+        Session { status: SessionStatus::Failed, ..session(3) },
+    ];
+    assert_eq!(store.watched().await.unwrap(), expected.map(watched));
 }
 
 /// Calls the given macro with the name of every behavior of a store that keeps tenants and their

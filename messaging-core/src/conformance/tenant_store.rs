@@ -3,7 +3,7 @@
 
 use crate::conformance::build::{at, tenant, tenant_id};
 use crate::domain::suspension::Suspension;
-use crate::domain::tenant::Tenant;
+use crate::domain::tenant::{OnUnknown, Tenant};
 use crate::ports::store_error::StoreError;
 use crate::ports::tenant_store::TenantStore;
 
@@ -20,6 +20,7 @@ macro_rules! for_each_tenant_store_behavior {
         $test!(refuses_a_tenant_whose_name_is_taken);
         $test!(inserts_a_tenant_once_however_many_try);
         $test!(suspends_and_resumes_a_tenant);
+        $test!(keeps_what_a_tenant_wants_of_unknown_outcomes);
     };
 }
 
@@ -81,6 +82,22 @@ pub async fn inserts_a_tenant_once_however_many_try(store: &dyn TenantStore) {
     let tries = futures::future::join_all(tenants.iter().map(|each| store.insert(each))).await;
     assert_eq!(tries.iter().filter(|each| each.is_ok()).count(), 1);
     assert_eq!(store.list().await.unwrap().len(), 1);
+}
+
+/// What becomes of unknown outcomes is kept from the beginning, and changed of one tenant alone.
+pub async fn keeps_what_a_tenant_wants_of_unknown_outcomes(store: &dyn TenantStore) {
+    let resending = Tenant { on_unknown: OnUnknown::Resend, ..tenant(2) };
+    for each in [tenant(1), resending.clone()] {
+        store.insert(&each).await.unwrap();
+    }
+    for on_unknown in [OnUnknown::Resend, OnUnknown::DeadLetter] {
+        let expected = Some(Tenant { on_unknown, ..tenant(1) });
+        assert_eq!(store.set_on_unknown(tenant_id(1), on_unknown).await.unwrap(), expected);
+        assert_eq!(store.find(tenant_id(1)).await.unwrap(), expected);
+        assert_eq!(store.find_named(&tenant(1).name).await.unwrap(), expected);
+    }
+    assert_eq!(store.list().await.unwrap(), [tenant(1), resending]);
+    assert_eq!(store.set_on_unknown(tenant_id(3), OnUnknown::Resend).await.unwrap(), None);
 }
 
 /// A tenant is stopped, for another time, and goes on.

@@ -135,6 +135,22 @@ impl SlidingWindow {
     }
 }
 
+/// When the `n`th next thing, from 0, can be done, where these were done, oldest first, and each
+/// that follows is done as soon as the quota allows it, the first at `now`.
+pub fn nth_permit(quota: Quota, done: &[Timestamp], n: u64, now: Timestamp) -> Timestamp {
+    let limit = usize::try_from(quota.limit.max(1)).unwrap_or(usize::MAX);
+    let counted = done.iter().filter(|at| at.plus(quota.window) > now).count().min(limit);
+    let counted = &done[done.len() - counted..];
+    let free = (limit - counted.len()) as u64;
+    let Some(waiting) = n.checked_sub(free) else { return now };
+    // Each takes the place of one that leaves the window: of those counted, and then of those that
+    // are done now.
+    let rounds = u32::try_from(waiting / limit as u64).unwrap_or(u32::MAX).saturating_add(1);
+    let place = usize::try_from(waiting % limit as u64).ok().and_then(|place| counted.get(place));
+    let window = quota.window.checked_mul(rounds).unwrap_or(Duration::MAX);
+    place.copied().unwrap_or(now).plus(window)
+}
+
 /// The generic cell rate algorithm: `limit` at once, refilled evenly over the window. Cheaper than
 /// a [`SlidingWindow`] (one instant), and lets up to twice the limit through in one window: fit for
 /// protecting ourselves, not for a promise to others.
@@ -242,6 +258,36 @@ mod tests {
         }
         let one = Quota { limit: 1, ..QUOTA };
         assert_eq!(window.reserve(one, 3, at(10), at(10)), limited(52));
+    }
+
+    #[test]
+    fn the_nth_permit_takes_the_place_of_one_that_leaves_the_window() {
+        let done = [at(0), at(50), at(55)];
+        let nth = |done: &[Timestamp], n| nth_permit(QUOTA, done, n, at(70)).since(at(0)).as_secs();
+        // The first has left the window already.
+        assert_eq!([0, 1, 2, 3, 4].map(|n| nth(&done, n)), [70, 110, 115, 130, 170]);
+        assert_eq!([0, 2, 3, 8, 9].map(|n| nth(&[], n)), [70, 70, 130, 190, 250]);
+        let full = [at(60), at(61), at(62)];
+        assert_eq!([0, 1, 2, 3].map(|n| nth(&full, n)), [120, 121, 122, 180]);
+        // Of more than the quota allows the latest count.
+        let many = [at(20), at(60), at(61), at(62)];
+        assert_eq!(nth(&many, 0), 120);
+        assert_eq!(nth_permit(QUOTA, &[], u64::MAX, at(0)), Timestamp::MAX);
+    }
+
+    #[test]
+    fn the_nth_permit_comes_when_the_window_grants_it() {
+        let mut window = SlidingWindow::default();
+        let done: Vec<Timestamp> = [3, 17, 40].map(at).into();
+        done.iter().for_each(|each| window.record(*each));
+        let mut now = at(50);
+        for n in 0..10 {
+            while let Decision::Limited { retry_after } = window.reserve(QUOTA, n, now, now) {
+                now = now.plus(retry_after);
+            }
+            window.settle(n, now);
+            assert_eq!(nth_permit(QUOTA, &done, n, at(50)), now, "{n}");
+        }
     }
 
     #[test]

@@ -42,6 +42,18 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// Whether a connected account does what it should.
+    pub enum SessionHealth {
+        /// As far as anybody can tell.
+        Ok = "ok",
+        /// Nothing that it sends is acknowledged.
+        Silent = "silent",
+        /// Its webhooks do not reach us.
+        Deaf = "deaf",
+    }
+}
+
 /// One WhatsApp account, owned by one tenant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
@@ -63,6 +75,10 @@ pub struct Session {
     pub own_address: Option<Address>,
     /// What becomes of single messages over the quota.
     pub on_rate_limit: OnRateLimit,
+    /// Whether it does what it should, while it is connected.
+    pub health: SessionHealth,
+    /// Since when it does not.
+    pub health_since: Option<Timestamp>,
     /// Whether somebody stopped it.
     pub suspension: Option<Suspension>,
     /// Whether somebody stopped its tenant. Not kept with the session, but with the tenant.
@@ -81,6 +97,26 @@ impl Session {
         let holding = both.into_iter().flatten().filter(|each| each.holds(now));
         holding.max_by_key(|each| each.until.unwrap_or(Timestamp::MAX))
     }
+}
+
+/// A session as whoever reads what its webhooks should have told sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchedSession {
+    /// Ours.
+    pub id: SessionId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Where it lives at the provider.
+    pub place: ProviderSession,
+    /// Whether it can send.
+    pub status: SessionStatus,
+    /// Whether it does what it should.
+    pub health: SessionHealth,
+    /// When the latest of its messages that was read was written: up to there nothing is missing.
+    /// `None` before the first.
+    pub read_until: Option<Timestamp>,
+    /// When it was made here.
+    pub created_at: Timestamp,
 }
 
 /// Where an account lives at the provider.

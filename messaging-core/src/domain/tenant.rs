@@ -14,8 +14,21 @@ pub struct Tenant {
     pub name: String,
     /// Whether somebody stopped it.
     pub suspension: Option<Suspension>,
+    /// What becomes of its messages of which nobody can tell whether they were sent.
+    pub on_unknown: OnUnknown,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+named_enum! {
+    /// What becomes of a message of which nobody can tell whether it was sent: the engine takes no
+    /// id of ours for it, and does not find it.
+    pub enum OnUnknown {
+        /// It fails as such, and somebody decides: the recipient gets it at most once.
+        DeadLetter = "dead-letter",
+        /// It is sent again, as often as one that failed: the recipient may get it twice.
+        Resend = "resend",
+    }
 }
 
 named_enum! {

@@ -1,11 +1,13 @@
 //! Whether what the gateway depends on works.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::domain::id::TenantId;
+use crate::domain::session::SessionHealth;
 use crate::gateway::Gateway;
 use crate::ports::inbox_store::InboxDepth;
 use crate::ports::rate_limiter::RateKey;
@@ -33,6 +35,9 @@ pub struct Health {
     pub limiter: Check,
     /// This node's clock agrees with the limiter's.
     pub clock_agrees: bool,
+    /// How many connected sessions do not do what they should, and why; none where the store cannot
+    /// tell.
+    pub ailing_sessions: BTreeMap<SessionHealth, u64>,
 }
 
 impl Gateway {
@@ -63,7 +68,9 @@ impl Gateway {
         let healthy = self.counted(counted).is_some();
         let limiter = Check { healthy, took: ports.clock.now().since(began) };
         let clock_agrees = !self.inner.clock_is_off.load(Ordering::Relaxed);
-        Health { store, servers, queue_depth, limiter, clock_agrees }
+        let mut ailing_sessions = ports.sessions.health_census().await.unwrap_or_default();
+        ailing_sessions.remove(&SessionHealth::Ok);
+        Health { store, servers, queue_depth, limiter, clock_agrees, ailing_sessions }
     }
 
     /// How many webhooks wait to be applied, and how many could not be.

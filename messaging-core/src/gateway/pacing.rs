@@ -1,14 +1,23 @@
 //! Why a message waits, and until when.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::domain::batch::Batch;
-use crate::domain::id::{BatchId, TenantId};
+use crate::domain::id::{BatchId, SessionId, TenantId};
 use crate::domain::message::Message;
+use crate::domain::quota::{Quota, nth_permit};
 use crate::domain::status::Status;
 use crate::domain::timestamp::Timestamp;
-use crate::gateway::Gateway;
-use crate::ports::queue::{HeldBy, Position};
+use crate::gateway::{Gateway, Settings};
+use crate::ports::queue::{HeldBy, MAX_POSITION, Position};
+
+/// How long it is believed when a session sent latest.
+const SENDS_BELIEVED_FOR: Duration = Duration::from_secs(1);
+
+/// Of how many sessions that is remembered; then it begins anew.
+const SENDS_KNOWN: usize = 10_000;
 
 /// Why a message waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +28,8 @@ pub struct Pacing {
     pub until: Option<Timestamp>,
     /// How many messages of its session leave before it, counted to 10 000.
     pub ahead: u64,
-    /// When it is likely to leave.
-    pub estimated_send_at: Timestamp,
+    /// When it is likely to leave; `None` where nobody knows until when it is stopped.
+    pub estimated_send_at: Option<Timestamp>,
 }
 
 impl Gateway {
@@ -29,11 +38,12 @@ impl Gateway {
         if !matches!(message.status, Status::Queued | Status::Retry | Status::Sending) {
             return None;
         }
-        let now = self.ports().clock.now();
+        let ports = self.ports();
+        let now = ports.clock.now();
         let position = match message.queue_item() {
             // A queue that cannot be asked tells nothing; the message itself is still told of.
-            Some(item) => self.ports().queue.position(&item).await.ok().flatten(),
-            None => None,
+            Some(item) if !message.held => ports.queue.position(&item).await.ok().flatten(),
+            _ => None,
         };
         let (held_by, until) = match message.batch.filter(|_| message.held) {
             Some(batch) => self.held_by_bulk(message.tenant, batch, now).await,
@@ -45,10 +55,38 @@ impl Gateway {
                 other => other,
             },
         };
-        let ahead = position.map_or(0, |position| position.ahead);
-        let estimated_send_at = until.map_or(now, |until| until.max(now));
-        let estimated_send_at = self.estimate(ahead, estimated_send_at);
+        let ahead = match position {
+            Some(position) => position.ahead,
+            None => self.ahead_of_held(message).await,
+        };
+        let estimated_send_at = match (held_by, until) {
+            (HeldBy::Suspended, None) => None,
+            _ if position.is_some_and(|position| position.claimed) => Some(now),
+            // It waits by itself; those before it do not wait with it.
+            (HeldBy::Retry, Some(until)) | (HeldBy::Scheduled, Some(until))
+                if message.batch.is_none() =>
+            {
+                Some(self.estimate(message.session, ahead, now, now).await.max(until))
+            }
+            // The whole session, or bulk request, waits.
+            (_, until) => {
+                let from = until.map_or(now, |until| until.max(now));
+                Some(self.estimate(message.session, ahead, from, now).await)
+            }
+        };
         Some(Pacing { held_by, until, ahead, estimated_send_at })
+    }
+
+    /// How many messages of its session leave before one that the queue does not know: all that it
+    /// knows, and of its bulk request those that are held back before it.
+    async fn ahead_of_held(&self, message: &Message) -> u64 {
+        let ports = self.ports();
+        let queued = ports.queue.session_depth(message.session).await.unwrap_or(0);
+        let held = match message.batch.filter(|_| message.held) {
+            Some(batch) => ports.messages.held_before(batch, message.id).await.unwrap_or(0),
+            None => 0,
+        };
+        queued.saturating_add(held).min(MAX_POSITION)
     }
 
     /// Until when the message's session is stopped, where that is known.
@@ -74,13 +112,59 @@ impl Gateway {
         }
     }
 
-    /// When a message is likely to leave with so many before it: the quota's worth at once, then
-    /// as many again with each window.
-    pub(super) fn estimate(&self, ahead: u64, from: Timestamp) -> Timestamp {
-        let quota = self.settings().session_quota;
-        let windows = u32::try_from(ahead / u64::from(quota.limit.max(1))).unwrap_or(u32::MAX);
-        let wait = quota.window.checked_mul(windows).unwrap_or(Duration::MAX);
-        from.plus(wait)
+    /// When a message is likely to leave with so many before it, of which the first leaves at `from`:
+    /// as the session's quota allows, of which its latest sends have used some.
+    pub(super) async fn estimate(
+        &self,
+        session: SessionId,
+        ahead: u64,
+        from: Timestamp,
+        now: Timestamp,
+    ) -> Timestamp {
+        let Settings { session_quota: Quota { limit, window }, clock_skew, .. } = *self.settings();
+        let quota = Quota { limit, window: window + clock_skew };
+        let sends = self.latest_sends(session, quota, now).await;
+        nth_permit(quota, &sends, ahead, from)
+    }
+
+    /// When a session sent within its window, as the store has it, or had it a moment ago: many may
+    /// ask about one session at once.
+    async fn latest_sends(
+        &self,
+        session: SessionId,
+        quota: Quota,
+        now: Timestamp,
+    ) -> Arc<[Timestamp]> {
+        if let Some(sends) = self.inner.latest_sends.get(session, now) {
+            return sends;
+        }
+        let since = now.minus(quota.window);
+        let sends = self.ports().messages.attempts_since(session, since, now).await;
+        // A store that cannot be asked makes the estimate worse, and no more.
+        let sends: Arc<[Timestamp]> = sends.unwrap_or_default().into();
+        self.inner.latest_sends.remember(session, &sends, now);
+        sends
+    }
+}
+
+/// When sessions sent latest, as it was found a moment ago.
+#[derive(Default)]
+pub(crate) struct LatestSends(Mutex<HashMap<SessionId, (Timestamp, Arc<[Timestamp]>)>>);
+
+impl LatestSends {
+    fn get(&self, session: SessionId, now: Timestamp) -> Option<Arc<[Timestamp]>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, sends) = known.get(&session)?;
+        let is_fresh = *at <= now && now.since(*at) < SENDS_BELIEVED_FOR;
+        is_fresh.then(|| Arc::clone(sends))
+    }
+
+    fn remember(&self, session: SessionId, sends: &Arc<[Timestamp]>, now: Timestamp) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= SENDS_KNOWN {
+            known.clear();
+        }
+        known.insert(session, (now, Arc::clone(sends)));
     }
 }
 

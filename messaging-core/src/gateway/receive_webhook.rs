@@ -6,11 +6,12 @@ use std::time::Duration;
 use crate::domain::id::{InboxId, SessionId};
 use crate::domain::inbox::{InboxEntry, Kept};
 use crate::domain::quota::Decision;
-use crate::domain::session::Session;
+use crate::domain::session::{Session, WatchedSession};
 use crate::gateway::Gateway;
 use crate::gateway::directory::Asked;
 use crate::gateway::error::GatewayError;
 use crate::ports::observer::{Observation, WebhookResult};
+use crate::ports::provider_history::Report;
 use crate::ports::rate_limiter::RateKey;
 use crate::ports::webhook_verifier::Headers;
 
@@ -86,12 +87,44 @@ impl Gateway {
             // For others. Not the id's instant, which runs ahead of a clock that was set back.
             due_at: ports.clock.now().plus(OURS_FOR),
         };
-        let kept = ports.inbox.keep(std::slice::from_ref(&entry)).await?;
-        let kept = kept.first().copied().unwrap_or(Kept::New);
-        if kept == Kept::New {
-            self.inner.fresh.add(entry);
+        let kept = self.keep(vec![entry]).await?;
+        Ok(kept.first().copied().unwrap_or(Kept::New))
+    }
+
+    /// Keeps what was told, and has this node apply it soon. Tells of each whether it was new.
+    async fn keep(&self, entries: Vec<InboxEntry>) -> Result<Vec<Kept>, GatewayError> {
+        let kept = self.ports().inbox.keep(&entries).await?;
+        for (entry, kept) in entries.into_iter().zip(&kept) {
+            if *kept == Kept::New {
+                self.inner.fresh.add(entry);
+            }
         }
         Ok(kept)
+    }
+
+    /// Takes in what a provider remembers and no webhook told, each under its key: as if a webhook
+    /// had. Gives how many were not taken in so before.
+    pub(crate) async fn take_in(
+        &self,
+        session: &WatchedSession,
+        told: Vec<(String, Report)>,
+    ) -> Result<usize, GatewayError> {
+        let entry = |(key, Report { event, body }): (String, Report)| {
+            let (received_at, id) = self.inner.ids.draw();
+            InboxEntry {
+                id: InboxId(id),
+                tenant: session.tenant,
+                session: session.id,
+                event,
+                key,
+                payload: body,
+                received_at,
+                attempts: 0,
+                due_at: self.ports().clock.now().plus(OURS_FOR),
+            }
+        };
+        let kept = self.keep(told.into_iter().map(entry).collect()).await?;
+        Ok(kept.into_iter().filter(|kept| *kept == Kept::New).count())
     }
 
     async fn webhook_session(

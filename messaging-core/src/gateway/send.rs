@@ -250,7 +250,8 @@ impl Gateway {
         if matches!(message.status, Status::Queued | Status::Retry) {
             self.enqueue(std::iter::once(message)).await;
         }
-        self.estimate(0, self.ports().clock.now())
+        let estimated = self.pacing(message).await.and_then(|pacing| pacing.estimated_send_at);
+        estimated.unwrap_or_else(|| self.ports().clock.now())
     }
 
     /// What was answered when the request was done, whatever became of the message since.
@@ -360,9 +361,13 @@ impl Gateway {
         // The message is kept, whatever the queue and the limiter say.
         tokio::join!(self.enqueue(std::iter::once(&message)), self.settle(permit, now));
         self.observe(accepted(&message));
-        let estimated_send_at = match is_scheduled {
-            true => message.due_at,
-            false => self.estimate(waiting, now),
+        let over_quota = permit.is_none().then_some(quota).flatten();
+        let estimated_send_at = match over_quota {
+            _ if is_scheduled => message.due_at,
+            // What was accepted is about what was sent.
+            Some(over_quota) if waiting == 0 => now.plus(over_quota.reset_after),
+            None if waiting == 0 => now,
+            _ => self.estimate(session.id, waiting, now, now).await,
         };
         Ok(Accepted { message, estimated_send_at, quota, is_replay: false })
     }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::domain::id::{SessionId, TenantId};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionPatch, SessionStatus};
+use crate::domain::session::{
+    OnRateLimit, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus,
+};
 use crate::gateway::error::GatewayError;
 use crate::gateway::tenants::MAX_NAME_CHARS;
 use crate::gateway::{Gateway, SessionRef};
@@ -80,6 +82,8 @@ impl Gateway {
             status_at: created_at,
             own_address: None,
             on_rate_limit: new.on_rate_limit,
+            health: SessionHealth::Ok,
+            health_since: None,
             suspension: None,
             tenant_suspension: None,
             created_at,

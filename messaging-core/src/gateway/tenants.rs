@@ -1,7 +1,7 @@
 //! The deployment's tenants.
 
 use crate::domain::id::TenantId;
-use crate::domain::tenant::Tenant;
+use crate::domain::tenant::{OnUnknown, Tenant};
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
 use crate::ports::store_error::StoreError;
@@ -22,12 +22,27 @@ impl Gateway {
         }
         let (created_at, id) = self.inner.ids.draw();
         let name = name.to_owned();
-        let tenant = Tenant { id: TenantId(id), name, suspension: None, created_at };
+        let on_unknown = OnUnknown::DeadLetter;
+        let id = TenantId(id);
+        let tenant = Tenant { id, name, suspension: None, on_unknown, created_at };
         match self.ports().tenants.insert(&tenant).await {
             Ok(()) => Ok(tenant),
             Err(StoreError::Conflict { .. }) => Err(GatewayError::Taken { what: "tenant name" }),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Says what becomes of a tenant's messages of which nobody can tell whether they were sent.
+    ///
+    /// # Errors
+    /// [`GatewayError::TenantNotFound`].
+    pub async fn set_on_unknown(
+        &self,
+        id: TenantId,
+        on_unknown: OnUnknown,
+    ) -> Result<Tenant, GatewayError> {
+        let changed = self.ports().tenants.set_on_unknown(id, on_unknown).await?;
+        changed.ok_or(GatewayError::TenantNotFound)
     }
 
     /// Looks a tenant up by id or, where the text is none, by name.

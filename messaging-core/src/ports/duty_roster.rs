@@ -16,6 +16,8 @@ named_enum! {
         Inbox = "inbox",
         /// Asking the provider how its sessions are.
         SessionWatch = "session-watch",
+        /// Reading what webhooks should have told.
+        CatchUp = "catch-up",
         /// Letting in what is to be sent now, and ending what is not to be sent any more.
         Timetable = "timetable",
         /// Doing what the store needs now and then.

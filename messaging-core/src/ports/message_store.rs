@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::domain::batch::{Batch, BatchProgress};
 use crate::domain::filter::{MessageFilter, MessagePage, Portion};
-use crate::domain::id::{BatchId, MessageId, SessionId, TenantId};
+use crate::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
 use crate::domain::insertion::{Inserted, Insertion};
 use crate::domain::message::{ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange};
 use crate::domain::statistics::{Statistics, StatisticsRange};
@@ -151,6 +151,9 @@ pub trait MessageStore: Send + Sync + 'static {
     /// of that.
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError>;
 
+    /// How many messages of a bulk request are held back whose ids are below this one.
+    async fn held_before(&self, batch: BatchId, message: MessageId) -> Result<u64, StoreError>;
+
     /// Bulk requests that hold messages back, with ids above `after`, in order of id.
     async fn batches_holding(
         &self,
@@ -184,6 +187,15 @@ pub trait MessageStore: Send + Sync + 'static {
         since: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<Timestamp>, StoreError>;
+
+    /// The messages of a session, whichever way they go, that are known under these ids at the
+    /// provider, in whatever order; ids that nobody knows are left out. Of several that go the same
+    /// way under one id, the one accepted last.
+    async fn known_at_provider(
+        &self,
+        session: SessionId,
+        ids: &[ProviderMessageId],
+    ) -> Result<Vec<Message>, StoreError>;
 
     /// Whether the store can be written at present.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::content::ContentKind;
 use crate::domain::failure::FailureCode;
 use crate::domain::message::{Direction, Priority};
-use crate::domain::session::SessionStatus;
+use crate::domain::session::{SessionHealth, SessionStatus};
 use crate::domain::status::{Status, StatusEvent};
 use crate::named::named_enum;
 use crate::ports::queue::HeldBy;
@@ -122,6 +122,18 @@ pub enum Observation {
         result: InboxResult,
         /// How long since it came in.
         since_received: Duration,
+    },
+    /// What webhooks had not told was read from the provider.
+    CaughtUp {
+        /// How many messages that came in.
+        messages: u64,
+        /// How many messages of ours that got further.
+        receipts: u64,
+    },
+    /// A connected session does what it should, or no longer.
+    Health {
+        /// How it is.
+        health: SessionHealth,
     },
     /// A session changed its state.
     Session {

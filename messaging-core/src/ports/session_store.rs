@@ -1,10 +1,14 @@
 //! The truth about sessions.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use crate::domain::address::Address;
 use crate::domain::id::{SessionId, TenantId};
-use crate::domain::session::{Census, ProviderSession, Session, SessionPatch, SessionStatus};
+use crate::domain::session::{
+    Census, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus, WatchedSession,
+};
 use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::store_error::StoreError;
@@ -14,7 +18,8 @@ use crate::ports::store_error::StoreError;
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
-    /// Keeps a new session, but for what is kept with its tenant.
+    /// Keeps a new session, but for what is kept with its tenant. Nothing of it was read yet, and it
+    /// is well.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] of `session name` where the tenant has one of this name, of
@@ -68,6 +73,24 @@ pub trait SessionStore: Send + Sync + 'static {
     /// How many sessions of each status are on each of the provider's servers, by its name; those
     /// of which there are none are left out.
     async fn census(&self) -> Result<Census, StoreError>;
+
+    /// All sessions as whoever catches up sees them, in order of id.
+    async fn watched(&self) -> Result<Vec<WatchedSession>, StoreError>;
+
+    /// Records up to when a session's messages were read, unless that is known of a later instant.
+    async fn record_read(&self, id: SessionId, until: Timestamp) -> Result<(), StoreError>;
+
+    /// Records how a session is, since `since`, and tells whether it was otherwise before. One that
+    /// was so already is so since then.
+    async fn record_health(
+        &self,
+        id: SessionId,
+        health: SessionHealth,
+        since: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// How many sessions are how; those of which there are none are left out.
+    async fn health_census(&self) -> Result<BTreeMap<SessionHealth, u64>, StoreError>;
 
     /// Records a session's state, and its own address where given, unless a later state (by `at`)
     /// is known: then nothing changes. Gives the session where its status changed.

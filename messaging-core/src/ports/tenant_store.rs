@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::domain::id::TenantId;
 use crate::domain::suspension::Suspension;
-use crate::domain::tenant::Tenant;
+use crate::domain::tenant::{OnUnknown, Tenant};
 use crate::ports::store_error::StoreError;
 
 /// The truth about tenants. Atomic, durable and without a clock, as
@@ -29,6 +29,14 @@ pub trait TenantStore: Send + Sync + 'static {
         &self,
         id: TenantId,
         suspension: Option<Suspension>,
+    ) -> Result<Option<Tenant>, StoreError>;
+
+    /// Says what becomes of a tenant's messages of which nobody can tell whether they were sent;
+    /// `None` when there is none of that id.
+    async fn set_on_unknown(
+        &self,
+        id: TenantId,
+        on_unknown: OnUnknown,
     ) -> Result<Option<Tenant>, StoreError>;
 
     /// All tenants, in order of id.

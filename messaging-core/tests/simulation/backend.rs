@@ -1,5 +1,6 @@
 //! The store, queue, limiter and roster that all nodes share, reached over a network that fails.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,7 +9,9 @@ use async_trait::async_trait;
 use messaging_core::domain::address::Address;
 use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
-use messaging_core::domain::id::{BatchId, InboxId, MessageId, NodeId, SessionId, TenantId};
+use messaging_core::domain::id::{
+    BatchId, InboxId, MessageId, NodeId, ProviderMessageId, SessionId, TenantId,
+};
 use messaging_core::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxVerdict, Kept};
 use messaging_core::domain::insertion::{Inserted, Insertion};
 use messaging_core::domain::message::{
@@ -16,11 +19,11 @@ use messaging_core::domain::message::{
 };
 use messaging_core::domain::quota::{Decision, Quota};
 use messaging_core::domain::session::{
-    Census, ProviderSession, Session, SessionPatch, SessionStatus,
+    Census, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus, WatchedSession,
 };
 use messaging_core::domain::statistics::{Statistics, StatisticsRange};
 use messaging_core::domain::suspension::Suspension;
-use messaging_core::domain::tenant::Tenant;
+use messaging_core::domain::tenant::{OnUnknown, Tenant};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
@@ -202,6 +205,8 @@ relay!(MessageStore to store by of_store -> StoreError {
     release_from_batch(batch: BatchId, now: Timestamp) -> Vec<QueueItem>;
     release_scheduled(now: Timestamp, limit: u32) -> Vec<QueueItem>;
     overdue(now: Timestamp, limit: u32) -> Vec<MessageId>;
+    held_before(batch: BatchId, message: MessageId) -> u64;
+    known_at_provider(session: SessionId, ids: &[ProviderMessageId]) -> Vec<Message>;
     batches_holding(after: Option<BatchId>, limit: u32) -> Vec<BatchId>;
     pending(after: Option<MessageId>, limit: u32) -> Vec<QueueItem>;
     behind(ids: &[MessageId]) -> Vec<(MessageId, QueueItem)>;
@@ -221,6 +226,10 @@ relay!(SessionStore to store by of_store -> StoreError {
     find_placed(name: &str) -> Vec<Session>;
     all_places() -> Vec<(SessionId, ProviderSession)>;
     census() -> Census;
+    watched() -> Vec<WatchedSession>;
+    record_read(id: SessionId, until: Timestamp) -> ();
+    record_health(id: SessionId, health: SessionHealth, since: Timestamp) -> bool;
+    health_census() -> BTreeMap<SessionHealth, u64>;
     record_status(id: SessionId, status: SessionStatus, at: Timestamp, own: Option<Address>)
         -> Option<Session>;
 });
@@ -230,6 +239,7 @@ relay!(TenantStore to store by of_store -> StoreError {
     find(id: TenantId) -> Option<Tenant>;
     find_named(name: &str) -> Option<Tenant>;
     suspend(id: TenantId, suspension: Option<Suspension>) -> Option<Tenant>;
+    set_on_unknown(id: TenantId, on_unknown: OnUnknown) -> Option<Tenant>;
     list() -> Vec<Tenant>;
 });
 

@@ -15,6 +15,9 @@ use crate::sim::Sim;
 use crate::waha::{Line, Waha};
 use crate::words::{Password, Words};
 
+/// How often each session's messages are read.
+const READ_EVERY: Duration = Duration::from_secs(20);
+
 /// The nodes, those of them that live.
 pub(crate) struct Fleet {
     sim: Arc<Sim>,
@@ -77,7 +80,8 @@ impl Fleet {
             limiter: Arc::clone(&connection) as _,
             duties: Arc::clone(&connection) as _,
             transport: Arc::clone(&line) as _,
-            control: line,
+            control: Arc::clone(&line) as _,
+            history: line,
             verifier: Arc::new(Password),
             decoder: Arc::new(Words),
             observer: Arc::new(NoObserver),
@@ -86,7 +90,9 @@ impl Fleet {
         };
         let session_quota = Quota { limit: sim.plan.quota, window: Duration::from_secs(60) };
         let gateway = Gateway::new(ports, Settings { session_quota, ..Settings::default() });
-        let delivery = Delivery::start(&gateway, &DeliverySettings::default());
+        let settings =
+            DeliverySettings { catch_up_interval: READ_EVERY, ..DeliverySettings::default() };
+        let delivery = Delivery::start(&gateway, &settings);
         sim.note(|| format!("{} starts", host.name));
         (Node { host, gateway }, delivery)
     }

@@ -52,7 +52,8 @@ pub(crate) async fn judge(world: &World) -> Verdict {
     if world.sim.plan.clock_leaps == 0 {
         quota(world)?;
     }
-    taken_in(world).await
+    taken_in(world).await?;
+    caught_up(world).await
 }
 
 /// P1, P2, P7: a message has come to an end, and the end is what happened.
@@ -175,18 +176,50 @@ async fn kept_once(world: &World) -> Verdict {
     Ok(())
 }
 
-/// P3: what was taken in is there, once.
-async fn taken_in(world: &World) -> Verdict {
-    let taken_in = world.promised.lock().unwrap().taken_in.clone();
+/// The messages that go this way, of all tenants.
+async fn stored(world: &World, direction: Direction) -> Vec<Message> {
     let mut stored = Vec::new();
     for n in 1..=world.sim.plan.tenants {
         let tenant = messaging_core::conformance::build::tenant_id(n);
-        let filter =
-            MessageFilter { direction: Some(Direction::Inbound), ..MessageFilter::default() };
+        let filter = MessageFilter { direction: Some(direction), ..MessageFilter::default() };
         let portion = Portion::Page { page: 1, limit: 100 };
-        let page = world.backend.store.list(tenant, &filter, portion).await.unwrap();
-        stored.extend(page.messages.into_iter().map(|message| message.content.body));
+        stored.extend(world.backend.store.list(tenant, &filter, portion).await.unwrap().messages);
     }
+    stored
+}
+
+/// Whatever became of webhooks: what the provider can be asked about is known as it is there.
+pub(crate) async fn caught_up(world: &World) -> Verdict {
+    let inbound = stored(world, Direction::Inbound).await;
+    for body in world.waha.readable_inbound() {
+        let times = inbound.iter().filter(|message| message.content.body == body).count();
+        if times != 1 {
+            return Err(format!("{body} came in and is there {times} times"));
+        }
+    }
+    let fates = world.waha.readable_fates();
+    for message in stored(world, Direction::Outbound).await {
+        let fate = message.provider_message_id.as_ref().and_then(|id| fates.get(id));
+        let is_told = match fate {
+            Some(StatusEvent::Read) => message.status == Status::Read,
+            Some(StatusEvent::Deliver) => message.status == Status::Delivered,
+            // Given up, and found to have been sent only to be lost: it failed in any case.
+            Some(StatusEvent::Bounce) => message.status == Status::Failed,
+            _ => true,
+        };
+        if !is_told {
+            let (body, status) = (&message.content.body, message.status);
+            return Err(format!("{body} is {status}, and what became of it is {fate:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// P3: what was taken in is there, once.
+async fn taken_in(world: &World) -> Verdict {
+    let taken_in = world.promised.lock().unwrap().taken_in.clone();
+    let inbound = stored(world, Direction::Inbound).await;
+    let stored: Vec<String> = inbound.into_iter().map(|message| message.content.body).collect();
     for body in taken_in {
         let times = stored.iter().filter(|it| **it == body).count();
         if times != 1 {

@@ -28,6 +28,7 @@ use tokio::time::timeout;
 
 use crate::backend::Backend;
 use crate::fleet::Fleet;
+use crate::judge::caught_up;
 use crate::sim::Sim;
 use crate::waha::{Report, Waha};
 
@@ -412,8 +413,8 @@ impl World {
             let queued = self.backend.queue().depth().await.unwrap();
             let to_apply = store.depth().await.unwrap().pending;
             let asking = self.asking.load(Ordering::Relaxed);
-            if (waiting == 0 && queued == 0 && to_apply == 0 && asking == 0) || self.sim.now() > end
-            {
+            let is_idle = waiting == 0 && queued == 0 && to_apply == 0 && asking == 0;
+            if (is_idle && caught_up(self).await.is_ok()) || self.sim.now() > end {
                 return;
             }
         }

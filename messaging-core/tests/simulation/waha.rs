@@ -5,10 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use messaging_core::conformance::build::at;
+use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{ProviderMessageId, provider_message_id};
 use messaging_core::domain::phone::PhoneNumber;
 use messaging_core::domain::session::{ProviderSession, SessionStatus};
+use messaging_core::domain::status::StatusEvent;
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::provider_history::{
+    self, HistoryCursor, HistoryPage, HistoryQuery, HistoryRecord, ProviderHistory, Remembered,
+};
 use messaging_core::ports::session_control::{
     ProviderError, ProviderServer, ProviderState, QrCode, SessionControl, WebhookTarget,
 };
@@ -72,6 +78,23 @@ struct Server {
 struct Account {
     status: SessionStatus,
     sent: BTreeMap<ProviderMessageId, Arrival>,
+    /// The last that happened to what was sent.
+    fates: BTreeMap<ProviderMessageId, StatusEvent>,
+    /// What somebody wrote to it, and when, in order.
+    inbound: Vec<(u64, Timestamp)>,
+}
+
+/// How many messages it tells of at a time.
+const PAGE: usize = 3;
+
+/// The id of what the `n`th correspondent wrote.
+fn inbound_id(n: u64) -> ProviderMessageId {
+    provider_message_id([n, u64::MAX])
+}
+
+/// What there is to say of a message that somebody wrote.
+fn inbound_words(n: u64) -> String {
+    format!("text {} inbound-{n}", inbound_id(n).0)
 }
 
 /// What somebody asks to be sent.
@@ -97,7 +120,12 @@ impl Waha {
     }
 
     pub(crate) fn add_account(&self, place: &ProviderSession) {
-        let account = Account { status: SessionStatus::Working, sent: BTreeMap::new() };
+        let account = Account {
+            status: SessionStatus::Working,
+            sent: BTreeMap::new(),
+            fates: BTreeMap::new(),
+            inbound: Vec::new(),
+        };
         self.state().accounts.insert(place.clone(), account);
     }
 
@@ -152,8 +180,34 @@ impl Waha {
 
     /// Somebody writes to an account.
     pub(crate) fn write_to(&self, place: &ProviderSession, n: u64) {
-        let id = provider_message_id([n, u64::MAX]);
-        self.report(place, |_| format!("text {} inbound-{n}", id.0));
+        let at = self.sim.now();
+        self.sim.note(|| format!("somebody writes inbound-{n}"));
+        if let Some(account) = self.state().accounts.get_mut(place) {
+            account.inbound.push((n, at));
+        }
+        self.report(place, |_| inbound_words(n));
+    }
+
+    /// What was written to those accounts whose messages can be read.
+    pub(crate) fn readable_inbound(&self) -> Vec<String> {
+        let state = self.state();
+        let readable = state.accounts.iter().filter(|(place, _)| state.remembers(&place.server));
+        readable
+            .flat_map(|(_, account)| account.inbound.iter().map(|(n, _)| format!("inbound-{n}")))
+            .collect()
+    }
+
+    /// What became last of the messages of those accounts that can be read, by their ids.
+    pub(crate) fn readable_fates(&self) -> BTreeMap<ProviderMessageId, StatusEvent> {
+        let state = self.state();
+        let readable = state.accounts.iter().filter(|(place, _)| state.remembers(&place.server));
+        readable.flat_map(|(_, account)| account.fates.clone()).collect()
+    }
+
+    fn befell(&self, place: &ProviderSession, id: &ProviderMessageId, event: StatusEvent) {
+        if let Some(account) = self.state().accounts.get_mut(place) {
+            account.fates.insert(id.clone(), event);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -249,11 +303,18 @@ impl Waha {
         self.sim.note(|| format!("{} arrives as {}", letter.body, id.0));
         self.report(&letter.place, |_| format!("echo {} {}", id.0, letter.body));
         if self.sim.goes_wrong(self.sim.plan.bounced) {
+            self.befell(&letter.place, &id, StatusEvent::Bounce);
             self.report(&letter.place, |_| format!("error {}", id.0));
             return id;
         }
-        for ack in ["accepted", "delivered", "read"] {
+        let acks = [
+            ("accepted", StatusEvent::Accept),
+            ("delivered", StatusEvent::Deliver),
+            ("read", StatusEvent::Read),
+        ];
+        for (ack, event) in acks {
             if self.sim.dice.chance(0.7) {
+                self.befell(&letter.place, &id, event);
                 self.report(&letter.place, |_| format!("{ack} {}", id.0));
             }
         }
@@ -366,6 +427,99 @@ impl Waha {
             }
         });
         found.map_or(Found::Absent, |sent| Found::Sent(sent.id.clone()))
+    }
+}
+
+impl State {
+    fn remembers(&self, server: &str) -> bool {
+        self.servers.get(server).is_some_and(|server| server.remembers)
+    }
+
+    /// Everything that an account has, newest first.
+    fn history(&self, place: &ProviderSession) -> Result<Vec<HistoryRecord>, ProviderError> {
+        let server = self.servers.get(&place.server).filter(|server| server.is_up);
+        let server = server.ok_or(ProviderError::Unavailable)?;
+        let account = self.accounts.get(place).ok_or(ProviderError::NotFound)?;
+        if account.status != SessionStatus::Working {
+            return Err(ProviderError::WrongState);
+        }
+        if !server.remembers {
+            return Err(ProviderError::Refused { reason: "no-store" });
+        }
+        let record = |id: &ProviderMessageId, at, what, words: String| HistoryRecord {
+            id: id.clone(),
+            at,
+            what,
+            report: provider_history::Report {
+                event: "read".to_owned(),
+                body: format!("read {} {words}", place.name).into_bytes(),
+            },
+        };
+        let sent = account.sent.values().map(|sent| {
+            let fate = account.fates.get(&sent.id).copied();
+            let word = match fate {
+                Some(StatusEvent::Bounce) => "error",
+                Some(StatusEvent::Deliver) => "delivered",
+                Some(StatusEvent::Read) => "read",
+                _ => "accepted",
+            };
+            let words = format!("{word} {}", sent.id.0);
+            record(&sent.id, sent.at, Remembered::Sent(fate), words)
+        });
+        let inbound = account.inbound.iter().map(|(n, at)| {
+            record(&inbound_id(*n), *at, Remembered::Received, inbound_words(*n))
+        });
+        let mut all: Vec<HistoryRecord> = sent.chain(inbound).collect();
+        all.sort_by(|one, other| (other.at, &other.id).cmp(&(one.at, &one.id)));
+        Ok(all)
+    }
+}
+
+#[async_trait]
+impl ProviderHistory for Line {
+    async fn started_at(&self, server: &str) -> Result<Timestamp, ProviderError> {
+        self.host.pass().await;
+        let life = {
+            let state = self.waha.state();
+            state.servers.get(server).filter(|server| server.is_up).map(|server| server.life)
+        };
+        self.host.pass().await;
+        life.map(at).ok_or(ProviderError::Unavailable)
+    }
+
+    async fn read<'a>(
+        &self,
+        place: &ProviderSession,
+        query: HistoryQuery<'a>,
+    ) -> Result<HistoryPage, ProviderError> {
+        self.host.pass().await;
+        self.host.sim.wait(0, 30).await;
+        let history = self.waha.state().history(place);
+        self.host.pass().await;
+        if self.host.sim.goes_wrong(self.host.sim.plan.error) {
+            return Err(ProviderError::Unavailable);
+        }
+        let skipped = query.after.and_then(|cursor| cursor.0.parse().ok()).unwrap_or(0);
+        let is_asked = |record: &HistoryRecord| {
+            record.at >= query.since && (!query.own_only || record.what != Remembered::Received)
+        };
+        let mut rest = history?.into_iter().filter(is_asked).skip(skipped);
+        let records: Vec<HistoryRecord> = rest.by_ref().take(PAGE).collect();
+        let next = rest.next().map(|_| HistoryCursor((skipped + records.len()).to_string()));
+        Ok(HistoryPage { records, unreadable: 0, next })
+    }
+
+    async fn recall(
+        &self,
+        place: &ProviderSession,
+        _to: &Address,
+        id: &ProviderMessageId,
+    ) -> Result<Option<HistoryRecord>, ProviderError> {
+        self.host.pass().await;
+        self.host.sim.wait(0, 30).await;
+        let history = self.waha.state().history(place);
+        self.host.pass().await;
+        Ok(history?.into_iter().find(|record| record.id == *id))
     }
 }
 

@@ -13,6 +13,7 @@ use messaging_core::conformance::build::{at, session, tenant, tenant_id};
 use messaging_core::conformance::clock::FakeClock;
 use messaging_core::conformance::entropy::SeededEntropy;
 use messaging_core::conformance::provider::FakeProvider;
+use messaging_core::delivery::catch_up::CatchUp;
 use messaging_core::delivery::inbox::InboxProcessor;
 use messaging_core::delivery::recovery::Recovery;
 use messaging_core::delivery::session_watch::SessionWatch;
@@ -43,6 +44,9 @@ use absent::AbsentQueue;
 use forgetful::ForgetfulLimiter;
 use words::{Password, Words};
 
+/// How often each session is read.
+pub(crate) const READ_EVERY: Duration = Duration::from_secs(60);
+
 /// Tenant 1 with session 1, connected, and everything that works for it.
 pub(crate) struct World {
     pub(crate) clock: Arc<FakeClock>,
@@ -56,6 +60,7 @@ pub(crate) struct World {
     pub(crate) inbox: InboxProcessor,
     pub(crate) recovery: Recovery,
     pub(crate) watch: SessionWatch,
+    pub(crate) catch_up: CatchUp,
     seed: u64,
 }
 
@@ -91,6 +96,15 @@ impl World {
         Self::start(self.store, self.clock, self.provider, settings, self.seed + 1)
     }
 
+    /// Another deployment with the same provider and time, which has accepted nothing.
+    pub(crate) async fn elsewhere(self) -> Self {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        TenantStore::insert(&*store, &tenant(1)).await.unwrap();
+        SessionStore::insert(&*store, &session(1)).await.unwrap();
+        let settings = self.gateway.settings().clone();
+        Self::start(store, self.clock, self.provider, settings, self.seed + 1)
+    }
+
     fn start(
         store: Arc<dyn Store>,
         clock: Arc<FakeClock>,
@@ -113,6 +127,7 @@ impl World {
             duties: Arc::new(MemoryDutyRoster::default()),
             transport: Arc::clone(&provider) as _,
             control: Arc::clone(&provider) as _,
+            history: Arc::clone(&provider) as _,
             verifier: Arc::new(Password),
             decoder: Arc::new(Words),
             observer: Arc::clone(&witness) as _,
@@ -125,6 +140,7 @@ impl World {
             inbox: InboxProcessor::new(gateway.clone()),
             recovery: Recovery::new(gateway.clone()),
             watch: SessionWatch::new(gateway.clone()),
+            catch_up: CatchUp::new(gateway.clone(), READ_EVERY),
             clock,
             provider,
             witness,

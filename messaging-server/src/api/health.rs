@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use messaging_core::domain::session::SessionHealth;
 use messaging_core::gateway::health::{self, Check};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
@@ -26,7 +27,8 @@ impl HealthApi {
     /// Tell how everything is
     ///
     /// Needs no token. `warn` where messages are accepted but wait: WAHA, the queue or the rate
-    /// limiter does not answer, or this node's clock is wrong; `fail`, with 503, where nothing can be accepted.
+    /// limiter does not answer, or this node's clock is wrong; also where a connected session is
+    /// `silent` or `deaf`; `fail`, with 503, where nothing can be accepted.
     #[oai(path = "/health", method = "get", operation_id = "get_health")]
     async fn health(&self) -> HealthAnswer {
         let found = self.state.gateway.health().await;
@@ -119,6 +121,20 @@ impl Health {
             status: if found.queue_depth.is_some() { PASS } else { WARN }.to_owned(),
             time: now,
         };
+        let ailing = SessionHealth::ALL.iter().filter(|health| **health != SessionHealth::Ok);
+        let ailing: Vec<_> = ailing
+            .map(|health| {
+                let count = found.ailing_sessions.get(health).copied().unwrap_or(0);
+                HealthCheck {
+                    component_id: Some(health.as_str().to_owned()),
+                    component_type: "component".to_owned(),
+                    observed_value: Some(count),
+                    observed_unit: Some("sessions".to_owned()),
+                    status: if count == 0 { PASS } else { WARN }.to_owned(),
+                    time: now,
+                }
+            })
+            .collect();
         let down: Vec<_> = found
             .servers
             .iter()
@@ -137,6 +153,14 @@ impl Health {
             (WARN, Some(output.to_owned()))
         } else if !found.clock_agrees {
             (WARN, Some("this node's clock is wrong: it sends nothing".to_owned()))
+        } else if !found.ailing_sessions.is_empty() {
+            let counted: Vec<_> = found
+                .ailing_sessions
+                .iter()
+                .map(|(health, count)| format!("{count} {health}"))
+                .collect();
+            let output = format!("connected sessions do not do what they should: {}", counted.join(", "));
+            (WARN, Some(output))
         } else {
             (PASS, None)
         };
@@ -145,6 +169,7 @@ impl Health {
             ("waha:responseTime".to_owned(), servers),
             ("queue:depth".to_owned(), vec![queue]),
             ("limiter:responseTime".to_owned(), limiter),
+            ("sessions:ailing".to_owned(), ailing),
         ];
         Self { output, checks: Some(checks.into()), ..Self::alone(status) }
     }

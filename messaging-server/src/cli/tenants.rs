@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use messaging_core::domain::tenant::Role;
+use messaging_core::domain::tenant::{OnUnknown, Role};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::suspension::Stop;
 use messaging_core::ports::clock::{Clock, SystemClock};
@@ -27,14 +27,26 @@ pub(super) async fn create<W: Write>(dir: &Path, name: &str, out: &mut W) -> Res
     Ok(writeln!(out, "{}", tenant.id)?)
 }
 
-/// Writes the ids and names of all tenants.
+/// Writes the ids and names of all tenants, and what they want that is not the default.
 pub(super) async fn list<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliError> {
     let service = Service::build(configure(dir)?).await?;
     let tenants = service.tenants().await?;
     service.close().await;
     for tenant in tenants {
-        writeln!(out, "{}  {}", tenant.id, tenant.name)?;
+        match tenant.on_unknown {
+            OnUnknown::DeadLetter => writeln!(out, "{}  {}", tenant.id, tenant.name)?,
+            choice => writeln!(out, "{}  {}  on-unknown={choice}", tenant.id, tenant.name)?,
+        }
     }
+    Ok(())
+}
+
+/// Says what becomes of a tenant's messages of which nobody can tell whether they were sent.
+pub(super) async fn set(dir: &Path, tenant: &str, on_unknown: OnUnknown) -> Result<(), CliError> {
+    let service = Service::build(configure(dir)?).await?;
+    let tenant = service.gateway().find_tenant(tenant).await?.id;
+    service.gateway().set_on_unknown(tenant, on_unknown).await?;
+    service.close().await;
     Ok(())
 }
 

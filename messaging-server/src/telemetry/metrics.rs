@@ -13,7 +13,7 @@ use messaging_core::domain::content::ContentKind;
 use messaging_core::domain::failure::FailureCode;
 use messaging_core::domain::message::{Direction, Priority};
 use messaging_core::domain::phone::PhoneNumber;
-use messaging_core::domain::session::SessionStatus;
+use messaging_core::domain::session::{SessionHealth, SessionStatus};
 use messaging_core::domain::status::Status;
 use messaging_core::ports::observer::{InboxResult, Observation, Observer, WebhookResult};
 use messaging_core::ports::queue::HeldBy;
@@ -81,6 +81,12 @@ impl Metrics {
         }
         for status in SessionStatus::ALL {
             all.session_changes.with_label_values(&[status.as_str()]);
+        }
+        for health in SessionHealth::ALL {
+            all.health_changes.with_label_values(&[health.as_str()]);
+        }
+        for what in ["message", "receipt"] {
+            all.caught_up.with_label_values(&[what]);
         }
         for component in ["store", "queue", "limiter", "clock", "provider"] {
             all.faults.with_label_values(&[component]);
@@ -185,6 +191,13 @@ impl Observer for Metrics {
             }
             Observation::Session { status } => {
                 all.session_changes.with_label_values(&[status.as_str()]).inc();
+            }
+            Observation::Health { health } => {
+                all.health_changes.with_label_values(&[health.as_str()]).inc();
+            }
+            Observation::CaughtUp { messages, receipts } => {
+                all.caught_up.with_label_values(&["message"]).inc_by(messages);
+                all.caught_up.with_label_values(&["receipt"]).inc_by(receipts);
             }
             Observation::ProviderReportedError => {
                 all.provider_errors.with_label_values(NONE).inc();

@@ -21,6 +21,7 @@ use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::NoObserver;
+use messaging_core::ports::provider_history::MockProviderHistory;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::transport::MockTransport;
 use messaging_server::api::{ApiState, BodyLimits, openapi_document, routes};
@@ -83,6 +84,7 @@ impl Harness {
             duties: Arc::new(MemoryDutyRoster::default()),
             transport: Arc::new(MockTransport::new()),
             control: Arc::clone(&waha) as _,
+            history: Arc::new(MockProviderHistory::new()),
             verifier: Arc::new(WahaVerifier::new(signing_keys())),
             decoder: Arc::new(WahaDecoder),
             observer: Arc::new(NoObserver),

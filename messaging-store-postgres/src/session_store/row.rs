@@ -2,7 +2,7 @@
 
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
-use messaging_core::domain::session::{ProviderSession, Session};
+use messaging_core::domain::session::{ProviderSession, Session, WatchedSession};
 use messaging_core::ports::store_error::BoxError;
 use uuid::Uuid;
 
@@ -29,6 +29,8 @@ pub(super) struct SessionRow {
     pub(super) tenant_suspended_at: Option<i64>,
     pub(super) tenant_suspended_until: Option<i64>,
     pub(super) tenant_suspension_reason: Option<String>,
+    pub(super) health: String,
+    pub(super) health_since: Option<i64>,
 }
 
 impl Stored for SessionRow {
@@ -62,6 +64,41 @@ impl Stored for SessionRow {
                 self.tenant_suspended_until,
                 self.tenant_suspension_reason,
             )?,
+            health: named(&self.health)?,
+            health_since: self.health_since.map(instant).transpose()?,
+        })
+    }
+}
+
+/// A session's row as whoever catches up sees it.
+pub(super) struct WatchedRow {
+    pub(super) id: Uuid,
+    pub(super) tenant: Uuid,
+    pub(super) server: String,
+    pub(super) server_name: String,
+    pub(super) status: String,
+    pub(super) health: String,
+    pub(super) read_until: Option<i64>,
+    pub(super) created_at: i64,
+}
+
+impl Stored for WatchedRow {
+    type Value = WatchedSession;
+    const ENTITY: &'static str = "session";
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn read(self) -> Result<WatchedSession, BoxError> {
+        Ok(WatchedSession {
+            id: SessionId(self.id),
+            tenant: TenantId(self.tenant),
+            place: place(self.server, self.server_name),
+            status: named(&self.status)?,
+            health: named(&self.health)?,
+            read_until: self.read_until.map(instant).transpose()?,
+            created_at: instant(self.created_at)?,
         })
     }
 }
@@ -80,7 +117,7 @@ macro_rules! query_sessions {
             $head + " s.id, s.tenant, s.name, s.server, s.server_name, s.adopted, s.status, \
              s.status_at, s.own_address, s.on_rate_limit, s.created_at, s.updated_at, s.suspended_at, \
              s.suspended_until, s.suspension_reason, s.tenant_suspended_at, \
-             s.tenant_suspended_until, s.tenant_suspension_reason " + $tail
+             s.tenant_suspended_until, s.tenant_suspension_reason, s.health, s.health_since " + $tail
             $(, $argument)*
         )
     };

@@ -218,6 +218,21 @@ pub(crate) fn find_owned(
     Ok(find(connection, id)?.filter(|message| message.tenant == tenant))
 }
 
+/// The message that came in under this id at the provider.
+pub(crate) fn find_received(
+    connection: &Connection,
+    session: SessionId,
+    id: &ProviderMessageId,
+) -> Result<Option<Message>, Fault> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        message_columns!(),
+        " FROM messages
+         WHERE session = ?1 AND provider_message_id = ?2 AND direction = 'inbound'"
+    ))?;
+    decode_first(statement.query((session.bytes(), id.as_str()))?)
+}
+
 /// The outbound message of this id at the provider. Should the provider have given one id twice,
 /// the newer message.
 pub(crate) fn find_at_provider(

@@ -2,14 +2,16 @@
 
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
-use messaging_core::domain::session::{ProviderSession, Session, SessionPatch, SessionStatus};
+use messaging_core::domain::session::{
+    ProviderSession, Session, SessionPatch, SessionStatus, WatchedSession,
+};
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::BoxError;
 use rusqlite::{Connection, Row};
 
 use crate::column::{
-    self, Id, Stored, decode_first, instant, named, optional_address, suspension,
+    self, Id, Stored, decode_first, instant, named, optional_address, optional_instant, suspension,
     suspension_columns,
 };
 use crate::error::Fault;
@@ -29,7 +31,7 @@ macro_rules! select_sessions {
             "SELECT s.id, s.tenant, s.name, s.server, s.server_name, s.adopted, s.status, \
              s.status_at, s.own_address, s.on_rate_limit, s.created_at, s.updated_at, \
              s.suspended_at, s.suspended_until, s.suspension_reason, \
-             t.suspended_at, t.suspended_until, t.suspension_reason \
+             t.suspended_at, t.suspended_until, t.suspension_reason, s.health, s.health_since \
              FROM sessions s LEFT JOIN tenants t ON t.id = s.tenant ",
             $tail
         )
@@ -55,6 +57,8 @@ impl Stored for Session {
             updated_at: instant(row, 11)?,
             suspension: suspension(row, 12)?,
             tenant_suspension: suspension(row, 15)?,
+            health: named(row, 18)?,
+            health_since: optional_instant(row, 19)?,
         })
     }
 }
@@ -64,6 +68,22 @@ impl Stored for (SessionId, ProviderSession) {
 
     fn read(row: &Row<'_>) -> Result<Self, BoxError> {
         Ok((column::id(row, 0)?, ProviderSession { server: row.get(1)?, name: row.get(2)? }))
+    }
+}
+
+impl Stored for WatchedSession {
+    const ENTITY: &'static str = "session";
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        Ok(Self {
+            id: column::id(row, 0)?,
+            tenant: column::id(row, 1)?,
+            place: ProviderSession { server: row.get(2)?, name: row.get(3)? },
+            status: named(row, 4)?,
+            health: named(row, 5)?,
+            read_until: optional_instant(row, 6)?,
+            created_at: instant(row, 7)?,
+        })
     }
 }
 

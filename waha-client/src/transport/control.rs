@@ -180,7 +180,7 @@ pub(super) fn address(chat: &ChatId) -> Address {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "reads as the function to map errors with")]
-fn refusal(error: WahaError) -> ProviderError {
+pub(super) fn refusal(error: WahaError) -> ProviderError {
     match &error {
         WahaError::Hold { .. } => ProviderError::WrongState,
         WahaError::Permanent { reason, .. } => match *reason {

@@ -80,7 +80,7 @@ impl WebhookDecoder for WahaDecoder {
     }
 }
 
-fn receipt(level: AckLevel) -> Option<StatusEvent> {
+pub(super) fn receipt(level: AckLevel) -> Option<StatusEvent> {
     Some(match level {
         AckLevel::Error => StatusEvent::Bounce,
         AckLevel::Pending => return None,

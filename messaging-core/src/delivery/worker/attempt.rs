@@ -12,6 +12,7 @@ use crate::domain::quota::Quota;
 use crate::domain::retry::NextStep;
 use crate::domain::session::{Session, SessionStatus};
 use crate::domain::status::{Status, StatusEvent};
+use crate::domain::tenant::OnUnknown;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::cancel::moved;
 use crate::gateway::directory::Asked;
@@ -310,7 +311,8 @@ impl Worker {
     }
 
     /// Decides about an attempt whose end is not known: found, it was sent; not found, it is
-    /// repeated where a repeat with the same id cannot become a second message, and else fails.
+    /// repeated where a repeat with the same id cannot become a second message, or where the tenant
+    /// wants it all the same, and else fails.
     async fn look_up(
         &self,
         message: &Message,
@@ -324,6 +326,10 @@ impl Worker {
                 self.end_retry(message, FailureCode::OutcomeUnknown, None).await
             }
             Found::Absent | Found::CannotTell => {
+                let tenant = self.gateway.ports().tenants.find(session.tenant).await?;
+                if tenant.is_some_and(|tenant| tenant.on_unknown == OnUnknown::Resend) {
+                    return self.end_retry(message, FailureCode::OutcomeUnknown, None).await;
+                }
                 let failure = Failure::with_detail(
                     FailureCode::OutcomeUnknown,
                     "the message may have been sent; WAHA cannot tell",
@@ -346,10 +352,25 @@ impl Worker {
         let id = message.provider_message_id.as_ref();
         let lookup = Lookup { envelope, route, id, since: message.created_at };
         match self.gateway.ports().transport.find_sent(lookup).await {
+            // Found by what it says: another may have said the same.
+            Found::Sent(found) if id.is_none() && self.is_anothers(message, &found).await? => {
+                Ok(None)
+            }
             Found::Sent(id) => self.end(message, End::accepted(Some(id))).await.map(Some),
             Found::Absent | Found::CannotTell => Ok(None),
             Found::TryLater(later) => self.hold_for(session, later.reason).await.map(Some),
         }
+    }
+
+    /// Whether another message is known under this id.
+    async fn is_anothers(
+        &self,
+        message: &Message,
+        id: &ProviderMessageId,
+    ) -> Result<bool, GatewayError> {
+        let ids = std::slice::from_ref(id);
+        let known = self.gateway.ports().messages.known_at_provider(message.session, ids).await?;
+        Ok(known.iter().any(|known| known.id != message.id))
     }
 
     async fn hold_for(&self, session: &Session, reason: LaterReason) -> Result<Next, GatewayError> {
@@ -489,7 +510,9 @@ impl Worker {
 
 /// Whether an earlier attempt, of whose end nobody knows, may have been the one.
 fn may_have_been_sent(message: &Message) -> bool {
-    message.provider_message_id.is_some() && is_unknown(message)
+    // Without an id only one that is sent again because its tenant wants that, and that is in retry.
+    let is_found = message.provider_message_id.is_some() || message.status == Status::Retry;
+    is_found && is_unknown(message)
 }
 
 fn is_unknown(message: &Message) -> bool {

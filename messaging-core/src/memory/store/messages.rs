@@ -10,7 +10,7 @@ use super::{MemoryStore, first};
 use crate::domain::batch::{Batch, BatchProgress};
 use crate::domain::filter::{MessageFilter, MessagePage, Portion};
 use crate::domain::fingerprint::Fingerprint;
-use crate::domain::id::{BatchId, MessageId, SessionId, TenantId};
+use crate::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
 use crate::domain::insertion::{Distinct, Inserted, Insertion};
 use crate::domain::message::applied::ChangeEffect;
 use crate::domain::message::{
@@ -408,6 +408,12 @@ impl MessageStore for MemoryStore {
         Ok(first(expiring.map(|(_, id)| *id), limit))
     }
 
+    async fn held_before(&self, batch: BatchId, message: MessageId) -> Result<u64, StoreError> {
+        let messages = &self.lock().messages;
+        let held = messages.index.of_batch(batch).map(|of| of.held.range(..message).count());
+        Ok(held.unwrap_or(0) as u64)
+    }
+
     async fn batches_holding(
         &self,
         after: Option<BatchId>,
@@ -449,6 +455,18 @@ impl MessageStore for MemoryStore {
         now: Timestamp,
     ) -> Result<Vec<Timestamp>, StoreError> {
         Ok(self.lock().messages.attempts_since(session, since, now))
+    }
+
+    async fn known_at_provider(
+        &self,
+        session: SessionId,
+        ids: &[ProviderMessageId],
+    ) -> Result<Vec<Message>, StoreError> {
+        let messages = &self.lock().messages;
+        let each = ids.iter().flat_map(|id| Direction::ALL.iter().map(move |way| (id, *way)));
+        let known = each.filter_map(|(id, way)| messages.index.at_provider(session, id, way));
+        let known: BTreeSet<MessageId> = known.collect();
+        Ok(known.iter().filter_map(|id| Some(messages.rows.get(id)?.message.clone())).collect())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use super::{MemoryStore, State};
 use crate::domain::address::Address;
 use crate::domain::id::{SessionId, TenantId};
-use crate::domain::session::{Census, ProviderSession, Session, SessionPatch, SessionStatus};
+use crate::domain::session::{
+    Census, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus, WatchedSession,
+};
 use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::session_store::SessionStore;
@@ -18,6 +20,8 @@ pub(super) struct Sessions {
     rows: BTreeMap<SessionId, Session>,
     by_name: BTreeMap<(TenantId, String), SessionId>,
     by_place: BTreeMap<ProviderSession, SessionId>,
+    /// Up to when each was read.
+    read_until: BTreeMap<SessionId, Timestamp>,
 }
 
 /// What became of a report on a session's state.
@@ -47,7 +51,8 @@ impl Sessions {
         }
         self.by_name.insert(name, session.id);
         self.by_place.insert(session.place.clone(), session.id);
-        self.rows.insert(session.id, session.clone());
+        let well = Session { health: SessionHealth::Ok, health_since: None, ..session.clone() };
+        self.rows.insert(session.id, well);
         Ok(())
     }
 
@@ -87,6 +92,7 @@ impl Sessions {
         if let Some(session) = self.rows.remove(&id) {
             self.by_name.remove(&(tenant, session.name));
             self.by_place.remove(&session.place);
+            self.read_until.remove(&id);
         }
         true
     }
@@ -195,6 +201,52 @@ impl SessionStore for MemoryStore {
         let mut census = Census::new();
         for session in self.lock().sessions.rows.values() {
             *census.entry((session.place.server.clone(), session.status)).or_default() += 1;
+        }
+        Ok(census)
+    }
+
+    async fn watched(&self) -> Result<Vec<WatchedSession>, StoreError> {
+        let sessions = &self.lock().sessions;
+        let watched = |session: &Session| WatchedSession {
+            id: session.id,
+            tenant: session.tenant,
+            place: session.place.clone(),
+            status: session.status,
+            health: session.health,
+            read_until: sessions.read_until.get(&session.id).copied(),
+            created_at: session.created_at,
+        };
+        Ok(sessions.rows.values().map(watched).collect())
+    }
+
+    async fn record_read(&self, id: SessionId, until: Timestamp) -> Result<(), StoreError> {
+        let sessions = &mut self.lock().sessions;
+        if sessions.rows.contains_key(&id) {
+            let known = sessions.read_until.entry(id).or_insert(until);
+            *known = until.max(*known);
+        }
+        Ok(())
+    }
+
+    async fn record_health(
+        &self,
+        id: SessionId,
+        health: SessionHealth,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sessions = &mut self.lock().sessions;
+        let Some(session) = sessions.rows.get_mut(&id).filter(|it| it.health != health) else {
+            return Ok(false);
+        };
+        session.health = health;
+        session.health_since = (health != SessionHealth::Ok).then_some(since);
+        Ok(true)
+    }
+
+    async fn health_census(&self) -> Result<BTreeMap<SessionHealth, u64>, StoreError> {
+        let mut census = BTreeMap::new();
+        for session in self.lock().sessions.rows.values() {
+            *census.entry(session.health).or_default() += 1;
         }
         Ok(census)
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use crate::domain::id::TenantId;
 use crate::domain::suspension::Suspension;
-use crate::domain::tenant::Tenant;
+use crate::domain::tenant::{OnUnknown, Tenant};
 use crate::ports::store_error::StoreError;
 use crate::ports::tenant_store::TenantStore;
 
@@ -58,6 +58,17 @@ impl TenantStore for MemoryStore {
         let state = &mut self.lock();
         let Some(tenant) = state.tenants.rows.get_mut(&id) else { return Ok(None) };
         tenant.suspension = suspension;
+        Ok(Some(tenant.clone()))
+    }
+
+    async fn set_on_unknown(
+        &self,
+        id: TenantId,
+        on_unknown: OnUnknown,
+    ) -> Result<Option<Tenant>, StoreError> {
+        let state = &mut self.lock();
+        let Some(tenant) = state.tenants.rows.get_mut(&id) else { return Ok(None) };
+        tenant.on_unknown = on_unknown;
         Ok(Some(tenant.clone()))
     }
 

@@ -101,8 +101,8 @@ pub struct Pacing {
     pub until: Option<DateTime>,
     /// How many messages of its session leave before it, counted to 10000.
     pub ahead: u64,
-    /// When it is likely to leave.
-    pub estimated_send_at: DateTime,
+    /// When it is likely to leave; missing while nobody knows until when it is stopped.
+    pub estimated_send_at: Option<DateTime>,
 }
 
 /// A portion of a list of messages, newest first.
@@ -194,7 +194,7 @@ impl From<pacing::Pacing> for Pacing {
             held_by: Named(pacing.held_by),
             until: pacing.until.map(DateTime),
             ahead: pacing.ahead,
-            estimated_send_at: DateTime(pacing.estimated_send_at),
+            estimated_send_at: pacing.estimated_send_at.map(DateTime),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! A session as requests and answers write it.
 
-use messaging_core::domain::session::{self, OnRateLimit, SessionPatch, SessionStatus};
+use messaging_core::domain::session::{
+    self, OnRateLimit, SessionHealth, SessionPatch, SessionStatus,
+};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::gateway::sessions::NewSession;
 use poem_openapi::payload::Json;
@@ -109,6 +111,11 @@ pub struct Session {
     pub address: Option<String>,
     /// What becomes of single messages over the quota.
     pub on_rate_limit: Named<OnRateLimit>,
+    /// Whether it does what it should while it is `working`: `ok`; `silent`, where nothing that it
+    /// sends is acknowledged; `deaf`, where its webhooks do not reach the gateway.
+    pub health: Named<SessionHealth>,
+    /// Since when its health is not `ok`.
+    pub health_since: Option<DateTime>,
     /// Whether somebody stopped it, until when and why: what is accepted meanwhile waits.
     pub suspension: Option<Suspension>,
     /// When it was made here.
@@ -129,6 +136,8 @@ impl From<session::Session> for Session {
             status_at: DateTime(session.status_at),
             address: session.own_address.map(|address| address.as_str().to_owned()),
             on_rate_limit: Named(session.on_rate_limit),
+            health: Named(session.health),
+            health_since: session.health_since.map(DateTime),
             suspension: session.suspension.map(Suspension::from),
             created_at: DateTime(session.created_at),
             updated_at: DateTime(session.updated_at),
@@ -149,6 +158,8 @@ impl Example for Session {
             status_at: at,
             address: Some("+5511900000001".to_owned()),
             on_rate_limit: Named(OnRateLimit::Reject),
+            health: Named(SessionHealth::Ok),
+            health_since: None,
             suspension: None,
             created_at: at,
             updated_at: at,

@@ -82,6 +82,12 @@ catalogue! {
     session_changes: IntCounterVec = counters("messaging_session_changes_total",
         "Changes of sessions, by the status they came to.",
         &["status"]);
+    health_changes: IntCounterVec = counters("messaging_session_health_changes_total",
+        "Changes of connected sessions, by the health they came to.",
+        &["health"]);
+    caught_up: IntCounterVec = counters("messaging_caught_up_total",
+        "What no webhook had told and was read from WAHA: messages that came in (`message`), and how far messages of ours had got (`receipt`).",
+        &["what"]);
     provider_errors: IntCounterVec = counters("messaging_provider_errors_total",
         "Errors that WAHA reported of its own accord.",
         &[]);
@@ -102,4 +108,7 @@ catalogue! {
     sessions: GaugeVec = gauges("messaging_sessions",
         "Sessions by status; NaN while the store does not answer.",
         &["status"]);
+    session_health: GaugeVec = gauges("messaging_session_health",
+        "Sessions by health: `ok`, `silent` (connected, and nothing that it sends is acknowledged) or `deaf` (its webhooks do not come); NaN while the store does not answer.",
+        &["health"]);
 }

@@ -1,9 +1,10 @@
 //! The numbers that are states, not events: looked up now and then, whoever reads them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use messaging_core::domain::session::SessionStatus;
+use messaging_core::domain::session::{SessionHealth, SessionStatus};
 use messaging_core::gateway::Ports;
 use messaging_core::ports::store_error::StoreError;
 use tokio::time::{MissedTickBehavior, interval};
@@ -47,6 +48,16 @@ impl Sampler {
         for (status, count) in SessionStatus::ALL.iter().zip(counts) {
             all.sessions.with_label_values(&[status.as_str()]).set(count);
         }
+        let census = self.health().await;
+        for health in SessionHealth::ALL {
+            let count = census.as_ref().map(|census| census.get(health).copied().unwrap_or(0));
+            let count = count.map_or(f64::NAN, |count| count as f64);
+            all.session_health.with_label_values(&[health.as_str()]).set(count);
+        }
+    }
+
+    async fn health(&self) -> Option<BTreeMap<SessionHealth, u64>> {
+        self.ports.sessions.health_census().await.ok()
     }
 
     async fn sessions(&self) -> Result<SessionCounts, StoreError> {
