@@ -19,7 +19,6 @@ use messaging_core::gateway::pacing::Pacing;
 use messaging_core::gateway::send::{SendRequest, Timing};
 use messaging_core::gateway::suspension::Stop;
 use messaging_core::ports::clock::Clock;
-use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::queue::HeldBy;
 use messaging_core::ports::transport::{Later, LaterReason, SendOutcome};
 

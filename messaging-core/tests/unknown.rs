@@ -69,6 +69,7 @@ async fn what_is_found_is_not_sent_again() {
     world.work().await;
     assert_eq!(world.status(message.id).await, Status::Retry);
     // The request that nobody found arrives late, under whatever id.
+    world.clock.advance(Duration::from_millis(1));
     world.provider.arrive_late(&message);
     world.work_for(LONG).await;
     assert_eq!(world.status(message.id).await, Status::Sent);
@@ -83,6 +84,7 @@ async fn another_message_that_says_the_same_is_not_taken_for_it() {
     world.work().await;
     assert_eq!(world.status(first.id).await, Status::Retry);
     // The same to the same person by way of another message, which is known by its id.
+    world.clock.advance(Duration::from_millis(1));
     world.provider.arrive_late(&first);
     let other = Message {
         status: Status::Sent,

@@ -66,7 +66,23 @@ async fn a_message_of_a_bulk_request_says_that_it_holds_it() {
     let listed = api.get(&format!("/messages?bulkId={id}")).await.expect(200);
     let last = listed["data"][0]["id"].as_str().unwrap();
     let found = api.get(&format!("/messages/{last}")).await.expect(200);
-    assert_eq!(found["pacing"]["heldBy"], "bulk");
+    let expected = json!({
+        "heldBy": "bulk", "ahead": 1, "estimatedSendAt": "2026-01-01T00:00:00Z",
+    });
+    assert_eq!(found["pacing"], expected);
+    // The whole is done when its last message is.
+    let location = format!("/messages/bulk/{id}");
+    assert_eq!(api.get(&location).await.expect(200)["pacing"], expected);
+    api.post(&format!("{location}/pause"), json!({ "until": "2026-01-01T01:00:00Z" })).await;
+    let paused = api.get(&location).await.expect(200);
+    assert_eq!(paused["pacing"]["heldBy"], "suspended");
+    assert_eq!(paused["pacing"]["estimatedSendAt"], "2026-01-01T01:00:00Z");
+    api.post(&format!("{location}/pause"), json!({})).await;
+    let paused = api.get(&location).await.expect(200);
+    assert_eq!(paused["pacing"]["heldBy"], "suspended");
+    assert!(paused["pacing"].get("estimatedSendAt").is_none(), "nobody knows");
+    api.delete(&location).await.expect(200);
+    assert!(api.get(&location).await.expect(200).get("pacing").is_none());
 }
 
 #[tokio::test]

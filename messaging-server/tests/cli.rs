@@ -52,6 +52,15 @@ async fn a_tenant_is_made_listed_and_given_tokens_without_a_server() {
     check_failure(&taken, 1, "error: the tenant name is taken");
     check_failure(&place.run(&["tenant", "create", " "]).await, 1, "the name must have 1 to 100");
     assert_eq!(place.line(&["tenant", "list"]).await, format!("{id}  acme"));
+    for (choice, shown) in [("resend", "  on-unknown=resend"), ("dead-letter", "")] {
+        let outcome = place.run(&["tenant", "set", "acme", "--on-unknown", choice]).await;
+        assert_eq!((outcome.code, &*outcome.out), (Some(0), ""));
+        assert_eq!(place.line(&["tenant", "list"]).await, format!("{id}  acme{shown}"));
+    }
+    let wrong = place.run(&["tenant", "set", "acme", "--on-unknown", "forget"]).await;
+    check_failure(&wrong, 2, "must be one of dead-letter, resend");
+    let nobody = place.run(&["tenant", "set", "nobody", "--on-unknown", "resend"]).await;
+    check_failure(&nobody, 1, "error: there is no such tenant");
     for tenant in [id.as_str(), "acme"] {
         let token = place.line(&["token", "--tenant", tenant, "--role", "viewer"]).await;
         assert_eq!(token.split('.').count(), 3);

@@ -5,7 +5,10 @@ mod harness;
 use std::sync::Arc;
 
 use harness::{Answer, Harness, request};
+use messaging_core::conformance::build::{at, session_id};
+use messaging_core::domain::session::SessionHealth;
 use messaging_core::ports::message_store::MockMessageStore;
+use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 
 async fn get(api: &Harness, path: &str) -> Answer {
@@ -42,6 +45,26 @@ async fn without_waha_there_is_a_warning_that_names_it() {
     assert_eq!((&waha["componentId"], &waha["status"]), (&"waha".into(), &"warn".into()));
     check(&get(&api, "/health/ready").await, 200, "pass");
     check(&get(&api, "/health/live").await, 200, "pass");
+}
+
+#[tokio::test]
+async fn a_session_that_is_connected_and_does_nothing_is_a_warning_and_says_so_itself() {
+    let api = Harness::new().await;
+    let main = api.get("/sessions/main").await.expect(200);
+    assert_eq!((&main["health"], main.get("healthSince")), (&"ok".into(), None));
+    let deaf = SessionHealth::Deaf;
+    assert!(api.store.record_health(session_id(1), deaf, at(5000)).await.is_ok_and(|it| it));
+    let main = api.get("/sessions/main").await.expect(200);
+    assert_eq!(main["health"], "deaf");
+    assert_eq!(main["healthSince"], "2026-01-01T00:00:05Z");
+    let answer = get(&api, "/health").await;
+    check(&answer, 200, "warn");
+    let health = answer.json();
+    assert!(health["output"].as_str().is_some_and(|output| output.ends_with(": 1 deaf")));
+    let ailing = &health["checks"]["sessions:ailing"];
+    let shown = |n: usize| (&ailing[n]["componentId"], &ailing[n]["observedValue"]);
+    assert_eq!(shown(0), (&"silent".into(), &0.into()));
+    assert_eq!(shown(1), (&"deaf".into(), &1.into()));
 }
 
 #[tokio::test]

@@ -46,6 +46,27 @@ async fn an_accepted_message_is_kept_and_can_be_looked_at() {
 }
 
 #[tokio::test]
+async fn a_message_says_how_many_leave_before_it_and_when_it_is_likely_to() {
+    let api = Harness::new().await;
+    let mut last = serde_json::Value::Null;
+    for n in 0..=20 {
+        let mut body = text();
+        body["to"] = format!("+55119888877{n:02}").into();
+        body["onRateLimit"] = "queue".into();
+        last = api.post("/messages/send", body).await.expect(202);
+        let expected =
+            if n < 20 { "2026-01-01T00:00:00Z" } else { "2026-01-01T00:01:00.25Z" };
+        assert_eq!(last["estimatedSendAt"], expected, "{n}");
+    }
+    let location = format!("/messages/{}", last["id"].as_str().unwrap());
+    let pacing = api.get(&location).await.expect(200)["pacing"].clone();
+    let expected = json!({
+        "heldBy": "queue", "ahead": 20, "estimatedSendAt": "2026-01-01T00:01:00.25Z",
+    });
+    assert_eq!(pacing, expected);
+}
+
+#[tokio::test]
 async fn a_session_is_named_by_its_id_too() {
     let api = Harness::new().await;
     let mut body = text();

@@ -3,9 +3,10 @@
 use messaging_core::domain::content::ContentKind;
 use messaging_core::domain::failure::{Failure, FailureCode};
 use messaging_core::domain::message::{Direction, Priority};
-use messaging_core::domain::session::{OnRateLimit, SessionStatus};
+use messaging_core::domain::session::{OnRateLimit, SessionHealth, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::suspension::Suspension;
+use messaging_core::domain::tenant::OnUnknown;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use uuid::Uuid;
@@ -70,6 +71,8 @@ named!(
     ContentKind in "kind",
     FailureCode in "failure_code",
     SessionStatus in "status",
+    SessionHealth in "health",
+    OnUnknown in "on_unknown",
     OnRateLimit in "on_rate_limit",
 );
 

@@ -24,6 +24,7 @@ use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::store_error::StoreError;
 use rusqlite::Connection;
 
+use crate::column::Id;
 use crate::error::Fault;
 use crate::message_store::row::NewMessage;
 use crate::store::SqliteStore;

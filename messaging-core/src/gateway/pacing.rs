@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::domain::batch::Batch;
+use crate::domain::filter::{MessageFilter, Portion};
 use crate::domain::id::{BatchId, SessionId, TenantId};
 use crate::domain::message::Message;
 use crate::domain::quota::{Quota, nth_permit};
 use crate::domain::status::Status;
 use crate::domain::timestamp::Timestamp;
+use crate::gateway::error::GatewayError;
 use crate::gateway::{Gateway, Settings};
 use crate::ports::queue::{HeldBy, MAX_POSITION, Position};
 
@@ -75,6 +77,27 @@ impl Gateway {
             }
         };
         Some(Pacing { held_by, until, ahead, estimated_send_at })
+    }
+
+    /// Why the last of a bulk request's messages waits: when that leaves, all have. `None` where none
+    /// waits.
+    ///
+    /// # Errors
+    /// [`GatewayError::Unavailable`].
+    pub async fn bulk_pacing(&self, batch: &Batch) -> Result<Option<Pacing>, GatewayError> {
+        for status in [Status::Queued, Status::Retry] {
+            let filter = MessageFilter {
+                batch: Some(batch.id),
+                status: Some(status),
+                ..MessageFilter::default()
+            };
+            let portion = Portion::Page { page: 1, limit: 1 };
+            let last = self.ports().messages.list(batch.tenant, &filter, portion).await?;
+            if let Some(last) = last.messages.first() {
+                return Ok(self.pacing(last).await);
+            }
+        }
+        Ok(None)
     }
 
     /// How many messages of its session leave before one that the queue does not know: all that it

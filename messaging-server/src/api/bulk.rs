@@ -13,6 +13,7 @@ use crate::api::authorized::{Authorized, ReadMessages, SendMessages};
 use crate::api::body::JsonBody;
 use crate::api::idempotency::RequestKey;
 use crate::api::messages::bulk::{Bulk, BulkAnswer, SendBulk};
+use crate::api::messages::message::Pacing;
 use crate::api::problem::{BODY, CALLER, INVALID, LIMITED, NOT_FOUND, REPEATED, Refusal};
 use crate::api::suspension::Suspend;
 
@@ -53,7 +54,8 @@ impl BulkApi {
         id: Path<Uuid>,
     ) -> Result<Json<Bulk>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
         let found = self.gateway.find_bulk(caller.tenant(), BatchId(id.0)).await?;
-        Ok(Json(found.into()))
+        let pacing = self.gateway.bulk_pacing(&found.batch).await?.map(Pacing::from);
+        Ok(Json(Bulk { pacing, ..found.into() }))
     }
 
     /// Pause a bulk request

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::message::Metadata;
+use super::message::{Metadata, Pacing};
 use super::recipient::Recipient;
 use crate::api::BodyLimits;
 use crate::api::body::RequestJson;
@@ -203,6 +203,8 @@ pub struct Bulk {
     pub send_at: Option<DateTime>,
     /// Whether it is paused, until when and why.
     pub suspension: Option<Suspension>,
+    /// Why the last of its messages that waits does; when that leaves, all have.
+    pub pacing: Option<Pacing>,
     /// When it was accepted.
     pub created_at: DateTime,
     /// When it was cancelled.
@@ -221,6 +223,7 @@ impl From<BatchProgress> for Bulk {
             by_status: progress.by_status.iter().map(|(s, n)| (s.to_string(), *n)).collect(),
             send_at: batch.send_at.map(DateTime),
             suspension: batch.suspension.map(Suspension::from),
+            pacing: None,
             created_at: DateTime(batch.created_at),
             cancelled_at: batch.cancelled_at.map(DateTime),
         }
@@ -238,6 +241,7 @@ impl Example for Bulk {
             by_status: [("queued".to_owned(), 15), ("sent".to_owned(), 10)].into(),
             send_at: None,
             suspension: None,
+            pacing: None,
             created_at: DateTime(Timestamp::from_millis(1_767_225_600_000)),
             cancelled_at: None,
         }
