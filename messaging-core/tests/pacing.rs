@@ -172,6 +172,9 @@ async fn whatever_holds_a_message_says_until_when_and_the_message_leaves_then() 
     let last = pacing(&world, all[29]).await.unwrap();
     assert_eq!((last.held_by, last.until), (HeldBy::Suspended, Some(until)));
     assert_eq!(last.estimated_send_at, Some(until));
+    let mut foretold = Vec::new();
+    accept(&world, 31, &mut foretold).await;
+    assert_eq!(foretold[0].2, until, "of one that is accepted meanwhile");
     let stop = Stop { until: None, reason: None };
     world.gateway.suspend_session(tenant_id(1), &session(1).id.into(), stop).await.unwrap();
     let last = pacing(&world, all[29]).await.unwrap();

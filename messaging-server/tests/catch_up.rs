@@ -23,7 +23,8 @@ const PEOPLE: usize = 7;
 async fn inbound(server: &Server) -> Vec<Value> {
     let (mut all, mut page) = (Vec::new(), 1);
     loop {
-        let listed = server.get(&format!("/messages?direction=inbound&limit=100&page={page}")).await;
+        let listed =
+            server.get(&format!("/messages?direction=inbound&limit=100&page={page}")).await;
         let data = listed["data"].as_array().unwrap().clone();
         let is_end = data.len() < 100;
         all.extend(data);

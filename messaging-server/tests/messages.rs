@@ -54,8 +54,7 @@ async fn a_message_says_how_many_leave_before_it_and_when_it_is_likely_to() {
         body["to"] = format!("+55119888877{n:02}").into();
         body["onRateLimit"] = "queue".into();
         last = api.post("/messages/send", body).await.expect(202);
-        let expected =
-            if n < 20 { "2026-01-01T00:00:00Z" } else { "2026-01-01T00:01:00.25Z" };
+        let expected = if n < 20 { "2026-01-01T00:00:00Z" } else { "2026-01-01T00:01:00.25Z" };
         assert_eq!(last["estimatedSendAt"], expected, "{n}");
     }
     let location = format!("/messages/{}", last["id"].as_str().unwrap());

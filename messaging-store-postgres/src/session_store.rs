@@ -261,12 +261,11 @@ impl SessionStore for PostgresStore {
     }
 
     async fn health_census(&self) -> Result<BTreeMap<SessionHealth, u64>, StoreError> {
-        let lines = sqlx::query!(
-            r#"SELECT health, count(*) AS "sessions!" FROM sessions GROUP BY health"#
-        )
-        .fetch_all(&mut *self.connections().acquire().await?)
-        .await
-        .map_err(store_error)?;
+        let lines =
+            sqlx::query!(r#"SELECT health, count(*) AS "sessions!" FROM sessions GROUP BY health"#)
+                .fetch_all(&mut *self.connections().acquire().await?)
+                .await
+                .map_err(store_error)?;
         let census: Result<BTreeMap<SessionHealth, u64>, BoxError> = lines
             .into_iter()
             .map(|line| Ok((named(&line.health)?, count(line.sessions, "sessions")?)))

@@ -195,9 +195,8 @@ impl SessionStore for SqliteStore {
 
     async fn health_census(&self) -> Result<BTreeMap<SessionHealth, u64>, StoreError> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT min(id), health, count(*) FROM sessions GROUP BY health",
-            )?;
+            let mut statement = connection
+                .prepare_cached("SELECT min(id), health, count(*) FROM sessions GROUP BY health")?;
             let lines = decode_all(statement.query([])?)?;
             Ok(lines.into_iter().map(|HealthLine { health, count }| (health, count)))
         })

@@ -19,9 +19,7 @@ use messaging_core::ports::transport::{Envelope, Preparation, SendOutcome, Trans
 use messaging_core::ports::webhook_decoder::WebhookDecoder;
 use secrecy::SecretString;
 use waha_client::client::{ClientConfig, Timeouts};
-use waha_client::simulator::{
-    DEFAULT_API_KEY, Inbound, SeededSession, Simulator, SimulatorConfig,
-};
+use waha_client::simulator::{DEFAULT_API_KEY, Inbound, SeededSession, Simulator, SimulatorConfig};
 use waha_client::transport::{WahaDecoder, WahaProvider, WahaServer};
 use waha_client::wire::SessionStatus;
 use waha_client::{Engine, WahaClient};

@@ -10,9 +10,7 @@ use crate::domain::content::Content;
 use crate::domain::id::{BatchId, InboxId, MessageId, SessionId, TenantId, uuid_v7};
 use crate::domain::inbox::InboxEntry;
 use crate::domain::message::{Direction, Message, Priority};
-use crate::domain::session::{
-    OnRateLimit, ProviderSession, Session, SessionHealth, SessionStatus,
-};
+use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionHealth, SessionStatus};
 use crate::domain::status::Status;
 use crate::domain::tenant::{OnUnknown, Tenant};
 use crate::domain::timestamp::Timestamp;

@@ -362,12 +362,15 @@ impl Gateway {
         tokio::join!(self.enqueue(std::iter::once(&message)), self.settle(permit, now));
         self.observe(accepted(&message));
         let over_quota = permit.is_none().then_some(quota).flatten();
+        // Of one that is stopped until further notice, when it would leave.
+        let stopped_until = session.stopped_by(now).and_then(|suspension| suspension.until);
+        let from = stopped_until.unwrap_or(now);
         let estimated_send_at = match over_quota {
             _ if is_scheduled => message.due_at,
             // What was accepted is about what was sent.
-            Some(over_quota) if waiting == 0 => now.plus(over_quota.reset_after),
-            None if waiting == 0 => now,
-            _ => self.estimate(session.id, waiting, now, now).await,
+            Some(over_quota) if waiting == 0 => from.max(now.plus(over_quota.reset_after)),
+            None if waiting == 0 => from,
+            _ => self.estimate(session.id, waiting, from, now).await,
         };
         Ok(Accepted { message, estimated_send_at, quota, is_replay: false })
     }

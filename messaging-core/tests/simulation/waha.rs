@@ -466,9 +466,10 @@ impl State {
             let words = format!("{word} {}", sent.id.0);
             record(&sent.id, sent.at, Remembered::Sent(fate), words)
         });
-        let inbound = account.inbound.iter().map(|(n, at)| {
-            record(&inbound_id(*n), *at, Remembered::Received, inbound_words(*n))
-        });
+        let inbound = account
+            .inbound
+            .iter()
+            .map(|(n, at)| record(&inbound_id(*n), *at, Remembered::Received, inbound_words(*n)));
         let mut all: Vec<HistoryRecord> = sent.chain(inbound).collect();
         all.sort_by(|one, other| (other.at, &other.id).cmp(&(one.at, &one.id)));
         Ok(all)

@@ -159,7 +159,8 @@ impl Health {
                 .iter()
                 .map(|(health, count)| format!("{count} {health}"))
                 .collect();
-            let output = format!("connected sessions do not do what they should: {}", counted.join(", "));
+            let output =
+                format!("connected sessions do not do what they should: {}", counted.join(", "));
             (WARN, Some(output))
         } else {
             (PASS, None)

@@ -84,7 +84,12 @@ impl WahaProvider {
                 // An id that cannot be read is passed over.
                 Some(chat) => match ChatId::parse(chat) {
                     Ok(chat) => Some(chat),
-                    Err(_) => return Ok(HistoryPage { next: next_chat(cursor), ..HistoryPage::default() }),
+                    Err(_) => {
+                        return Ok(HistoryPage {
+                            next: next_chat(cursor),
+                            ..HistoryPage::default()
+                        });
+                    }
                 },
                 None => return Ok(HistoryPage::default()),
             },

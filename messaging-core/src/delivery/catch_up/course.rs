@@ -285,7 +285,8 @@ async fn take(
             continue;
         }
         let taken = gateway.take_in(session, told_of.iter().map(told).collect()).await?;
-        if let (true, Some(first)) = (taken > 0, told_of.iter().map(|(_, record)| record.at).min()) {
+        if let (true, Some(first)) = (taken > 0, told_of.iter().map(|(_, record)| record.at).min())
+        {
             ears.missed(taken, first);
         }
         let taken = taken as u64;
