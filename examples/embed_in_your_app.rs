@@ -78,6 +78,7 @@ async fn main() -> anyhow::Result<()> {
         tenants: store.clone(),
         inbox: store.clone(),
         idempotency: store.clone(),
+        opt_outs: store.clone(),
         upkeep: store.clone(),
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),

@@ -22,6 +22,7 @@ use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::NoObserver;
+use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::upkeep::Upkeep;
@@ -54,7 +55,13 @@ impl WebhookDecoder for NoWebhooks {
 #[expect(clippy::unwrap_used, reason = "a benchmark that cannot begin should say so")]
 async fn gateway<S>(store: Arc<S>) -> Gateway
 where
-    S: MessageStore + SessionStore + TenantStore + InboxStore + IdempotencyStore + Upkeep,
+    S: MessageStore
+        + SessionStore
+        + TenantStore
+        + InboxStore
+        + IdempotencyStore
+        + OptOutStore
+        + Upkeep,
 {
     TenantStore::insert(&*store, &tenant(1)).await.unwrap();
     SessionStore::insert(&*store, &session(1)).await.unwrap();
@@ -65,6 +72,7 @@ where
         tenants: store.clone(),
         inbox: store.clone(),
         idempotency: store.clone(),
+        opt_outs: store.clone(),
         upkeep: store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),

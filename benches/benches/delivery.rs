@@ -38,6 +38,7 @@ use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::{Observation, Observer};
+use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::queue::Queue;
 use messaging_core::ports::rate_limiter::RateLimiter;
 use messaging_core::ports::session_store::SessionStore;
@@ -153,7 +154,13 @@ impl Whole {
         limiter: Arc<dyn RateLimiter>,
     ) -> (Arc<Self>, Calls)
     where
-        S: MessageStore + SessionStore + TenantStore + InboxStore + IdempotencyStore + Upkeep,
+        S: MessageStore
+            + SessionStore
+            + TenantStore
+            + InboxStore
+            + IdempotencyStore
+            + OptOutStore
+            + Upkeep,
     {
         let provider = Arc::new(FakeProvider::new(Arc::new(SystemClock)));
         for n in 0..TENANTS {
@@ -172,6 +179,7 @@ impl Whole {
             tenants: store.clone(),
             inbox: store.clone(),
             idempotency: store.clone(),
+            opt_outs: store.clone(),
             upkeep: store,
             queue,
             limiter,

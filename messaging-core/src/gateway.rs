@@ -1,6 +1,7 @@
 //! The one door: what a host program, or the HTTP server, can ask of the gateway.
 
 pub mod bulk;
+pub mod bulk_pacing;
 pub mod cancel;
 pub mod dead_letters;
 pub(crate) mod directory;
@@ -9,6 +10,7 @@ mod fresh_webhooks;
 pub mod health;
 mod ids;
 mod once;
+pub mod opt_outs;
 pub mod pacing;
 mod placement;
 pub mod query;
@@ -26,6 +28,7 @@ use std::time::Duration;
 
 use crate::domain::id::{NodeId, SessionId, TenantId};
 use crate::domain::message::{Message, QueueItem};
+use crate::domain::opt_out::words::OptOutWords;
 use crate::domain::phone::PhoneValidation;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::retry::RetryPolicy;
@@ -43,6 +46,7 @@ use crate::ports::idempotency_store::IdempotencyStore;
 use crate::ports::inbox_store::InboxStore;
 use crate::ports::message_store::MessageStore;
 use crate::ports::observer::{Observation, Observer};
+use crate::ports::opt_out_store::OptOutStore;
 use crate::ports::provider_history::ProviderHistory;
 use crate::ports::queue::{Queue, QueueError};
 use crate::ports::rate_limiter::{RateKey, RateLimiter, RateLimiterError};
@@ -65,6 +69,8 @@ pub struct Ports {
     pub tenants: Arc<dyn TenantStore>,
     /// The truth about requests that callers may repeat.
     pub idempotency: Arc<dyn IdempotencyStore>,
+    /// The truth about who wants no messages.
+    pub opt_outs: Arc<dyn OptOutStore>,
     /// The truth about webhooks received.
     pub inbox: Arc<dyn InboxStore>,
     /// When messages are tried.
@@ -110,6 +116,8 @@ pub struct Settings {
     pub max_waiting: u64,
     /// For how long the same content to the same recipient is taken for a repeat; zero for never.
     pub duplicate_window: Duration,
+    /// By which words people say that they want no more messages, or want them again.
+    pub opt_out_words: OptOutWords,
     /// When failed attempts are repeated.
     pub retry: RetryPolicy,
     /// Where the provider reaches this gateway, without a slash at the end; `None` leaves the
@@ -145,6 +153,7 @@ impl Default for Settings {
             webhook_quota: Quota { limit: 60_000, window: minute },
             max_waiting: 1_000_000,
             duplicate_window: Duration::from_secs(10),
+            opt_out_words: OptOutWords::default(),
             retry: RetryPolicy::default(),
             public_url: None,
             webhook_secret: None,

@@ -7,6 +7,7 @@ pub mod idempotency_store;
 pub mod inbox_store;
 pub mod message_store;
 pub mod observer;
+pub mod opt_out_store;
 pub mod provider_history;
 pub mod queue;
 pub mod rate_limiter;

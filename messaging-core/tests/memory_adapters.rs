@@ -72,6 +72,31 @@ mod idempotency_store {
     messaging_core::for_each_idempotency_store_behavior!(behavior);
 }
 
+mod opt_out_store {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                super::conformance::opt_out_store::$name(&super::MemoryStore::new()).await;
+            }
+        };
+    }
+    messaging_core::for_each_opt_out_store_behavior!(behavior);
+}
+
+mod wishes {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                let store = super::MemoryStore::new();
+                super::conformance::wishes::$name(&store, &store, &store).await;
+            }
+        };
+    }
+    messaging_core::for_each_wish_behavior!(behavior);
+}
+
 mod inbox_store {
     macro_rules! behavior {
         ($name:ident) => {

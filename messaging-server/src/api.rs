@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod messages;
 pub mod metrics;
 pub mod named;
+pub mod opt_outs;
 pub mod problem;
 pub mod sessions;
 pub mod suspension;
@@ -37,6 +38,7 @@ use self::exchange::{Exchange, RouteInfo};
 use self::health::HealthApi;
 use self::messages::MessagesApi;
 use self::metrics::MetricsApi;
+use self::opt_outs::OptOutsApi;
 use self::sessions::SessionsApi;
 use self::webhooks::WebhooksApi;
 use crate::auth::TokenVerifier;
@@ -96,6 +98,9 @@ enum Tag {
     /// Messages that failed, and can be tried again.
     #[oai(rename = "Dead letters")]
     DeadLetters,
+    /// Those who want no messages.
+    #[oai(rename = "Opt-outs")]
+    OptOuts,
     /// WhatsApp accounts: make, adopt, pair, start, stop and end them.
     Sessions,
     /// What WAHA reports; no token but a signature.
@@ -105,8 +110,16 @@ enum Tag {
 }
 
 /// Everything there is, in the order of the document.
-type Resources =
-    (MessagesApi, BulkApi, DeadLettersApi, SessionsApi, WebhooksApi, HealthApi, MetricsApi);
+type Resources = (
+    MessagesApi,
+    BulkApi,
+    DeadLettersApi,
+    OptOutsApi,
+    SessionsApi,
+    WebhooksApi,
+    HealthApi,
+    MetricsApi,
+);
 
 /// The whole HTTP API, for a server to serve at its root. Whatever it refuses is answered here, so
 /// it never ends in an error.
@@ -117,6 +130,7 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         MessagesApi { gateway: gateway() },
         BulkApi { gateway: gateway() },
         DeadLettersApi { gateway: gateway() },
+        OptOutsApi { gateway: gateway() },
         SessionsApi { gateway: gateway() },
         WebhooksApi { gateway: gateway() },
         HealthApi { state: Arc::clone(&state) },

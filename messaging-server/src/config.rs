@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use messaging_core::domain::opt_out::words::OptOutWords;
 use messaging_core::domain::phone::PhoneValidation;
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::retry::RetryPolicy;
@@ -83,6 +84,8 @@ pub struct Config {
     pub max_waiting: u64,
     /// For how long the same content to the same recipient is taken for a repeat; zero for never.
     pub duplicate_window: Duration,
+    /// By which words people say that they want no more messages, or want them again.
+    pub opt_out_words: OptOutWords,
     /// When failed attempts are repeated.
     pub retry: RetryPolicy,
     /// How logs are written.
@@ -218,6 +221,9 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let phone_validation = reader.required(&settings::PHONE_VALIDATION);
     let max_waiting = reader.required(&settings::MAX_WAITING);
     let duplicate_window = reader.required(&settings::DUPLICATE_WINDOW);
+    let opt_out_languages = reader.required(&settings::OPT_OUT_LANGUAGES);
+    let opt_out_words = reader.optional(&settings::OPT_OUT_WORDS);
+    let opt_in_words = reader.optional(&settings::OPT_IN_WORDS);
     let retry_attempts = reader.required(&settings::RETRY_ATTEMPTS);
     let retry_base = reader.required(&settings::RETRY_BASE);
     let retry_cap = reader.required(&settings::RETRY_CAP);
@@ -252,6 +258,11 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         phone_validation: phone_validation?,
         max_waiting: u64::from(max_waiting?),
         duplicate_window: duplicate_window?,
+        opt_out_words: OptOutWords::new(
+            &opt_out_languages?,
+            &opt_out_words?.unwrap_or_default(),
+            &opt_in_words?.unwrap_or_default(),
+        ),
         retry: RetryPolicy {
             base: retry_base?,
             cap: retry_cap?,

@@ -70,19 +70,17 @@ async fn a_message_of_a_bulk_request_says_that_it_holds_it() {
         "heldBy": "bulk", "ahead": 1, "estimatedSendAt": "2026-01-01T00:00:00Z",
     });
     assert_eq!(found["pacing"], expected);
-    // The whole is done when its last message is.
-    let location = format!("/messages/bulk/{id}");
-    assert_eq!(api.get(&location).await.expect(200)["pacing"], expected);
-    api.post(&format!("{location}/pause"), json!({ "until": "2026-01-01T01:00:00Z" })).await;
-    let paused = api.get(&location).await.expect(200);
-    assert_eq!(paused["pacing"]["heldBy"], "suspended");
-    assert_eq!(paused["pacing"]["estimatedSendAt"], "2026-01-01T01:00:00Z");
-    api.post(&format!("{location}/pause"), json!({})).await;
-    let paused = api.get(&location).await.expect(200);
-    assert_eq!(paused["pacing"]["heldBy"], "suspended");
-    assert!(paused["pacing"].get("estimatedSendAt").is_none(), "nobody knows");
-    api.delete(&location).await.expect(200);
-    assert!(api.get(&location).await.expect(200).get("pacing").is_none());
+    let pause = format!("/messages/bulk/{id}/pause");
+    let until = "2026-01-01T01:00:00Z";
+    api.post(&pause, json!({ "until": until })).await.expect(200);
+    let pacing = api.get(&format!("/messages/{last}")).await.expect(200)["pacing"].clone();
+    assert_eq!(
+        (&pacing["heldBy"], &pacing["estimatedSendAt"]),
+        (&"suspended".into(), &until.into())
+    );
+    api.post(&pause, json!({})).await.expect(200);
+    let pacing = api.get(&format!("/messages/{last}")).await.expect(200)["pacing"].clone();
+    assert!(pacing.get("estimatedSendAt").is_none(), "nobody knows");
 }
 
 #[tokio::test]
@@ -172,4 +170,79 @@ async fn a_recipient_that_is_none_is_refused_by_name() {
         let body = json!({ "sessionId": "main", "recipients": [recipient], "body": "x" });
         api.post("/messages/bulk", body).await.refused_field("invalid-request", pointer);
     }
+}
+
+#[tokio::test]
+async fn ten_thousand_recipients_are_accepted_followed_and_listed_in_time() {
+    let api = Harness::new().await;
+    let many: Vec<String> = (0..10_000).map(|n| format!("+55119{n:08}")).collect();
+    let mut many: Vec<&str> = many.iter().map(String::as_str).collect();
+    api.post("/opt-outs", json!({ "number": many[7] })).await.expect(201);
+    many[9999] = many[3];
+    let began = std::time::Instant::now();
+    let accepted = api.post("/messages/bulk", bulk(&many)).await.expect(202);
+    assert_eq!(accepted["accepted"], 9998);
+    let rejected: Vec<_> = accepted["rejected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["index"].as_u64().unwrap(), it["code"].as_str().unwrap()))
+        .collect();
+    assert_eq!(rejected, [(7, "opted-out"), (9999, "duplicate-recipient")]);
+    let path = format!("/messages/bulk/{}", accepted["id"].as_str().unwrap());
+    let found = api.get(&path).await.expect(200);
+    assert_eq!(found["byStatus"], json!({ "queued": 9998 }));
+    assert_eq!(found["failures"], json!({}));
+    assert_eq!(found["pacing"]["waiting"], 9998);
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(30), "{took:?}");
+}
+
+#[tokio::test]
+async fn bulk_requests_are_listed_by_page_and_by_cursor() {
+    let api = Harness::new().await;
+    let mut ids = vec![];
+    for n in 0..5 {
+        let accepted = api.post("/messages/bulk", bulk(&[&format!("+551198888777{n}")])).await;
+        ids.push(accepted.expect(202)["id"].clone());
+    }
+    ids.reverse();
+    let of = |list: &Value| -> Vec<Value> {
+        list["data"].as_array().unwrap().iter().map(|each| each["id"].clone()).collect()
+    };
+    let first = api.get("/messages/bulk?limit=2").await.expect(200);
+    assert_eq!(
+        (of(&first), &first["total"], &first["page"]),
+        (ids[..2].to_vec(), &json!(5), &json!(1))
+    );
+    assert_eq!(first["data"][0]["byStatus"], json!({ "queued": 1 }));
+    let second = api.get("/messages/bulk?limit=2&page=2").await.expect(200);
+    assert_eq!(of(&second), ids[2..4]);
+    let cursor = first["nextCursor"].as_str().unwrap();
+    let second = api.get(&format!("/messages/bulk?limit=2&cursor={cursor}")).await.expect(200);
+    assert_eq!((of(&second), second.get("page")), (ids[2..4].to_vec(), None));
+    let cursor = second["nextCursor"].as_str().unwrap();
+    let last = api.get(&format!("/messages/bulk?limit=2&cursor={cursor}")).await.expect(200);
+    assert_eq!((of(&last), last.get("nextCursor")), (ids[4..].to_vec(), None));
+    for (query, name) in [("limit=0", "limit"), ("limit=101", "limit"), ("page=0", "page")] {
+        api.get(&format!("/messages/bulk?{query}")).await.refused_parameter(name);
+    }
+}
+
+#[tokio::test]
+async fn a_paused_bulk_request_says_until_when() {
+    let api = Harness::new().await;
+    let answer = api.post("/messages/bulk", bulk(&["+5511988887777", "+5511988886666"])).await;
+    let location = answer.header("location").unwrap();
+    assert_eq!(api.get(location).await.expect(200)["pacing"]["heldBy"], "ready");
+    let until = "2026-01-01T01:00:00Z";
+    let pause = json!({ "until": until });
+    api.post(&format!("{location}/pause"), pause).await.expect(200);
+    let pacing = api.get(location).await.expect(200)["pacing"].clone();
+    let expected = json!({
+        "heldBy": "suspended", "until": until, "waiting": 2, "estimatedEndAt": until,
+    });
+    assert_eq!(pacing, expected);
+    api.delete(location).await.expect(200);
+    assert_eq!(api.get(location).await.expect(200).get("pacing"), None);
 }

@@ -27,6 +27,9 @@ async fn anothers_id_is_answered_as_an_unknown_one() {
     let message = api.post("/messages/send", send).await.expect(202)["id"].clone();
     let bulk = json!({ "sessionId": "main", "recipients": ["+5511988887777"], "body": "Hello" });
     let bulk = api.post("/messages/bulk", bulk).await.expect(202)["id"].clone();
+    let opt_out = json!({ "number": "+5511988886666" });
+    let opt_out = api.post("/opt-outs", opt_out).await.expect(201)["id"].clone();
+    let opt_out = opt_out.as_str().unwrap();
     let message = message.as_str().unwrap();
     let bulk = bulk.as_str().unwrap();
     let session = main_session(1);
@@ -40,6 +43,9 @@ async fn anothers_id_is_answered_as_an_unknown_one() {
         ("POST", "/messages/{}/discard", message),
         ("GET", "/messages/bulk/{}", bulk),
         ("DELETE", "/messages/bulk/{}", bulk),
+        ("POST", "/messages/bulk/{}/resume", bulk),
+        ("GET", "/opt-outs/{}", opt_out),
+        ("DELETE", "/opt-outs/{}", opt_out),
         ("GET", "/messages?sessionId={}", &session),
         ("GET", "/messages/stats?sessionId={}", &session),
         ("GET", "/dead-letters?sessionId={}", &session),
@@ -78,6 +84,7 @@ async fn anothers_id_is_answered_as_an_unknown_one() {
     // And nothing has happened to it.
     assert_eq!(api.get(&format!("/messages/{message}")).await.expect(200)["status"], "queued");
     assert_eq!(api.get("/sessions/main").await.expect(200)["id"], session);
+    api.get(&format!("/opt-outs/{opt_out}")).await.expect(200);
 }
 
 #[tokio::test]
@@ -89,6 +96,16 @@ async fn lists_and_counts_hold_the_callers_own_only() {
     assert_eq!((&listed["total"], &listed["data"]), (&json!(0), &json!([])));
     let counted = api.ask_as(2, "GET", "/messages/stats", None).await.expect(200);
     assert_eq!(counted["total"], 0);
+    let bulk = json!({ "sessionId": "main", "recipients": ["+5511988886666"], "body": "Hello" });
+    api.post("/messages/bulk", bulk).await.expect(202);
+    api.post("/opt-outs", json!({ "number": "+5511988885555" })).await.expect(201);
+    for list in ["/messages/bulk", "/opt-outs", "/opt-outs?number=%2B5511988885555"] {
+        let listed = api.ask_as(2, "GET", list, None).await.expect(200);
+        assert_eq!((&listed["total"], &listed["data"]), (&json!(0), &json!([])), "{list}");
+    }
+    // One tenant's list keeps nobody from another's messages.
+    let send = json!({ "sessionId": "main", "to": "+5511988885555", "body": "Hello" });
+    api.ask_as(2, "POST", "/messages/send", Some(send)).await.expect(202);
     let sessions = api.ask_as(2, "GET", "/sessions", None).await.expect(200);
     assert_eq!(sessions["data"][0]["id"], session_id(2).to_string());
     assert_eq!(sessions["data"].as_array().unwrap().len(), 1);

@@ -9,10 +9,13 @@ use messaging_core::conformance::build;
 use messaging_core::domain::content::ContentKind;
 use messaging_core::domain::failure::FailureCode;
 use messaging_core::domain::message::{Direction, Priority};
+use messaging_core::domain::opt_out::OptOutSource;
 use messaging_core::domain::session::SessionStatus;
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::ports::clock::SystemClock;
-use messaging_core::ports::observer::{InboxResult, Observation, Observer, WebhookResult};
+use messaging_core::ports::observer::{
+    InboxResult, ListChange, Observation, Observer, WebhookResult,
+};
 use messaging_core::ports::queue::HeldBy;
 use messaging_core::ports::webhook_verifier::SignatureError;
 use messaging_server::telemetry::http_metrics::http_metrics;
@@ -48,6 +51,7 @@ fn everything() -> Vec<Observation> {
     vec![
         accepted(Some(49)),
         Observation::Refused { code: "rate-limited" },
+        Observation::OptOut { change: ListChange::Added, source: OptOutSource::Reply },
         Observation::Attempt { outcome: "accepted", took },
         moved(Status::Sent, None),
         Observation::Receipt {
@@ -136,6 +140,8 @@ fn what_happens_is_counted() {
         r#"messaging_messages_by_country_total{calling_code="49",direction="outbound"} 1"#,
     );
     check(&metrics, r#"messaging_refused_total{code="rate-limited"} 1"#);
+    check(&metrics, r#"messaging_opt_outs_total{change="added",source="reply"} 1"#);
+    check(&metrics, r#"messaging_opt_outs_total{change="removed",source="api"} 0"#);
     check(&metrics, r#"messaging_attempt_duration_seconds_count{outcome="accepted"} 1"#);
     check(&metrics, r#"messaging_transitions_total{direction="outbound",status="sent"} 1"#);
     check(&metrics, r#"messaging_time_to_sent_seconds_count 1"#);

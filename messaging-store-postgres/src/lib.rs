@@ -63,6 +63,7 @@ mod message_store;
 mod migrate;
 mod named;
 mod open_error;
+mod opt_out_store;
 mod options;
 mod place;
 mod retention;

@@ -13,6 +13,7 @@ mod waiting;
 use std::collections::HashSet;
 
 use async_trait::async_trait;
+use messaging_core::domain::address::Address;
 use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
 use messaging_core::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
@@ -20,6 +21,7 @@ use messaging_core::domain::insertion::{Inserted, Insertion};
 use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
 };
+use messaging_core::domain::portion::{Page, PortionBy};
 use messaging_core::domain::statistics::{Statistics, StatisticsRange};
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
@@ -195,6 +197,14 @@ impl MessageStore for PostgresStore {
         bulk::progress(&mut *self.of_tenant(tenant).await?, tenant, id).await
     }
 
+    async fn batches(
+        &self,
+        tenant: TenantId,
+        portion: PortionBy<BatchId>,
+    ) -> Result<Page<BatchProgress>, StoreError> {
+        bulk::list(&mut *self.of_tenant(tenant).await?, tenant, &portion).await
+    }
+
     async fn cancel_batch(
         &self,
         tenant: TenantId,
@@ -239,6 +249,15 @@ impl MessageStore for PostgresStore {
 
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError> {
         waiting::overdue(self.connections(), now, limit).await
+    }
+
+    async fn waiting_to(
+        &self,
+        sessions: &[SessionId],
+        to: &Address,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError> {
+        waiting::to(self.connections(), sessions, to, limit).await
     }
 
     async fn batches_holding(

@@ -3,6 +3,9 @@
 use messaging_core::domain::content::ContentKind;
 use messaging_core::domain::failure::{Failure, FailureCode};
 use messaging_core::domain::message::{Direction, Priority};
+use messaging_core::domain::opt_out::OptOutSource;
+use messaging_core::domain::opt_out::words::WordList;
+use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::session::{OnRateLimit, SessionHealth, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::suspension::Suspension;
@@ -74,6 +77,8 @@ named!(
     SessionHealth in "health",
     OnUnknown in "on_unknown",
     OnRateLimit in "on_rate_limit",
+    OptOutSource in "source",
+    WordList in "words",
 );
 
 /// The variant of this name.
@@ -105,6 +110,12 @@ pub(crate) fn failure(
 /// A number that is never negative.
 pub(crate) fn count<N: TryFrom<i64>>(number: i64, column: &'static str) -> Result<N, BoxError> {
     N::try_from(number).map_err(|_| BadColumn(column).into())
+}
+
+/// How many rows are asked for, one more than a portion has, and how many are passed over before.
+pub(crate) fn bounds<Id>(portion: &PortionBy<Id>) -> (i64, i64) {
+    let skipped = i64::try_from(portion.skipped()).unwrap_or(i64::MAX);
+    (i64::from(portion.limit()) + 1, skipped)
 }
 
 /// A number of the program as the column that cannot hold all of them takes it.

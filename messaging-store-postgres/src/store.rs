@@ -15,6 +15,7 @@ use crate::inbox_store::{Applies, Keeps};
 use crate::message_store::{Changes, Inserts, Loads, Orders};
 use crate::migrate::migrate;
 use crate::open_error::OpenError;
+use crate::opt_out_store::Looks;
 use crate::options::PostgresOptions;
 use crate::session_store::{Finds, OwnFinds};
 use crate::tenant_role;
@@ -47,6 +48,7 @@ struct Parts {
     applies: Together<Applies>,
     loads: Together<Loads>,
     orders: Together<Orders>,
+    looks: Together<Looks>,
     finds: Together<Finds>,
     own_finds: Together<OwnFinds>,
 }
@@ -88,6 +90,7 @@ impl PostgresStore {
             applies: Together::new(&all, limit),
             loads: Together::new(&all, limit),
             orders: Together::new(&all, limit),
+            looks: Together::new(&all, limit),
             finds: Together::new(&all, limit),
             own_finds: Together::new(&of_tenants, limit),
             all,
@@ -186,6 +189,10 @@ impl PostgresStore {
 
     pub(crate) fn orders(&self) -> &Together<Orders> {
         &self.0.orders
+    }
+
+    pub(crate) fn looks(&self) -> &Together<Looks> {
+        &self.0.looks
     }
 
     pub(crate) fn finds(&self) -> &Together<Finds> {

@@ -13,7 +13,8 @@ use crate::schema_name::quoted;
 const GRANTS: &str = "
     GRANT USAGE ON SCHEMA {schema} TO {role};
     GRANT SELECT ON {schema}.messages, {schema}.message_contents, {schema}.message_events,
-        {schema}.message_counts, {schema}.message_count_changes, {schema}.batches TO {role};
+        {schema}.message_counts, {schema}.message_count_changes, {schema}.batches,
+        {schema}.opt_outs TO {role};
     GRANT SELECT, UPDATE, DELETE ON {schema}.sessions TO {role};
 ";
 

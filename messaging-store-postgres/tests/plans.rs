@@ -6,17 +6,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use messaging_core::conformance::build::{at, inbox_entry, message};
+use messaging_core::domain::address::Address;
 use messaging_core::domain::filter::{MessageFilter, Portion};
-use messaging_core::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
+use messaging_core::domain::id::{
+    BatchId, MessageId, OptOutId, ProviderMessageId, SessionId, TenantId,
+};
 use messaging_core::domain::inbox::InboxEffect;
 use messaging_core::domain::message::{
     ChangeOutcome, Direction, Message, MessageRef, StatusChange,
 };
+use messaging_core::domain::opt_out::OptOutRef;
+use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::statistics::StatisticsRange;
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_store_postgres::{PostgresOptions, PostgresStore};
 use test_services::Postgres;
@@ -63,6 +69,9 @@ const FILL: &str = "
     SELECT lpad(to_hex(n), 32, '0')::uuid, lpad(to_hex(n % 20), 32, '0')::uuid,
         lpad(to_hex(n % 100), 32, '0')::uuid, 20, 100, 0, 0
     FROM generate_series(0, 19) AS n;
+    INSERT INTO opt_outs
+    SELECT lpad(to_hex(n), 32, '0')::uuid, lpad(to_hex(n % 20), 32, '0')::uuid, '+5511' || n, 0, 'api'
+    FROM generate_series(0, 19999) AS n;
     INSERT INTO sessions
     SELECT lpad(to_hex(n), 32, '0')::uuid, lpad(to_hex(n % 20), 32, '0')::uuid, 's' || n, 'one',
         's' || n, false, 'working', 0, NULL, 'reject', 0, 0
@@ -228,6 +237,20 @@ async fn every_call_is_served_by_the_index_it_was_made_for() {
     let range = StatisticsRange { from: day(3), to: day(9), session: None };
     plans.check("statistics", store.statistics(tenant, &range)).await;
     plans.check("find_batch", store.find_batch(tenant, id(7, BatchId))).await;
+
+    let page = PortionBy::Page { page: 1, limit: 20 };
+    plans.check("batches", store.batches(tenant, page)).await;
+    let page = PortionBy::Page { page: 1, limit: 20 };
+    plans.check("opt_outs", OptOutStore::list(store, tenant, page)).await;
+    let deep = PortionBy::OlderThan { last: id(10_007, OptOutId), limit: 20 };
+    plans.check("opt_outs_deep", OptOutStore::list(store, tenant, deep)).await;
+    let (person, by_id) = (Address::from_stored("+551110007"), id(10_007, OptOutId));
+    let entry = OptOutRef::Address(person.clone());
+    plans.check("opt_out", OptOutStore::find(store, tenant, &entry)).await;
+    plans.check("opt_out_by_id", OptOutStore::find(store, tenant, &OptOutRef::Id(by_id))).await;
+    plans.check("opted_out", store.opted_out(tenant, std::slice::from_ref(&person))).await;
+    plans.check("opt_out_removed", OptOutStore::remove(store, tenant, &entry)).await;
+    plans.check("waiting_to", store.waiting_to(&[session], &person, 500)).await;
 
     plans.check("load", store.load(&[some])).await;
     let name = [ProviderMessageId(some.to_string())];

@@ -3,14 +3,19 @@
 
 mod support;
 
-use messaging_core::conformance::build::{at, batch, message, message_id, session, tenant_id};
+use messaging_core::conformance::build::{
+    at, batch, message, message_id, opt_out, session, tenant_id,
+};
 use messaging_core::domain::batch::Batch;
 use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::message::{Message, MessageRef, StatusChange};
+use messaging_core::domain::opt_out::{OptOut, OptOutRef};
+use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::session::{ProviderSession, Session};
 use messaging_core::domain::statistics::StatisticsRange;
 use messaging_core::domain::status::StatusEvent;
 use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 use messaging_core::ports::upkeep::Upkeep;
@@ -19,7 +24,7 @@ use sqlx::PgConnection;
 use support::{Database, count};
 
 /// Everything a tenant may look at.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "SELECT count(*) FROM messages",
     "SELECT count(*) FROM message_contents",
     "SELECT count(*) FROM message_events",
@@ -27,9 +32,10 @@ const TABLES: [&str; 7] = [
     "SELECT count(*) FROM message_count_changes",
     "SELECT count(*) FROM batches",
     "SELECT count(*) FROM sessions",
+    "SELECT count(*) FROM opt_outs",
 ];
 
-/// One message, bulk request and session for each of two tenants, and something in every table.
+/// One message, bulk request, session and opt-out for each of two tenants, and something in every table.
 async fn two_tenants(store: &PostgresStore) {
     for n in 1..=2 {
         let tenant = tenant_id(n);
@@ -39,6 +45,7 @@ async fn two_tenants(store: &PostgresStore) {
         let batch = Batch { tenant, ..batch(n) };
         let message = Message { tenant, batch: Some(batch.id), ..message(n) };
         store.insert_batch(&batch, &[message]).await.unwrap();
+        OptOutStore::add(store, &OptOut { tenant, ..opt_out(n) }).await.unwrap();
     }
     store.upkeep(at(0)).await.unwrap();
     for n in 1..=2 {
@@ -97,16 +104,29 @@ async fn what_is_asked_for_a_tenant_is_asked_under_its_role() {
             store.events(tenant, id).await.err().map(unavailable),
             store.statistics(tenant, &StatisticsRange::default()).await.err().map(unavailable),
             store.find_batch(tenant, batch(1).id).await.err().map(unavailable),
+            store
+                .batches(tenant, PortionBy::Page { page: 1, limit: 9 })
+                .await
+                .err()
+                .map(unavailable),
+            OptOutStore::find(&store, tenant, &OptOutRef::Id(opt_out(1).id))
+                .await
+                .err()
+                .map(unavailable),
+            OptOutStore::list(&store, tenant, PortionBy::Page { page: 1, limit: 9 })
+                .await
+                .err()
+                .map(unavailable),
             SessionStore::find(&store, tenant, session(1).id).await.err().map(unavailable),
             SessionStore::find_named(&store, tenant, "1").await.err().map(unavailable),
             SessionStore::list(&store, tenant).await.err().map(unavailable),
         ]
     };
-    assert_eq!(everything().await, [None; 9]);
+    assert_eq!(everything().await, [None; 12]);
     let mut connection = database.connection().await;
     let revoke = "REVOKE SELECT ON ALL TABLES IN SCHEMA messaging FROM messaging_tenant";
     run(&mut connection, revoke.to_owned()).await;
-    assert_eq!(everything().await, [Some(true); 9]);
+    assert_eq!(everything().await, [Some(true); 12]);
     // The worker's own calls are not a tenant's.
     assert_eq!(store.load(&[id]).await.unwrap().len(), 1);
 }

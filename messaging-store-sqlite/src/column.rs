@@ -3,8 +3,11 @@
 use messaging_core::domain::address::Address;
 use messaging_core::domain::content::ContentKind;
 use messaging_core::domain::failure::{Failure, FailureCode};
-use messaging_core::domain::id::{BatchId, InboxId, MessageId, SessionId, TenantId};
+use messaging_core::domain::id::{BatchId, InboxId, MessageId, OptOutId, SessionId, TenantId};
 use messaging_core::domain::message::{Direction, Priority};
+use messaging_core::domain::opt_out::OptOutSource;
+use messaging_core::domain::opt_out::words::WordList;
+use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::session::{OnRateLimit, SessionHealth, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::suspension::Suspension;
@@ -90,7 +93,10 @@ macro_rules! ids {
     };
 }
 
-ids!(TenantId, SessionId, MessageId, BatchId, InboxId);
+ids!(TenantId, SessionId, MessageId, BatchId, InboxId, OptOutId);
+
+/// Behind every id there is.
+pub(crate) const LAST: [u8; 16] = [0xFF; 16];
 
 /// The id in a column.
 pub(crate) fn id<T: Id>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
@@ -133,6 +139,8 @@ named!(
     SessionHealth in "health",
     OnUnknown in "on_unknown",
     OnRateLimit in "on_rate_limit",
+    OptOutSource in "source",
+    WordList in "words",
 );
 
 /// The variant whose name is in a column.
@@ -174,6 +182,12 @@ fn checked(micros: i64) -> Result<Timestamp, BoxError> {
 /// The address in a column that may be empty.
 pub(crate) fn optional_address(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Address>> {
     Ok(row.get_ref(column)?.as_str_or_null()?.map(Address::from_stored))
+}
+
+/// How many rows are asked for, one more than a portion has, and how many are passed over before.
+pub(crate) fn bounds<Id>(portion: &PortionBy<Id>) -> (i64, i64) {
+    let skipped = i64::try_from(portion.skipped()).unwrap_or(i64::MAX);
+    (i64::from(portion.limit()) + 1, skipped)
 }
 
 /// The failure in two columns, its code first.

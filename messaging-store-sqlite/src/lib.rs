@@ -58,6 +58,7 @@ mod inspect;
 mod message_store;
 mod migrate;
 mod open_error;
+mod opt_out_store;
 mod options;
 mod readers;
 mod retention;

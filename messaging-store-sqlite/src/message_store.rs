@@ -10,6 +10,7 @@ mod statistics;
 mod waiting;
 
 use async_trait::async_trait;
+use messaging_core::domain::address::Address;
 use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
 use messaging_core::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
@@ -17,6 +18,7 @@ use messaging_core::domain::insertion::{Distinct, Inserted, Insertion};
 use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
 };
+use messaging_core::domain::portion::{Page, PortionBy};
 use messaging_core::domain::statistics::{Statistics, StatisticsRange};
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
@@ -156,6 +158,14 @@ impl MessageStore for SqliteStore {
         self.read(move |connection| bulk::progress(connection, tenant, id)).await
     }
 
+    async fn batches(
+        &self,
+        tenant: TenantId,
+        portion: PortionBy<BatchId>,
+    ) -> Result<Page<BatchProgress>, StoreError> {
+        self.read(move |connection| bulk::list(connection, tenant, &portion)).await
+    }
+
     async fn cancel_batch(
         &self,
         tenant: TenantId,
@@ -200,6 +210,16 @@ impl MessageStore for SqliteStore {
 
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError> {
         self.read(move |connection| waiting::overdue(connection, now, limit)).await
+    }
+
+    async fn waiting_to(
+        &self,
+        sessions: &[SessionId],
+        to: &Address,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError> {
+        let (sessions, to) = (sessions.to_vec(), to.clone());
+        self.read(move |connection| waiting::to(connection, &sessions, &to, limit)).await
     }
 
     async fn batches_holding(

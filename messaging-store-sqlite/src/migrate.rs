@@ -19,6 +19,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0004_order.sql"),
     include_str!("../migrations/0005_once.sql"),
     include_str!("../migrations/0006_time.sql"),
+    include_str!("../migrations/0007_opt_out.sql"),
     include_str!("../migrations/0009_catch_up.sql"),
 ];
 

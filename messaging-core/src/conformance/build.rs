@@ -7,9 +7,10 @@ use uuid::Uuid;
 use crate::domain::address::Address;
 use crate::domain::batch::Batch;
 use crate::domain::content::Content;
-use crate::domain::id::{BatchId, InboxId, MessageId, SessionId, TenantId, uuid_v7};
+use crate::domain::id::{BatchId, InboxId, MessageId, OptOutId, SessionId, TenantId, uuid_v7};
 use crate::domain::inbox::InboxEntry;
 use crate::domain::message::{Direction, Message, Priority};
+use crate::domain::opt_out::{OptOut, OptOutSource};
 use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionHealth, SessionStatus};
 use crate::domain::status::Status;
 use crate::domain::tenant::{OnUnknown, Tenant};
@@ -48,6 +49,11 @@ pub fn batch_id(n: u64) -> BatchId {
 /// The `n`th kept webhook's id.
 pub fn inbox_id(n: u64) -> InboxId {
     InboxId(nth(n))
+}
+
+/// The id of the `n`th entry of a list of those who want no messages.
+pub fn opt_out_id(n: u64) -> OptOutId {
+    OptOutId(nth(n))
 }
 
 /// The `n`th person's address.
@@ -138,6 +144,20 @@ pub fn batch(n: u64) -> Batch {
         suspension: None,
         created_at: at(n),
         cancelled_at: None,
+    }
+}
+
+/// The `n`th entry of tenant 1's list of those who want no messages: the `n`th person.
+pub fn opt_out(n: u64) -> OptOut {
+    OptOut {
+        id: opt_out_id(n),
+        tenant: tenant_id(1),
+        address: address(n),
+        since: at(n),
+        source: OptOutSource::Api,
+        words: None,
+        message: None,
+        note: None,
     }
 }
 

@@ -9,6 +9,7 @@
 mod batches;
 mod changing;
 mod counting;
+mod following;
 mod inserting;
 mod listing;
 mod reading;
@@ -21,6 +22,7 @@ mod working;
 pub use self::batches::*;
 pub use self::changing::*;
 pub use self::counting::*;
+pub use self::following::*;
 pub use self::inserting::*;
 pub use self::listing::*;
 pub use self::reading::*;
@@ -157,6 +159,16 @@ macro_rules! for_each_message_store_behavior {
         $test!(holds_back_what_of_a_suspended_batch_waits);
         $test!(releases_nothing_of_a_suspended_batch);
         $test!(suspends_and_resumes_only_the_tenants_own_batch);
+
+        $test!(counts_why_messages_of_a_batch_failed);
+        $test!(counts_no_reason_of_what_has_not_failed);
+        $test!(counts_the_failures_of_each_batch_by_itself);
+        $test!(lists_the_newest_batches_first);
+        $test!(lists_batches_on_from_one);
+        $test!(lists_only_the_tenants_own_batches);
+        $test!(finds_what_waits_for_somebody);
+        $test!(finds_only_what_waits);
+        $test!(finds_no_more_than_are_asked_for_of_what_waits);
 
         $test!(releases_a_scheduled_message_when_it_is_due);
         $test!(releases_those_due_first_before_others);

@@ -6,19 +6,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::delivery::shift::Shift;
 use crate::delivery::{PAUSE_AFTER_FAULT, rest};
+use crate::domain::address::Address;
 use crate::domain::failure::{Failure, FailureCode};
-use crate::domain::id::{InboxId, MessageId};
+use crate::domain::id::{InboxId, MessageId, OptOutId};
 use crate::domain::inbox::{
     Applied, InboxEffect, InboxEntry, InboxVerdict, ProviderEvent, ProviderMessage,
 };
 use crate::domain::message::{Direction, Message, MessageRef, Priority, StatusChange};
+use crate::domain::opt_out::words::Said;
+use crate::domain::opt_out::{OptOut, OptOutSource, Return, Wish};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::status::{Status, StatusEvent};
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
 use crate::gateway::send::accepted;
 use crate::ports::duty_roster::Duty;
-use crate::ports::observer::{InboxResult, Observation};
+use crate::ports::observer::{InboxResult, ListChange, Observation};
 
 /// How many webhooks are applied together.
 const PORTION: u32 = 256;
@@ -154,7 +157,11 @@ impl InboxProcessor {
                 InboxEffect::Change(StatusChange::new(message, StatusEvent::Accept, at))
             }
             ProviderEvent::Message(message) => {
-                InboxEffect::Receive(Box::new(self.inbound(entry, message)))
+                let message = Box::new(self.inbound(entry, message));
+                match self.wish(entry, &message) {
+                    Some(wish) => InboxEffect::ReceiveWish(message, wish),
+                    None => InboxEffect::Receive(message),
+                }
             }
             ProviderEvent::Receipt { id, event } => {
                 let mut change = StatusChange::new(by_provider(id), event, entry.received_at);
@@ -173,6 +180,51 @@ impl InboxProcessor {
                 InboxEffect::Nothing
             }
             ProviderEvent::Other => InboxEffect::Nothing,
+        }
+    }
+
+    /// What a message that came in says of messages to its sender, where it says nothing else.
+    fn wish(&self, entry: &InboxEntry, message: &Message) -> Option<Wish> {
+        // Who writes to a group, or a channel, does not speak for all.
+        let address = message.from.clone().filter(Address::is_person)?;
+        if message.content.attachment.is_some() {
+            return None;
+        }
+        let said = self.gateway.settings().opt_out_words.read(&message.content.body)?;
+        let (tenant, at) = (entry.tenant, entry.received_at);
+        Some(match said {
+            Said::Leave(words) => Wish::Leave(Box::new(OptOut {
+                id: OptOutId(message.id.0),
+                tenant,
+                address,
+                since: at,
+                source: OptOutSource::Reply,
+                words: Some(words),
+                message: Some(message.id),
+                note: None,
+            })),
+            Said::Return(_) => Wish::Return(Return { tenant, address, at }),
+        })
+    }
+
+    /// What follows from what somebody said.
+    async fn follow_wish(&self, message: &Message, wish: &Wish) {
+        let (change, source) = match wish {
+            Wish::Leave(_) => (ListChange::Added, OptOutSource::Reply),
+            Wish::Return(_) => (ListChange::Removed, OptOutSource::Reply),
+        };
+        self.gateway.observe(Observation::OptOut { change, source });
+        tracing::info!(
+            message.id = %message.id, %change,
+            "message {} changes who wants messages", message.id
+        );
+        if let Wish::Leave(opt_out) = wish {
+            let ended = self.gateway.end_what_waits_for(opt_out.tenant, &opt_out.address).await;
+            // What was not ended now the worker ends when it comes to it.
+            if let Err(error) = ended {
+                tracing::warn!(%error, message.id = %message.id, "messages wait to be ended");
+                self.gateway.observe(Observation::Fault { what: "store" });
+            }
         }
     }
 
@@ -231,12 +283,18 @@ impl InboxProcessor {
         };
         self.observe(result, entry);
         match (applied, effect) {
-            (Applied::Done(_), InboxEffect::Receive(message)) => {
+            (
+                Applied::Done(_),
+                InboxEffect::Receive(message) | InboxEffect::ReceiveWish(message, _),
+            ) => {
                 tracing::info!(
                     message.id = %message.id, session.id = %message.session,
                     "message {} was received", message.id
                 );
                 self.gateway.observe(accepted(message));
+                if let InboxEffect::ReceiveWish(_, wish) = effect {
+                    self.follow_wish(message, wish).await;
+                }
             }
             (Applied::Done(Some(message)), InboxEffect::Change(change)) => {
                 tracing::info!(

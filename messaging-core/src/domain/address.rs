@@ -72,6 +72,14 @@ impl Address {
         }
     }
 
+    /// Whether it is one person, and not a group or a channel.
+    pub fn is_person(&self) -> bool {
+        match self {
+            Self::Phone(_) => true,
+            Self::Chat(id) => id.ends_with("@lid"),
+        }
+    }
+
     /// The number, where there is one.
     pub fn phone(&self) -> Option<&PhoneNumber> {
         match self {
@@ -133,6 +141,19 @@ mod tests {
     fn what_is_stored_is_read_back() {
         for text in ["+5511988887777", "120363041234567890@g.us", "status@broadcast"] {
             assert_eq!(Address::from_stored(text).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn a_person_is_no_group() {
+        for (text, expected) in [
+            ("+5511988887777", true),
+            ("199887766554433@lid", true),
+            ("120363041234567890@g.us", false),
+            ("120363041234567890@newsletter", false),
+            ("status@broadcast", false),
+        ] {
+            assert_eq!(Address::from_stored(text).is_person(), expected, "{text}");
         }
     }
 

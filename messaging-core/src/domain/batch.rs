@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::failure::FailureCode;
 use crate::domain::id::{BatchId, SessionId, TenantId};
 use crate::domain::status::Status;
 use crate::domain::suspension::Suspension;
@@ -53,4 +54,7 @@ pub struct BatchProgress {
     pub batch: Batch,
     /// How many messages stand in each status; statuses without any are left out.
     pub by_status: BTreeMap<Status, u64>,
+    /// How many of those that are `failed` have failed for which reason. They add up to all of them,
+    /// but for any without a reason.
+    pub failures: BTreeMap<FailureCode, u64>,
 }

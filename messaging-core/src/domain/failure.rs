@@ -25,6 +25,17 @@ impl Failure {
         Self { code, detail: Some(detail.into()) }
     }
 
+    /// How a message ends that had failed in another way before and now fails in this: whatever the
+    /// latest attempt came to, an earlier one may have been sent.
+    #[must_use]
+    pub fn after(self, earlier: Option<&Self>) -> Self {
+        if self.is_unknown() || !earlier.is_some_and(Self::is_unknown) {
+            return self;
+        }
+        let detail = format!("an earlier attempt may have been sent; the latest: {}", self.code);
+        Self::with_detail(FailureCode::OutcomeUnknown, detail)
+    }
+
     /// Whether the message may have been sent all the same.
     pub fn is_unknown(&self) -> bool {
         self.code == FailureCode::OutcomeUnknown
@@ -61,5 +72,7 @@ named_enum! {
         SessionGone = "session-gone",
         /// WhatsApp reported after acceptance that the message was not delivered.
         DeliveryError = "delivery-error",
+        /// The recipient wants no messages of the tenant's.
+        OptedOut = "opted-out",
     }
 }

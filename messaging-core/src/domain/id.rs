@@ -58,6 +58,10 @@ id!(
     InboxId
 );
 id!(
+    /// One entry of a list of those who want no messages.
+    OptOutId
+);
+id!(
     /// One process at work, from its start to its end.
     NodeId
 );

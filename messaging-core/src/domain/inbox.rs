@@ -6,6 +6,7 @@ use crate::domain::address::Address;
 use crate::domain::content::Content;
 use crate::domain::id::{InboxId, ProviderMessageId, SessionId, TenantId};
 use crate::domain::message::{Message, StatusChange};
+use crate::domain::opt_out::Wish;
 use crate::domain::session::SessionStatus;
 use crate::domain::status::StatusEvent;
 use crate::domain::timestamp::Timestamp;
@@ -76,6 +77,9 @@ pub enum InboxEffect {
     /// A message came in. Kept once for each (session, provider message id), whichever way the
     /// one that is kept already goes.
     Receive(Box<Message>),
+    /// A message came in by which its sender says whether it wants any: kept as any other and, where
+    /// it is new, followed by what is said.
+    ReceiveWish(Box<Message>, Wish),
     /// Something happened to an outbound message.
     Change(StatusChange),
     /// The session's state, unless a later one is known.
@@ -89,6 +93,17 @@ pub enum InboxEffect {
     },
     /// Nothing: kept for the record.
     Nothing,
+}
+
+impl InboxEffect {
+    /// The message that came in, where one did, and what its sender wishes.
+    pub fn received(&self) -> Option<(&Message, Option<&Wish>)> {
+        match self {
+            Self::Receive(message) => Some((message, None)),
+            Self::ReceiveWish(message, wish) => Some((message, Some(wish))),
+            Self::Change(_) | Self::Session { .. } | Self::Nothing => None,
+        }
+    }
 }
 
 /// What became of an [`InboxEffect`].

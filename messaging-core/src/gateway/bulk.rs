@@ -13,12 +13,13 @@ use crate::domain::fingerprint::{Fingerprinter, RequestHash};
 use crate::domain::id::{BatchId, SessionId, TenantId, instant_of_v7};
 use crate::domain::idempotency::{IdempotencyKey, Operation};
 use crate::domain::message::Priority;
+use crate::domain::portion::{Page, PortionBy};
 use crate::domain::template;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::error::{GatewayError, InvalidField};
 use crate::gateway::once;
 use crate::gateway::send::{Draft, Timing, accepted};
-use crate::gateway::{Gateway, SessionRef, validation};
+use crate::gateway::{Gateway, SessionRef, query, validation};
 use crate::ports::observer::Observation;
 use crate::ports::store_error::StoreError;
 
@@ -144,8 +145,8 @@ pub struct RejectedRecipient {
     pub index: usize,
     /// As the request has it.
     pub to: String,
-    /// Why: `invalid-phone`, `invalid-request`, `duplicate-recipient`, `missing-variable`, or
-    /// `message-too-long` once its variables are filled in.
+    /// Why: `invalid-phone`, `invalid-request`, `duplicate-recipient`, `missing-variable`,
+    /// `message-too-long` once its variables are filled in, or `opted-out`.
     pub code: Cow<'static, str>,
     /// Why, for people.
     pub detail: String,
@@ -214,19 +215,20 @@ impl Gateway {
         subject: Uuid,
     ) -> Result<BulkAccepted, GatewayError> {
         match self.ports().messages.find_batch(tenant, BatchId(subject)).await? {
-            Some(kept) => self.bulk_kept_by_another(request, kept.batch),
+            Some(kept) => self.bulk_kept_by_another(request, kept.batch).await,
             None => self.try_send_bulk(tenant, request, (instant_of_v7(subject), subject)).await,
         }
     }
 
     /// Answers for somebody who kept the request under the same key. Where he did not come to telling
     /// the queue, `Recovery` does.
-    fn bulk_kept_by_another(
+    async fn bulk_kept_by_another(
         &self,
         request: &BulkRequest,
         batch: Batch,
     ) -> Result<BulkAccepted, GatewayError> {
-        let (_, rejected) = self.check_bulk(request)?;
+        let accepted_at = Some(batch.created_at);
+        let (_, rejected) = self.check_bulk(batch.tenant, request, accepted_at).await?;
         Ok(BulkAccepted { batch, rejected, is_replay: true })
     }
 
@@ -237,7 +239,7 @@ impl Gateway {
         (created_at, id): (Timestamp, Uuid),
     ) -> Result<BulkAccepted, GatewayError> {
         self.admit_tenant(tenant).await?;
-        let (recipients, rejected) = self.check_bulk(request)?;
+        let (recipients, rejected) = self.check_bulk(tenant, request, None).await?;
         let session = self.working_session(tenant, &request.session).await?;
         self.check_backlog(&session).await?;
 
@@ -275,7 +277,7 @@ impl Gateway {
             Ok(()) => {}
             Err(StoreError::Conflict { .. }) if request.idempotency_key.is_some() => {
                 let kept = self.find_bulk(tenant, batch.id).await?;
-                return self.bulk_kept_by_another(request, kept.batch);
+                return self.bulk_kept_by_another(request, kept.batch).await;
             }
             Err(error) => {
                 self.observe(Observation::Fault { what: "store" });
@@ -289,9 +291,12 @@ impl Gateway {
         Ok(BulkAccepted { batch, rejected, is_replay: false })
     }
 
-    fn check_bulk(
+    /// Who of a request is sent to, and who is not; of one that was accepted before, as it was then.
+    async fn check_bulk(
         &self,
+        tenant: TenantId,
         request: &BulkRequest,
+        accepted_at: Option<Timestamp>,
     ) -> Result<(Vec<Told>, Vec<RejectedRecipient>), GatewayError> {
         let invalid = |pointer, detail| InvalidField::new(pointer, "invalid-request", detail);
         let mut wrong = validation::content(&request.content);
@@ -323,10 +328,24 @@ impl Gateway {
                 Ok((address, content))
             });
             match read {
-                Ok(recipient) => good.push(recipient),
+                Ok(recipient) => good.push((index, recipient)),
                 Err(refusal) => rejected.push((index, refusal)),
             }
         }
+        let addresses: Vec<_> = good.iter().map(|(_, (to, _))| to.clone()).collect();
+        let opted_out = self.who_opted_out(tenant, &addresses, accepted_at).await?;
+        let mut willing = Vec::with_capacity(good.len());
+        for ((index, recipient), opted_out) in good.into_iter().zip(opted_out) {
+            if opted_out {
+                let pointer = format!("/recipients/{index}");
+                let refusal = InvalidField::new(&pointer, "opted-out", "has opted out");
+                rejected.push((index, refusal));
+            } else {
+                willing.push(recipient);
+            }
+        }
+        rejected.sort_by_key(|(index, _)| *index);
+        let good = willing;
         if good.is_empty() {
             let fields = rejected.into_iter().map(|(_, refusal)| refusal).take(100).collect();
             return Err(GatewayError::Invalid(fields));
@@ -351,6 +370,19 @@ impl Gateway {
     ) -> Result<BatchProgress, GatewayError> {
         let found = self.ports().messages.find_batch(tenant, id).await?;
         found.ok_or(GatewayError::BatchNotFound)
+    }
+
+    /// A tenant's bulk requests, newest first.
+    ///
+    /// # Errors
+    /// [`GatewayError::Invalid`], whose pointers are the names of the query's parameters.
+    pub async fn list_bulks(
+        &self,
+        tenant: TenantId,
+        portion: PortionBy<BatchId>,
+    ) -> Result<Page<BatchProgress>, GatewayError> {
+        query::check_portion(portion.page(), portion.limit())?;
+        Ok(self.ports().messages.batches(tenant, portion).await?)
     }
 
     /// Cancels what of a bulk request still waits. What is under way goes on.

@@ -41,7 +41,16 @@ impl Gateway {
     /// # Errors
     /// - [`GatewayError::MessageNotFound`], also for another tenant's.
     /// - [`GatewayError::WrongStatus`] where it has not failed.
+    /// - [`GatewayError::OptedOut`] where its recipient wants no messages by now.
     pub async fn replay(&self, tenant: TenantId, id: MessageId) -> Result<Message, GatewayError> {
+        // One that opts out in this very moment the worker finds out, and what many dead letters
+        // bring.
+        let (found, _) = self.find_message(tenant, id).await?;
+        if let (Status::Failed, Some(to)) = (found.status, &found.to)
+            && self.has_opted_out(tenant, to).await?
+        {
+            return Err(GatewayError::OptedOut);
+        }
         let message = self.change_owned(tenant, id, StatusEvent::Replay, "replayed").await?;
         self.enqueue(std::iter::once(&message)).await;
         Ok(message)

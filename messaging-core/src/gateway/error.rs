@@ -69,6 +69,12 @@ pub enum GatewayError {
         /// The message that said it.
         first: MessageId,
     },
+    /// The recipient wants no messages of the tenant's.
+    #[error("the recipient has opted out")]
+    OptedOut,
+    /// The tenant's list of those who want no messages has no such entry.
+    #[error("there is no such opt-out")]
+    OptOutNotFound,
     /// The key stands for a request that says something else.
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused,
@@ -151,6 +157,8 @@ impl GatewayError {
             Self::Taken { .. } => "session-conflict",
             Self::WrongStatus { .. } => "message-state-conflict",
             Self::DuplicateMessage { .. } => "duplicate-message",
+            Self::OptedOut => "opted-out",
+            Self::OptOutNotFound => "opt-out-not-found",
             Self::IdempotencyKeyReused => "idempotency-key-reused",
             Self::IdempotencyInFlight { .. } => "idempotency-in-flight",
             Self::WrongSessionState => "session-state-conflict",

@@ -5,13 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::domain::batch::Batch;
-use crate::domain::filter::{MessageFilter, Portion};
 use crate::domain::id::{BatchId, SessionId, TenantId};
 use crate::domain::message::Message;
 use crate::domain::quota::{Quota, nth_permit};
 use crate::domain::status::Status;
 use crate::domain::timestamp::Timestamp;
-use crate::gateway::error::GatewayError;
 use crate::gateway::{Gateway, Settings};
 use crate::ports::queue::{HeldBy, MAX_POSITION, Position};
 
@@ -65,8 +63,8 @@ impl Gateway {
             (HeldBy::Suspended, None) => None,
             _ if position.is_some_and(|position| position.claimed) => Some(now),
             // It waits by itself; those before it do not wait with it.
-            (HeldBy::Retry, Some(until)) | (HeldBy::Scheduled, Some(until))
-                if message.batch.is_none() =>
+            (HeldBy::Retry | HeldBy::Scheduled, Some(until))
+                if message.batch.is_none() || held_by == HeldBy::Retry =>
             {
                 Some(self.estimate(message.session, ahead, now, now).await.max(until))
             }
@@ -77,27 +75,6 @@ impl Gateway {
             }
         };
         Some(Pacing { held_by, until, ahead, estimated_send_at })
-    }
-
-    /// Why the last of a bulk request's messages waits: when that leaves, all have. `None` where none
-    /// waits.
-    ///
-    /// # Errors
-    /// [`GatewayError::Unavailable`].
-    pub async fn bulk_pacing(&self, batch: &Batch) -> Result<Option<Pacing>, GatewayError> {
-        for status in [Status::Queued, Status::Retry] {
-            let filter = MessageFilter {
-                batch: Some(batch.id),
-                status: Some(status),
-                ..MessageFilter::default()
-            };
-            let portion = Portion::Page { page: 1, limit: 1 };
-            let last = self.ports().messages.list(batch.tenant, &filter, portion).await?;
-            if let Some(last) = last.messages.first() {
-                return Ok(self.pacing(last).await);
-            }
-        }
-        Ok(None)
     }
 
     /// How many messages of its session leave before one that the queue does not know: all that it

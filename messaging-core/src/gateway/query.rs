@@ -47,13 +47,7 @@ impl Gateway {
             Portion::Page { page, limit } => (page, limit),
             Portion::OlderThan { limit, .. } => (1, limit),
         };
-        if page == 0 {
-            return Err(GatewayError::invalid("/page", "must be at least 1"));
-        }
-        if !(1..=MAX_PAGE_LIMIT).contains(&limit) {
-            let detail = format!("must lie within 1 and {MAX_PAGE_LIMIT}");
-            return Err(GatewayError::invalid("/limit", detail));
-        }
+        check_portion(Some(page), limit)?;
         if filter.search.as_ref().is_some_and(|text| text.chars().count() > MAX_SEARCH_CHARS) {
             let detail = format!("may have at most {MAX_SEARCH_CHARS} characters");
             return Err(GatewayError::invalid("/search", detail));
@@ -93,6 +87,17 @@ impl Gateway {
         }
         Ok(self.ports().messages.statistics(tenant, &range).await?)
     }
+}
+
+pub(super) fn check_portion(page: Option<u32>, limit: u32) -> Result<(), GatewayError> {
+    if page == Some(0) {
+        return Err(GatewayError::invalid("/page", "must be at least 1"));
+    }
+    if !(1..=MAX_PAGE_LIMIT).contains(&limit) {
+        let detail = format!("must lie within 1 and {MAX_PAGE_LIMIT}");
+        return Err(GatewayError::invalid("/limit", detail));
+    }
+    Ok(())
 }
 
 fn check_dates(from: Option<Timestamp>, to: Option<Timestamp>) -> Result<(), GatewayError> {

@@ -175,6 +175,8 @@ impl Gateway {
     /// - [`GatewayError::SessionNotWorking`] while the session is not connected.
     /// - [`GatewayError::RateLimited`] over the session's quota, unless asked to queue;
     ///   [`GatewayError::TenantRateLimited`] and [`GatewayError::QueueFull`] likewise.
+    /// - [`GatewayError::OptedOut`] where the recipient is on the tenant's list of those who want no
+    ///   messages.
     /// - [`GatewayError::DuplicateMessage`] where the same was said to the same recipient within
     ///   [`Settings::duplicate_window`](crate::gateway::Settings::duplicate_window).
     /// - [`GatewayError::IdempotencyKeyReused`] and [`GatewayError::IdempotencyInFlight`] of a
@@ -297,16 +299,20 @@ impl Gateway {
         };
         let now = self.ports().clock.now();
         let is_scheduled = request.timing.send_at.is_some_and(|at| at > now);
-        let (admitted, waiting, reserved) =
-            tokio::join!(self.admit_tenant(tenant), self.check_backlog(&session), async {
+        let (admitted, waiting, willing, reserved) = tokio::join!(
+            self.admit_tenant(tenant),
+            self.check_backlog(&session),
+            self.check_willing(tenant, &to),
+            async {
                 if is_scheduled {
                     Ok((None, None))
                 } else {
                     self.reserve_admission(&session, now).await
                 }
-            },);
+            },
+        );
         let (permit, quota) = reserved?;
-        let waiting = match admitted.and(waiting) {
+        let waiting = match admitted.and(willing).and(waiting) {
             Ok(waiting) => waiting,
             Err(error) => {
                 self.release(permit).await;
@@ -389,6 +395,14 @@ impl Gateway {
             at: now,
             until: now.plus(window),
         })
+    }
+
+    /// Should the recipient opt out in this very moment, the worker finds it out.
+    async fn check_willing(&self, tenant: TenantId, to: &Address) -> Result<(), GatewayError> {
+        match self.has_opted_out(tenant, to).await? {
+            true => Err(GatewayError::OptedOut),
+            false => Ok(()),
+        }
     }
 
     async fn release(&self, permit: Option<Permit>) {

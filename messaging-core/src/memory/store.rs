@@ -4,6 +4,7 @@ mod idempotency;
 mod inbox;
 mod message_index;
 mod messages;
+mod opt_outs;
 mod sessions;
 mod tenants;
 mod upkeep;
@@ -13,14 +14,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use self::idempotency::Keys;
 use self::inbox::Inbox;
 use self::messages::Messages;
+use self::opt_outs::OptOuts;
 use self::sessions::Sessions;
 use self::tenants::Tenants;
+use crate::domain::portion::{Page, PortionBy};
 
 /// Every store port in memory: [`MessageStore`](crate::ports::message_store::MessageStore),
 /// [`SessionStore`](crate::ports::session_store::SessionStore),
 /// [`TenantStore`](crate::ports::tenant_store::TenantStore),
 /// [`InboxStore`](crate::ports::inbox_store::InboxStore),
-/// [`IdempotencyStore`](crate::ports::idempotency_store::IdempotencyStore) and
+/// [`IdempotencyStore`](crate::ports::idempotency_store::IdempotencyStore),
+/// [`OptOutStore`](crate::ports::opt_out_store::OptOutStore) and
 /// [`Upkeep`](crate::ports::upkeep::Upkeep).
 ///
 /// Behaves as any other store but for durability, and grows with all it was ever given.
@@ -37,6 +41,7 @@ struct State {
     tenants: Tenants,
     inbox: Inbox,
     keys: Keys,
+    opt_outs: OptOuts,
 }
 
 impl MemoryStore {
@@ -60,4 +65,17 @@ impl std::fmt::Debug for MemoryStore {
 /// At most `limit` of `items`.
 fn first<T>(items: impl Iterator<Item = T>, limit: u32) -> Vec<T> {
     items.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+}
+
+/// A portion of these, which are given newest first.
+fn page_of<Id: Ord, T: Clone>(
+    all: impl DoubleEndedIterator<Item = T> + Clone,
+    id: impl Fn(&T) -> Id,
+    portion: &PortionBy<Id>,
+) -> Page<T> {
+    let total = all.clone().count() as u64;
+    let skipped = usize::try_from(portion.skipped()).unwrap_or(usize::MAX);
+    let rest = all.filter(|each| portion.last().is_none_or(|last| id(each) < *last));
+    let items = first(rest.skip(skipped), portion.limit().saturating_add(1));
+    Page::of(items, total, portion.limit())
 }

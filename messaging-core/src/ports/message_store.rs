@@ -2,11 +2,13 @@
 
 use async_trait::async_trait;
 
+use crate::domain::address::Address;
 use crate::domain::batch::{Batch, BatchProgress};
 use crate::domain::filter::{MessageFilter, MessagePage, Portion};
 use crate::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
 use crate::domain::insertion::{Inserted, Insertion};
 use crate::domain::message::{ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange};
+use crate::domain::portion::{Page, PortionBy};
 use crate::domain::statistics::{Statistics, StatisticsRange};
 use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
@@ -104,6 +106,14 @@ pub trait MessageStore: Send + Sync + 'static {
         id: BatchId,
     ) -> Result<Option<BatchProgress>, StoreError>;
 
+    /// One tenant's bulk requests, newest (by id) first, and how far each has come. The total is of
+    /// all of them, wherever the portion begins.
+    async fn batches(
+        &self,
+        tenant: TenantId,
+        portion: PortionBy<BatchId>,
+    ) -> Result<Page<BatchProgress>, StoreError>;
+
     /// Cancels what of a bulk request still waits and marks it cancelled. Gives the ids that moved;
     /// `None` when the tenant has no such request. The request stays marked with the first time;
     /// a second call moves only what was `sending` then and waits again.
@@ -153,6 +163,15 @@ pub trait MessageStore: Send + Sync + 'static {
 
     /// How many messages of a bulk request are held back whose ids are below this one.
     async fn held_before(&self, batch: BatchId, message: MessageId) -> Result<u64, StoreError>;
+
+    /// At most `limit` messages to this recipient through any of these sessions that wait (`queued` or
+    /// `retry`), held or not, in no promised order.
+    async fn waiting_to(
+        &self,
+        sessions: &[SessionId],
+        to: &Address,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError>;
 
     /// Bulk requests that hold messages back, with ids above `after`, in order of id.
     async fn batches_holding(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::domain::content::ContentKind;
 use crate::domain::failure::FailureCode;
 use crate::domain::message::{Direction, Priority};
+use crate::domain::opt_out::OptOutSource;
 use crate::domain::session::{SessionHealth, SessionStatus};
 use crate::domain::status::{Status, StatusEvent};
 use crate::named::named_enum;
@@ -49,6 +50,16 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// What became of a list of those who want no messages.
+    pub enum ListChange {
+        /// Somebody came to it.
+        Added = "added",
+        /// Somebody went from it.
+        Removed = "removed",
+    }
+}
+
 /// Something that happened. Holds no text, number or id.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observation {
@@ -67,6 +78,13 @@ pub enum Observation {
     Refused {
         /// The stable code of the refusal.
         code: &'static str,
+    },
+    /// A list of those who want no messages was changed.
+    OptOut {
+        /// How.
+        change: ListChange,
+        /// By whom. Of an answer, that it asked for this: who is on the list already stays there.
+        source: OptOutSource,
     },
     /// A call of the transport ended.
     Attempt {

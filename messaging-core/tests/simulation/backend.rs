@@ -10,13 +10,15 @@ use messaging_core::domain::address::Address;
 use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
 use messaging_core::domain::id::{
-    BatchId, InboxId, MessageId, NodeId, ProviderMessageId, SessionId, TenantId,
+    BatchId, InboxId, MessageId, NodeId, OptOutId, ProviderMessageId, SessionId, TenantId,
 };
 use messaging_core::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxVerdict, Kept};
 use messaging_core::domain::insertion::{Inserted, Insertion};
 use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageEvent, QueueItem, StatusChange,
 };
+use messaging_core::domain::opt_out::{OptOut, OptOutRef};
+use messaging_core::domain::portion::{Page, PortionBy};
 use messaging_core::domain::quota::{Decision, Quota};
 use messaging_core::domain::session::{
     Census, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus, WatchedSession,
@@ -33,6 +35,7 @@ use messaging_core::ports::duty_roster::{Duty, DutyRoster};
 use messaging_core::ports::idempotency_store::{Begun, IdempotencyStore, Undertaking};
 use messaging_core::ports::inbox_store::{InboxDepth, InboxStore};
 use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::queue::{Claim, Claims, Pause, Position, Queue, QueueError};
 use messaging_core::ports::rate_limiter::{
     Permit, RateKey, RateLimiter, RateLimiterError, Reservation,
@@ -197,6 +200,7 @@ relay!(MessageStore to store by of_store -> StoreError {
     events(tenant: TenantId, id: MessageId) -> Option<Vec<MessageEvent>>;
     statistics(tenant: TenantId, range: &StatisticsRange) -> Statistics;
     find_batch(tenant: TenantId, id: BatchId) -> Option<BatchProgress>;
+    batches(tenant: TenantId, portion: PortionBy<BatchId>) -> Page<BatchProgress>;
     cancel_batch(tenant: TenantId, id: BatchId, now: Timestamp) -> Option<Vec<MessageId>>;
     batch(tenant: TenantId, id: BatchId) -> Option<Batch>;
     suspend_batch(tenant: TenantId, id: BatchId, suspension: Suspension)
@@ -207,6 +211,7 @@ relay!(MessageStore to store by of_store -> StoreError {
     overdue(now: Timestamp, limit: u32) -> Vec<MessageId>;
     held_before(batch: BatchId, message: MessageId) -> u64;
     known_at_provider(session: SessionId, ids: &[ProviderMessageId]) -> Vec<Message>;
+    waiting_to(sessions: &[SessionId], to: &Address, limit: u32) -> Vec<Message>;
     batches_holding(after: Option<BatchId>, limit: u32) -> Vec<BatchId>;
     pending(after: Option<MessageId>, limit: u32) -> Vec<QueueItem>;
     behind(ids: &[MessageId]) -> Vec<(MessageId, QueueItem)>;
@@ -257,6 +262,14 @@ relay!(IdempotencyStore to store by of_store -> StoreError {
     finish(undertaking: &Undertaking, answer: &[u8]) -> ();
     forget(undertaking: &Undertaking) -> ();
     leave(undertaking: &Undertaking, now: Timestamp) -> ();
+});
+
+relay!(OptOutStore to store by of_store -> StoreError {
+    add(opt_out: &OptOut) -> (OptOut, bool);
+    remove(tenant: TenantId, entry: &OptOutRef) -> Option<OptOut>;
+    find(tenant: TenantId, entry: &OptOutRef) -> Option<OptOut>;
+    opted_out(tenant: TenantId, addresses: &[Address]) -> Vec<bool>;
+    list(tenant: TenantId, portion: PortionBy<OptOutId>) -> Page<OptOut>;
 });
 
 relay!(Upkeep to store by of_store -> StoreError {

@@ -75,6 +75,7 @@ impl Fleet {
             tenants: Arc::clone(&connection) as _,
             inbox: Arc::clone(&connection) as _,
             idempotency: Arc::clone(&connection) as _,
+            opt_outs: Arc::clone(&connection) as _,
             upkeep: Arc::clone(&connection) as _,
             queue: Arc::clone(&connection) as _,
             limiter: Arc::clone(&connection) as _,

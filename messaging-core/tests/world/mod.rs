@@ -35,6 +35,7 @@ use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::{Observation, Observer};
+use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::upkeep::Upkeep;
@@ -66,12 +67,18 @@ pub(crate) struct World {
 
 /// What a store must be to carry a world, so that a test can put another in its place.
 pub(crate) trait Store:
-    MessageStore + SessionStore + TenantStore + InboxStore + IdempotencyStore + Upkeep
+    MessageStore + SessionStore + TenantStore + InboxStore + IdempotencyStore + OptOutStore + Upkeep
 {
 }
 
 impl<S> Store for S where
-    S: MessageStore + SessionStore + TenantStore + InboxStore + IdempotencyStore + Upkeep
+    S: MessageStore
+        + SessionStore
+        + TenantStore
+        + InboxStore
+        + IdempotencyStore
+        + OptOutStore
+        + Upkeep
 {
 }
 
@@ -121,6 +128,7 @@ impl World {
             tenants: Arc::clone(&store) as _,
             inbox: Arc::clone(&store) as _,
             idempotency: Arc::clone(&store) as _,
+            opt_outs: Arc::clone(&store) as _,
             upkeep: Arc::clone(&store) as _,
             queue: Arc::clone(&queue) as _,
             limiter: Arc::clone(&limiter) as _,

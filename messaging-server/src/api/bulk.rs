@@ -1,19 +1,21 @@
 //! Bulk requests over HTTP: one content for many recipients.
 
 use messaging_core::domain::id::BatchId;
+use messaging_core::domain::portion::PortionBy;
 use messaging_core::gateway::Gateway;
 use messaging_core::gateway::bulk::BulkRequest;
 use poem_openapi::OpenApi;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use uuid::Uuid;
 
 use crate::api::Tag;
 use crate::api::authorized::{Authorized, ReadMessages, SendMessages};
 use crate::api::body::JsonBody;
+use crate::api::cursor::Cursor;
 use crate::api::idempotency::RequestKey;
-use crate::api::messages::bulk::{Bulk, BulkAnswer, SendBulk};
-use crate::api::messages::message::Pacing;
+use crate::api::messages::bulk::{Bulk, BulkAnswer, BulkList, SendBulk};
+use crate::api::messages::query::default_limit;
 use crate::api::problem::{BODY, CALLER, INVALID, LIMITED, NOT_FOUND, REPEATED, Refusal};
 use crate::api::suspension::Suspend;
 
@@ -45,7 +47,8 @@ impl BulkApi {
 
     /// Follow a bulk request
     ///
-    /// Needs `messages:read`. Its messages are listed by `GET /messages?bulkId=…`.
+    /// Needs `messages:read`. Its messages are listed by `GET /messages?bulkId=…`; what of it still waits
+    /// says why in `pacing`.
     #[oai(path = "/messages/bulk/:id", method = "get", operation_id = "get_bulk")]
     async fn get_bulk(
         &self,
@@ -54,8 +57,33 @@ impl BulkApi {
         id: Path<Uuid>,
     ) -> Result<Json<Bulk>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
         let found = self.gateway.find_bulk(caller.tenant(), BatchId(id.0)).await?;
-        let pacing = self.gateway.bulk_pacing(&found.batch).await?.map(Pacing::from);
-        Ok(Json(Bulk { pacing, ..found.into() }))
+        let pacing = self.gateway.bulk_pacing(&found).await?;
+        Ok(Json(Bulk { pacing: pacing.map(Into::into), ..found.into() }))
+    }
+
+    /// List bulk requests
+    ///
+    /// Needs `messages:read`. Newest first, each with how far it has come. For depth, and where requests
+    /// come in meanwhile, go on with `cursor` instead of `page`.
+    #[oai(path = "/messages/bulk", method = "get", operation_id = "list_bulks")]
+    async fn list_bulks(
+        &self,
+        caller: Authorized<ReadMessages>,
+        /// Which page, from 1; 1 by default.
+        page: Query<Option<u32>>,
+        /// How many a page has at the most: 1 to 100.
+        #[oai(default = "default_limit")]
+        limit: Query<u32>,
+        /// The `nextCursor` of an earlier answer; it takes the place of `page`.
+        cursor: Query<Option<Cursor>>,
+    ) -> Result<Json<BulkList>, Refusal<{ CALLER | INVALID }>> {
+        let limit = limit.0;
+        let portion = match cursor.0 {
+            Some(Cursor(last)) => PortionBy::OlderThan { last: BatchId(last.0), limit },
+            None => PortionBy::Page { page: page.0.unwrap_or(1), limit },
+        };
+        let found = self.gateway.list_bulks(caller.tenant(), portion).await;
+        Ok(Json(BulkList::new(found.map_err(Refusal::in_address)?, &portion)))
     }
 
     /// Pause a bulk request

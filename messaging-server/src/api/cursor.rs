@@ -12,7 +12,8 @@ use uuid::Uuid;
 /// Tells this form of cursors from later ones.
 const FORM: u8 = 1;
 
-/// The last message of a portion: the next one begins behind it.
+/// The last message of a portion: the next one begins behind it. Lists of other things put their ids
+/// in its place.
 ///
 /// It needs no signature: whatever it names, the list holds the caller's own messages only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

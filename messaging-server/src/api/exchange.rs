@@ -98,6 +98,11 @@ fn refuse(error: &poem::Error, route: Option<&RouteInfo>, path: &str) -> Respons
     if let Some(route) = route.filter(|_| problem.code() == kind::METHOD_NOT_ALLOWED.code) {
         problem = problem.with_header(ALLOW, &route.methods);
     }
+    // The address of an opt-out may name a person, which no problem does.
+    let path = match route {
+        Some(route) if route.template.starts_with("/opt-outs/") => &route.template,
+        _ => path,
+    };
     problem.into_response_to(path)
 }
 

@@ -44,8 +44,8 @@ impl MessagesApi {
     ///
     /// Needs `messages:send`. When this answers 202, the message is on durable storage and will
     /// be sent, or end as `failed` with a reason. It is refused with 400 while its session is not
-    /// working, with 409 where the same was sent to the same recipient a moment ago, unless
-    /// `allowDuplicate` is true, and with 429 over the session's quota, unless `onRateLimit` says
+    /// working, with 409 where the recipient has opted out, or the same was sent to them a moment ago,
+    /// unless `allowDuplicate` is true, and with 429 over the session's quota, unless `onRateLimit` says
     /// `queue`.
     #[oai(path = "/messages/send", method = "post", operation_id = "send_message")]
     async fn send(
@@ -196,7 +196,8 @@ impl MessagesApi {
 
     /// Try a failed message again
     ///
-    /// Needs `messages:send`. The message is queued as if it had never been tried.
+    /// Needs `messages:send`. The message is queued as if it had never been tried, unless its recipient
+    /// has opted out by now.
     #[oai(path = "/messages/:id/retry", method = "post", operation_id = "retry_message")]
     async fn retry(
         &self,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use messaging_core::domain::opt_out::words::{WordList, is_word};
 use messaging_core::domain::phone::PhoneValidation;
 use messaging_store_postgres::{SCHEMA_RULE, is_schema_name};
 use reqwest::Url;
@@ -117,6 +118,23 @@ pub(crate) const RETENTION: Kind<Duration> =
         time(text).filter(|read| (7 * DAY..=3660 * DAY).contains(read))
     });
 
+pub(crate) const WORD_LISTS: Kind<Vec<WordList>> = Kind::open(
+    "all, none, or some of ar, de, en, es, fr, hi, id, it, nl, pt and tr, with commas",
+    |text| match text.trim().to_ascii_lowercase().as_str() {
+        "all" => Some(WordList::languages().collect()),
+        "none" => Some(Vec::new()),
+        names => names.split(',').map(|name| language(name.trim())).collect(),
+    },
+);
+
+pub(crate) const WORDS: Kind<Vec<String>> = Kind::open(
+    "words of letters or digits, with commas, each of 100 characters at the most",
+    |text| {
+        let words = text.split(',').map(str::trim);
+        words.map(|word| is_word(word).then(|| word.to_owned())).collect()
+    },
+);
+
 pub(crate) const PHONE_VALIDATION: Kind<PhoneValidation> =
     Kind::open("e164, strict or lenient", |text| match text.to_ascii_lowercase().as_str() {
         "e164" => Some(PhoneValidation::E164),
@@ -138,6 +156,10 @@ pub(crate) const LOG_FILTER: Kind<String> = Kind::open(
     "error, warn, info, debug, trace or directives such as info,waha_client=debug",
     |text| EnvFilter::builder().parse(text).ok().map(|_| text.to_owned()),
 );
+
+fn language(name: &str) -> Option<WordList> {
+    WordList::from_name(name).filter(|list| *list != WordList::Own)
+}
 
 /// Reads a time that something may take.
 fn window(text: &str) -> Option<Duration> {
@@ -226,6 +248,28 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(size(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn languages_are_all_none_or_some() {
+        let read = WORD_LISTS.read;
+        assert_eq!(read("none"), Some(vec![]));
+        assert_eq!(read("All").map(|all| all.len()), Some(11));
+        assert_eq!(read("en, PT"), Some(vec![WordList::English, WordList::Portuguese]));
+        for wrong in ["", "en,", "xx", "own", "all,en", "en pt"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        // All that there are are named.
+        assert!(WordList::languages().all(|list| WORD_LISTS.expected.contains(list.as_str())));
+    }
+
+    #[test]
+    fn words_have_something_to_compare() {
+        let read = WORDS.read;
+        assert_eq!(read("Genug, mir reicht's"), Some(vec!["Genug".into(), "mir reicht's".into()]));
+        for wrong in ["", ",", "genug,,weg", "!!", &"x".repeat(101)] {
+            assert_eq!(read(wrong), None, "{wrong}");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::phone::PhoneValidation;
 use secrecy::SecretString;
 
@@ -119,6 +120,12 @@ settings! {
             "How many messages of one session may wait before more are refused.";
         DUPLICATE_WINDOW: Duration = "10s", kind::WINDOW,
             "For how long the same to the same recipient is refused as a repeat; 0 for never.";
+        OPT_OUT_LANGUAGES: Vec<WordList> = "all", kind::WORD_LISTS,
+            "In which languages an answer that says no more than STOP opts its sender out; none for never.";
+        OPT_OUT_WORDS: Vec<String> = none, kind::WORDS,
+            "More such words, with commas.";
+        OPT_IN_WORDS: Vec<String> = none, kind::WORDS,
+            "More words like START, by which who opted out takes that back; with commas.";
         RETRY_ATTEMPTS: u32 = "5", kind::COUNT,
             "How often a message is tried before it fails.";
         RETRY_BASE: Duration = "1s", kind::DURATION,

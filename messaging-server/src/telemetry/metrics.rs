@@ -12,10 +12,13 @@ use std::time::Duration;
 use messaging_core::domain::content::ContentKind;
 use messaging_core::domain::failure::FailureCode;
 use messaging_core::domain::message::{Direction, Priority};
+use messaging_core::domain::opt_out::OptOutSource;
 use messaging_core::domain::phone::PhoneNumber;
 use messaging_core::domain::session::{SessionHealth, SessionStatus};
 use messaging_core::domain::status::Status;
-use messaging_core::ports::observer::{InboxResult, Observation, Observer, WebhookResult};
+use messaging_core::ports::observer::{
+    InboxResult, ListChange, Observation, Observer, WebhookResult,
+};
 use messaging_core::ports::queue::HeldBy;
 use messaging_core::ports::webhook_verifier::SignatureError;
 use poem::http::StatusCode;
@@ -56,6 +59,11 @@ impl Metrics {
         for direction in Direction::ALL {
             let (kind, priority) = (ContentKind::Text.as_str(), Priority::Normal.as_str());
             all.messages.with_label_values(&[direction.as_str(), kind, priority]);
+        }
+        for change in ListChange::ALL {
+            for source in OptOutSource::ALL {
+                all.opt_outs.with_label_values(&[change.as_str(), source.as_str()]);
+            }
         }
         for status in Status::ALL {
             all.transitions.with_label_values(&[Direction::Outbound.as_str(), status.as_str()]);
@@ -161,6 +169,9 @@ impl Observer for Metrics {
                 all.messages_by_country.with_label_values(&[direction, &country]).inc();
             }
             Observation::Refused { code } => all.refused.with_label_values(&[code]).inc(),
+            Observation::OptOut { change, source } => {
+                all.opt_outs.with_label_values(&[change.as_str(), source.as_str()]).inc();
+            }
             Observation::Attempt { outcome, took } => {
                 all.attempts.with_label_values(&[outcome]).observe(took.as_secs_f64());
             }

@@ -10,6 +10,7 @@ use messaging_core::ports::duty_roster::DutyRoster;
 use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::queue::Queue;
 use messaging_core::ports::rate_limiter::RateLimiter;
 use messaging_core::ports::session_store::SessionStore;
@@ -31,6 +32,7 @@ pub(crate) struct Storage {
     pub(crate) tenants: Arc<dyn TenantStore>,
     pub(crate) inbox: Arc<dyn InboxStore>,
     pub(crate) idempotency: Arc<dyn IdempotencyStore>,
+    pub(crate) opt_outs: Arc<dyn OptOutStore>,
     pub(crate) upkeep: Arc<dyn Upkeep>,
     pub(crate) duties: Arc<dyn DutyRoster>,
     pub(crate) queue: Arc<dyn Queue>,
@@ -86,7 +88,13 @@ impl Storage {
         shares_queue: bool,
     ) -> Self
     where
-        S: MessageStore + SessionStore + TenantStore + InboxStore + IdempotencyStore + Upkeep,
+        S: MessageStore
+            + SessionStore
+            + TenantStore
+            + InboxStore
+            + IdempotencyStore
+            + OptOutStore
+            + Upkeep,
     {
         Self {
             messages: Arc::clone(&kept) as _,
@@ -94,6 +102,7 @@ impl Storage {
             tenants: Arc::clone(&kept) as _,
             inbox: Arc::clone(&kept) as _,
             idempotency: Arc::clone(&kept) as _,
+            opt_outs: Arc::clone(&kept) as _,
             upkeep: kept,
             duties,
             queue,

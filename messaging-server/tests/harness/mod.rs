@@ -78,6 +78,7 @@ impl Harness {
             tenants: Arc::clone(&store) as _,
             inbox: Arc::clone(&store) as _,
             idempotency: Arc::clone(&store) as _,
+            opt_outs: Arc::clone(&store) as _,
             upkeep: Arc::clone(&store) as _,
             queue: Arc::new(MemoryQueue::new()),
             limiter: Arc::new(MemoryRateLimiter::new()),

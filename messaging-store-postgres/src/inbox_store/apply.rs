@@ -6,11 +6,13 @@ use async_trait::async_trait;
 use messaging_core::domain::id::{InboxId, MessageId, ProviderMessageId, SessionId};
 use messaging_core::domain::inbox::{Applied, InboxEffect};
 use messaging_core::domain::message::{ChangeOutcome, Message};
+use messaging_core::domain::opt_out::Wish;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::message_store::change::Opened;
 use crate::message_store::row::NewMessages;
+use crate::opt_out_store;
 use crate::session_store::record_status;
 use crate::text;
 use crate::together::{Fault, Work};
@@ -51,6 +53,7 @@ struct UnderWay {
     known: Known,
     applied: Vec<Uuid>,
     new: NewMessages,
+    wishes: Vec<Wish>,
     statements: u64,
 }
 
@@ -84,11 +87,8 @@ impl UnderWay {
             _ => None,
         });
         let (opened, mut statements) = Opened::open(connection, changes).await?;
-        let received = effects().filter_map(|effect| match effect {
-            InboxEffect::Receive(message) => Some(&**message),
-            _ => None,
-        });
-        let received: Vec<&Message> = received.collect();
+        let received: Vec<&Message> =
+            effects().filter_map(|effect| Some(effect.received()?.0)).collect();
         let known = if received.is_empty() {
             Known::default()
         } else {
@@ -116,6 +116,7 @@ impl UnderWay {
             known,
             applied: Vec::new(),
             new: NewMessages::default(),
+            wishes: Vec::new(),
             statements: statements + 1,
         })
     }
@@ -128,9 +129,11 @@ impl UnderWay {
     ) -> Result<Applied, Fault> {
         let Some(session) = self.standing.get(&id).copied() else { return Ok(Applied::Known) };
         let applied = match effect {
-            InboxEffect::Receive(message) => {
+            InboxEffect::Receive(message) | InboxEffect::ReceiveWish(message, _) => {
                 if self.known.add(message) {
                     self.new.extend(&NewMessages::of([&**message])?);
+                    let wish = effect.received().and_then(|(_, wish)| wish);
+                    self.wishes.extend(wish.cloned());
                     Applied::Done(None)
                 } else {
                     Applied::Known
@@ -161,6 +164,7 @@ impl UnderWay {
             self.new.insert(connection).await?;
             self.statements += 1;
         }
+        self.statements += opt_out_store::follow(connection, self.wishes).await?;
         if !self.applied.is_empty() {
             sqlx::query!(
                 "UPDATE inbox SET status = 'applied' WHERE id = ANY($1::uuid[])",

@@ -3,11 +3,12 @@
 //! Whoever changes how many messages a request has in the queue locks the request first, so that
 //! two nodes do not both fill the same room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use messaging_core::domain::batch::{Batch, BatchProgress};
 use messaging_core::domain::id::{BatchId, MessageId, SessionId, TenantId};
 use messaging_core::domain::message::{ChangeOutcome, MessageRef, QueueItem, StatusChange};
+use messaging_core::domain::portion::{Page, PortionBy};
 use messaging_core::domain::status::StatusEvent;
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
@@ -21,8 +22,8 @@ use crate::message_store::change::Opened;
 use crate::message_store::row::NewMessages;
 use crate::message_store::waiting::Waiting;
 use crate::named::{
-    BadColumn, Stored, count, decode_all, instant, named, optional_instant, small, suspension,
-    suspension_columns,
+    BadColumn, Stored, bounds, count, decode_all, instant, named, optional_instant, small,
+    suspension, suspension_columns,
 };
 use crate::together::Fault;
 
@@ -197,20 +198,88 @@ pub(super) async fn progress(
     id: BatchId,
 ) -> Result<Option<BatchProgress>, StoreError> {
     let Some(batch) = find(connection, tenant, id).await? else { return Ok(None) };
+    Ok(progress_of(connection, vec![batch]).await?.pop())
+}
+
+/// Where the messages of these bulk requests stand.
+///
+/// In one statement, so that what failed adds up: the first part reads the index of all of a
+/// request's messages, the second that of those that failed.
+async fn progress_of(
+    connection: &mut PgConnection,
+    batches: Vec<Batch>,
+) -> Result<Vec<BatchProgress>, StoreError> {
+    let ids: Vec<Uuid> = batches.iter().map(|batch| batch.id.0).collect();
     let counts = sqlx::query!(
-        r#"SELECT status, count(*) AS "messages!" FROM messages WHERE batch = $1 GROUP BY status"#,
-        id.0,
+        r#"
+        SELECT asked.id AS "batch!", counted.status AS "status?", counted.code AS "code?",
+            counted.messages AS "messages!"
+        FROM unnest($1::uuid[]) AS asked (id)
+        CROSS JOIN LATERAL (
+            SELECT status, NULL AS code, count(*) AS messages FROM messages
+            WHERE batch = asked.id GROUP BY status
+            UNION ALL
+            SELECT NULL, failure_code, count(*) FROM messages
+            WHERE batch = asked.id AND status = 'failed' AND failure_code IS NOT NULL
+            GROUP BY failure_code
+        ) AS counted
+        "#,
+        &ids,
     )
     .fetch_all(connection)
     .await
     .map_err(store_error)?;
-    let by_status: Result<BTreeMap<_, _>, BoxError> = counts
-        .iter()
-        .map(|each| Ok((named(&each.status)?, count(each.messages, "messages")?)))
-        .collect();
-    let by_status =
-        by_status.map_err(|source| StoreError::corrupt(BatchRow::ENTITY, id, source))?;
-    Ok(Some(BatchProgress { batch, by_status }))
+    let mut all: HashMap<Uuid, (BTreeMap<_, _>, BTreeMap<_, _>)> = HashMap::new();
+    for each in counts {
+        let corrupt = |source| StoreError::corrupt(BatchRow::ENTITY, each.batch, source);
+        let messages: u64 = count(each.messages, "messages").map_err(corrupt)?;
+        let (by_status, failures) = all.entry(each.batch).or_default();
+        if let Some(status) = &each.status {
+            by_status.insert(named(status).map_err(corrupt)?, messages);
+        }
+        if let Some(code) = &each.code {
+            failures.insert(named(code).map_err(corrupt)?, messages);
+        }
+    }
+    let counted = |batch: Batch| {
+        let (by_status, failures) = all.remove(&batch.id.0).unwrap_or_default();
+        BatchProgress { batch, by_status, failures }
+    };
+    Ok(batches.into_iter().map(counted).collect())
+}
+
+/// One tenant's bulk requests, newest first, and how far each has come.
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    portion: &PortionBy<BatchId>,
+) -> Result<Page<BatchProgress>, StoreError> {
+    let total = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "batches!" FROM batches WHERE tenant = $1"#,
+        tenant.0,
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(store_error)?;
+    let total = count(total, "batches")
+        .map_err(|source| StoreError::corrupt(BatchRow::ENTITY, tenant, source))?;
+    let (limit, skipped) = bounds(portion);
+    let rows = sqlx::query_as!(
+        BatchRow,
+        "SELECT id, tenant, session, batch_size, accepted, rejected, created_at, cancelled_at,
+             send_at, suspended_at, suspended_until, suspension_reason
+         FROM batches WHERE tenant = $1 AND id < $2
+         ORDER BY id DESC LIMIT $3 OFFSET $4",
+        tenant.0,
+        portion.last().map_or(Uuid::max(), |last| last.0),
+        limit,
+        skipped,
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(store_error)?;
+    let Page { items, total, has_more } = Page::of(decode_all(rows)?, total, portion.limit());
+    Ok(Page { items: progress_of(connection, items).await?, total, has_more })
 }
 
 /// Cancels what of one tenant's bulk request still waits, and marks it cancelled.

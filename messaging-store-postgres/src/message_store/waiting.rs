@@ -1,8 +1,8 @@
 //! What waits to be sent, in the form a queue takes.
 
-use messaging_core::domain::address::RecipientKey;
+use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::id::{MessageId, SessionId, TenantId};
-use messaging_core::domain::message::QueueItem;
+use messaging_core::domain::message::{Message, QueueItem};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use sqlx::PgConnection;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::connections::Connections;
 use crate::error::store_error;
+use crate::message_store::row::{MessageRow, query_messages};
 use crate::named::{Stored, decode_all, instant, named};
 use crate::together::Fault;
 
@@ -117,6 +118,49 @@ pub(super) async fn behind(
             Ok((MessageId(row.own), waiting.decode()?))
         })
         .collect()
+}
+
+/// What waits for one recipient, held back or not: each has an index of its own.
+pub(super) async fn to(
+    connections: &Connections,
+    sessions: &[SessionId],
+    to: &Address,
+    limit: u32,
+) -> Result<Vec<Message>, StoreError> {
+    let keys = sessions.iter().map(|session| RecipientKey::of(*session, to).0.cast_signed());
+    let keys: Vec<i64> = keys.collect();
+    let mut connection = connections.acquire().await?;
+    let ids = sqlx::query_scalar!(
+        r#"
+        SELECT id AS "id!" FROM messages
+        WHERE recipient_key = ANY($1::bigint[]) AND direction = 'outbound' AND NOT held_by_batch
+            AND status IN ('queued', 'retry', 'sending') AND status <> 'sending'
+        UNION ALL
+        SELECT id FROM messages
+        WHERE recipient_key = ANY($1) AND held_by_batch AND status IN ('queued', 'retry')
+        LIMIT $2
+        "#,
+        &keys,
+        i64::from(limit),
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(store_error)?;
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<MessageRow> = query_messages!(
+        "FROM messages m JOIN message_contents c ON c.message = m.id \
+         WHERE m.id = ANY($1::uuid[]) AND c.message = ANY($1)",
+        &ids
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(store_error)?;
+    let found = decode_all(rows)?;
+    // Two recipients may have one key, and what was found may have moved since.
+    let waits = |it: &Message| it.to.as_ref() == Some(to) && it.status.is_waiting();
+    Ok(found.into_iter().filter(waits).collect())
 }
 
 /// Messages that wait, and not from now on, in order of when they expired.

@@ -3,6 +3,7 @@
 use messaging_core::domain::id::{InboxId, ProviderMessageId, SessionId};
 use messaging_core::domain::inbox::{Applied, InboxEffect};
 use messaging_core::domain::message::{ChangeOutcome, Message};
+use messaging_core::domain::opt_out::Wish;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use rusqlite::{Connection, Row};
 
@@ -10,23 +11,29 @@ use crate::column::{self, BadColumn, Id, Stored, decode_first};
 use crate::error::Fault;
 use crate::message_store::row::NewMessage;
 use crate::message_store::{change, row};
+use crate::opt_out_store;
 use crate::session_store::row::{Recorded, record_status};
 
 /// An effect whose message, where it brings one, is ready to be written.
 pub(super) enum Prepared {
-    Receive(Box<(Message, NewMessage)>),
+    Receive(Box<(Message, NewMessage)>, Option<Wish>),
     Other(InboxEffect),
 }
 
 impl Prepared {
     pub(super) fn new(effect: InboxEffect) -> Result<Self, StoreError> {
         Ok(match effect {
-            InboxEffect::Receive(message) => {
-                let new = NewMessage::new((*message).clone())?;
-                Self::Receive(Box::new((*message, new)))
-            }
+            InboxEffect::Receive(message) => Self::receive(message, None)?,
+            InboxEffect::ReceiveWish(message, wish) => Self::receive(message, Some(wish))?,
             other => Self::Other(other),
         })
+    }
+}
+
+impl Prepared {
+    fn receive(message: Box<Message>, wish: Option<Wish>) -> Result<Self, StoreError> {
+        let new = NewMessage::new((*message).clone())?;
+        Ok(Self::Receive(Box::new((*message, new)), wish))
     }
 }
 
@@ -58,7 +65,13 @@ pub(super) fn apply(
         return Ok(Applied::Known);
     };
     let applied = match effect {
-        Prepared::Receive(both) => receive(connection, &both.0, &both.1)?,
+        Prepared::Receive(both, wish) => {
+            let applied = receive(connection, &both.0, &both.1)?;
+            if let (Applied::Done(_), Some(wish)) = (&applied, wish) {
+                opt_out_store::follow(connection, wish)?;
+            }
+            applied
+        }
         Prepared::Other(effect) => take_effect(connection, standing.session, effect)?,
     };
     if applied != Applied::Unmatched {
@@ -113,6 +126,8 @@ fn take_effect(
                 Recorded::Outdated | Recorded::NotFound => Applied::Known,
             }
         }
-        InboxEffect::Nothing | InboxEffect::Receive(_) => Applied::Done(None),
+        InboxEffect::Nothing | InboxEffect::Receive(_) | InboxEffect::ReceiveWish(..) => {
+            Applied::Done(None)
+        }
     })
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use messaging_core::domain::batch::{Batch, BatchProgress};
+use messaging_core::domain::failure::FailureCode;
 use messaging_core::domain::id::{BatchId, MessageId, TenantId};
 use messaging_core::domain::message::{
     ChangeOutcome, Message, MessageRef, QueueItem, StatusChange,
 };
+use messaging_core::domain::portion::{Page, PortionBy};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
@@ -45,6 +47,17 @@ impl Stored for Batch {
 struct Count(Status, u64);
 
 impl Stored for Count {
+    const ENTITY: &'static str = "bulk request";
+
+    fn read(row: &Row<'_>) -> Result<Self, BoxError> {
+        Ok(Self(named(row, 1)?, u64::try_from(row.get::<_, i64>(2)?)?))
+    }
+}
+
+/// The same of its failures.
+struct FailureCount(FailureCode, u64);
+
+impl Stored for FailureCount {
     const ENTITY: &'static str = "bulk request";
 
     fn read(row: &Row<'_>) -> Result<Self, BoxError> {
@@ -156,16 +169,49 @@ pub(super) fn progress(
     tenant: TenantId,
     id: BatchId,
 ) -> Result<Option<BatchProgress>, Fault> {
-    let Some(batch) = find_owned(connection, tenant, id)? else {
-        return Ok(None);
-    };
+    find_owned(connection, tenant, id)?.map(|batch| progress_of(connection, batch)).transpose()
+}
+
+fn progress_of(connection: &Connection, batch: Batch) -> Result<BatchProgress, Fault> {
     let mut statement = connection.prepare_cached(
         "SELECT batch, status, count(*) FROM messages WHERE batch = ?1 GROUP BY status",
     )?;
-    let counts: Vec<Count> = decode_all(statement.query([id.bytes()])?)?;
+    let counts: Vec<Count> = decode_all(statement.query([batch.id.bytes()])?)?;
     let by_status: BTreeMap<_, _> =
         counts.into_iter().map(|Count(status, n)| (status, n)).collect();
-    Ok(Some(BatchProgress { batch, by_status }))
+    let mut statement = connection.prepare_cached(
+        "SELECT batch, failure_code, count(*) FROM messages INDEXED BY messages_failed_of_batch
+         WHERE batch = ?1 AND batch IS NOT NULL AND status = 'failed'
+             AND failure_code IS NOT NULL
+         GROUP BY failure_code",
+    )?;
+    let counts: Vec<FailureCount> = decode_all(statement.query([batch.id.bytes()])?)?;
+    let failures = counts.into_iter().map(|FailureCount(code, n)| (code, n)).collect();
+    Ok(BatchProgress { batch, by_status, failures })
+}
+
+/// One tenant's bulk requests, newest first, and how far each has come.
+pub(super) fn list(
+    connection: &Connection,
+    tenant: TenantId,
+    portion: &PortionBy<BatchId>,
+) -> Result<Page<BatchProgress>, Fault> {
+    let total: i64 = connection
+        .prepare_cached("SELECT count(*) FROM batches WHERE tenant = ?1")?
+        .query_row([tenant.bytes()], |row| row.get(0))?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, tenant, session, batch_size, accepted, rejected, created_at, cancelled_at,
+             send_at, suspended_at, suspended_until, suspension_reason
+         FROM batches WHERE tenant = ?1 AND id < ?2
+         ORDER BY id DESC LIMIT ?3 OFFSET ?4",
+    )?;
+    let (limit, skipped) = column::bounds(portion);
+    let last = portion.last().map_or(&column::LAST, |last| last.bytes());
+    let found: Vec<Batch> = decode_all(statement.query((tenant.bytes(), last, limit, skipped))?)?;
+    let Page { items, total, has_more } = Page::of(found, total.unsigned_abs(), portion.limit());
+    let items: Result<Vec<_>, _> =
+        items.into_iter().map(|batch| progress_of(connection, batch)).collect();
+    Ok(Page { items: items?, total, has_more })
 }
 
 /// Cancels what of one tenant's bulk request still waits, and marks it cancelled.

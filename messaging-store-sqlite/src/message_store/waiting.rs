@@ -2,7 +2,7 @@
 
 use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::id::{MessageId, SessionId};
-use messaging_core::domain::message::{Priority, QueueItem};
+use messaging_core::domain::message::{Message, Priority, QueueItem};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::store_error::BoxError;
 use rusqlite::types::ValueRef;
@@ -10,6 +10,7 @@ use rusqlite::{Connection, Row};
 
 use crate::column::{self, Id, Stored, decode_all, decode_first, instant, named};
 use crate::error::Fault;
+use crate::message_store::row::message_columns;
 
 /// What [`QueueItem`] is read from, in the order of [`Stored::read`].
 macro_rules! queue_item_columns {
@@ -112,6 +113,47 @@ pub(super) fn pending(
          ORDER BY id LIMIT ?2"
     ))?;
     decode_all(statement.query((after, limit))?)
+}
+
+/// What waits for one recipient, held back or not.
+///
+/// Each index is asked for by name and in its own words; of what a queue ought to know, what is under
+/// way does not wait.
+pub(super) fn to(
+    connection: &Connection,
+    sessions: &[SessionId],
+    to: &Address,
+    limit: u32,
+) -> Result<Vec<Message>, Fault> {
+    let mut open = connection.prepare_cached(concat!(
+        "SELECT ",
+        message_columns!(),
+        " FROM messages INDEXED BY messages_waiting
+         WHERE session = ?1 AND recipient = ?2 AND direction = 'outbound' AND held_by_batch = 0
+             AND (status = 'queued' OR status = 'retry' OR status = 'sending')
+             AND status <> 'sending'
+         LIMIT ?3"
+    ))?;
+    let mut held = connection.prepare_cached(concat!(
+        "SELECT ",
+        message_columns!(),
+        " FROM messages INDEXED BY messages_held_to
+         WHERE session = ?1 AND recipient = ?2 AND held_by_batch = 1
+             AND (status = 'queued' OR status = 'retry')
+         LIMIT ?3"
+    ))?;
+    let mut found: Vec<Message> = Vec::new();
+    for session in sessions {
+        for statement in [&mut open, &mut held] {
+            let taken = u32::try_from(found.len()).unwrap_or(u32::MAX);
+            let room = limit.saturating_sub(taken);
+            if room == 0 {
+                return Ok(found);
+            }
+            found.extend(decode_all(statement.query((session.bytes(), to.as_str(), room))?)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Messages that wait, and not from now on, in order of when they expired.

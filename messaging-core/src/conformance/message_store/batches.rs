@@ -49,7 +49,8 @@ fn nth<const N: usize>(ns: [u64; N]) -> [MessageId; N] {
 pub async fn gives_back_a_batch_and_its_messages(store: &dyn MessageStore) {
     let given = Batch { batch_size: 7, accepted: 2, rejected: 3, ..batch(1) };
     store.insert_batch(&given, &[held(1, 1), held(2, 1)]).await.unwrap();
-    let expected = BatchProgress { batch: given, by_status: [(Status::Queued, 2)].into() };
+    let by_status = [(Status::Queued, 2)].into();
+    let expected = BatchProgress { batch: given, by_status, failures: BTreeMap::new() };
     assert_eq!(progress(store).await, expected);
     assert_eq!(found(store, 2).await, held(2, 1));
     assert_eq!(history(store, 2).await.len(), 1);
@@ -58,7 +59,8 @@ pub async fn gives_back_a_batch_and_its_messages(store: &dyn MessageStore) {
 /// A bulk request none of whose recipients was accepted is kept too.
 pub async fn keeps_a_batch_without_messages(store: &dyn MessageStore) {
     store.insert_batch(&batch(1), &[]).await.unwrap();
-    let expected = BatchProgress { batch: batch(1), by_status: BTreeMap::new() };
+    let expected =
+        BatchProgress { batch: batch(1), by_status: BTreeMap::new(), failures: BTreeMap::new() };
     assert_eq!(progress(store).await, expected);
     assert_eq!(released(store).await, []);
 }

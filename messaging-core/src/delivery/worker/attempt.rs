@@ -55,6 +55,10 @@ impl End {
         Self { event: StatusEvent::Expire, ..Self::accepted(None) }
     }
 
+    fn opted_out() -> Self {
+        Self::failed(Failure::new(FailureCode::OptedOut))
+    }
+
     fn failed(failure: Failure) -> Self {
         Self {
             event: StatusEvent::Fail,
@@ -132,9 +136,21 @@ impl Worker {
         // Whatever else becomes of the call, it is over by then, or not begun.
         let call_by = ports.clock.now().plus(LEASE);
         let until = call_by.plus(ports.transport.longest_attempt());
-        let permit = match self.reserve(&session, until).await? {
-            Ok(permit) => permit,
-            Err(limited) => return Ok(limited),
+        let (reserved, opted_out) = tokio::join!(
+            self.reserve(&session, until),
+            self.gateway.has_opted_out(message.tenant, to)
+        );
+        let permit = match (reserved?, opted_out) {
+            (Ok(permit), Ok(false)) => permit,
+            (reserved, opted_out) => {
+                if let Ok(permit) = reserved {
+                    self.release(permit).await;
+                }
+                return match (opted_out?, reserved) {
+                    (false, Err(limited)) => Ok(limited),
+                    _ => self.end(message, End::opted_out()).await,
+                };
+            }
         };
         match ports.transport.prepare(envelope).await {
             Preparation::Ready(route) => {
@@ -480,7 +496,7 @@ impl Worker {
         let mut change = StatusChange::new(MessageRef::Id(message.id), end.event, now);
         change.generation = Some(message.generation);
         change.provider_message_id = end.provider_message_id;
-        change.failure = end.failure.map(|failure| so_far(message, failure));
+        change.failure = end.failure.map(|failure| failure.after(message.failure.as_ref()));
         change.due_at = end.due_at;
         if let Some(ChangeOutcome::Refused(status)) = self.change(change).await? {
             tracing::warn!(
@@ -517,16 +533,6 @@ fn may_have_been_sent(message: &Message) -> bool {
 
 fn is_unknown(message: &Message) -> bool {
     message.failure.as_ref().is_some_and(Failure::is_unknown)
-}
-
-/// How a message ends whose latest attempt ended so: whatever that was, an earlier one may have been
-/// sent.
-fn so_far(message: &Message, latest: Failure) -> Failure {
-    if !is_unknown(message) || latest.is_unknown() {
-        return latest;
-    }
-    let detail = format!("an earlier attempt may have been sent; the latest: {}", latest.code);
-    Failure::with_detail(FailureCode::OutcomeUnknown, detail)
 }
 
 fn name(outcome: &SendOutcome) -> &'static str {

@@ -80,12 +80,14 @@ impl State {
 
     fn give_effect(&mut self, session: SessionId, effect: &InboxEffect) -> Applied {
         match effect {
-            InboxEffect::Receive(message) => {
-                if self.messages.receive(message) {
-                    Applied::Done(None)
-                } else {
-                    Applied::Known
+            InboxEffect::Receive(message) | InboxEffect::ReceiveWish(message, _) => {
+                if !self.messages.receive(message) {
+                    return Applied::Known;
                 }
+                if let InboxEffect::ReceiveWish(_, wish) = effect {
+                    self.opt_outs.follow(wish);
+                }
+                Applied::Done(None)
             }
             InboxEffect::Change(change) => match self.messages.change(change) {
                 ChangeOutcome::Moved { message, .. } => Applied::Done(Some(message)),

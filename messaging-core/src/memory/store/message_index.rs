@@ -23,6 +23,8 @@ pub(super) struct MessageIndex {
     sending: BTreeMap<SessionId, BTreeSet<MessageId>>,
     /// The same as `pending`, recipient by recipient.
     by_recipient: BTreeSet<(RecipientKey, MessageId)>,
+    /// What is held back, recipient by recipient.
+    held_by_recipient: BTreeSet<(RecipientKey, MessageId)>,
     /// Held messages that belong to no bulk request, by when they are due.
     scheduled: BTreeSet<(Timestamp, MessageId)>,
     /// What waits and will expire, by when.
@@ -55,6 +57,10 @@ impl MessageIndex {
             let item = message.queue_item();
             self.by_recipient.extend(item.map(|item| (item.recipient, id)));
         }
+        if message.held {
+            let item = message.queue_item();
+            self.held_by_recipient.extend(item.map(|item| (item.recipient, id)));
+        }
         if message.held && message.batch.is_none() {
             self.scheduled.insert((message.due_at, id));
         }
@@ -78,9 +84,12 @@ impl MessageIndex {
 
     /// What a queue ought to know of the messages to one recipient, in order of acceptance.
     pub(super) fn to_recipient(&self, recipient: RecipientKey) -> impl Iterator<Item = &MessageId> {
-        let lowest = (recipient, MessageId(Uuid::nil()));
-        let highest = (recipient, MessageId(Uuid::max()));
-        self.by_recipient.range(lowest..=highest).map(|(_, id)| id)
+        of_recipient(&self.by_recipient, recipient)
+    }
+
+    /// What is held back of the messages to one recipient, in order of acceptance.
+    pub(super) fn held_to(&self, recipient: RecipientKey) -> impl Iterator<Item = &MessageId> {
+        of_recipient(&self.held_by_recipient, recipient)
     }
 
     pub(super) fn take_out(&mut self, message: &Message) {
@@ -97,6 +106,7 @@ impl MessageIndex {
         }
         if let Some(item) = message.queue_item() {
             self.by_recipient.remove(&(item.recipient, id));
+            self.held_by_recipient.remove(&(item.recipient, id));
         }
         if let Some(sending) = self.sending.get_mut(&message.session) {
             sending.remove(&id);
@@ -149,6 +159,15 @@ impl MessageIndex {
     ) -> Option<MessageId> {
         self.by_provider.get(&(session, id.clone(), direction)).copied()
     }
+}
+
+fn of_recipient(
+    all: &BTreeSet<(RecipientKey, MessageId)>,
+    recipient: RecipientKey,
+) -> impl Iterator<Item = &MessageId> {
+    let lowest = (recipient, MessageId(Uuid::nil()));
+    let highest = (recipient, MessageId(Uuid::max()));
+    all.range(lowest..=highest).map(|(_, id)| id)
 }
 
 fn provider_key(message: &Message) -> Option<ProviderKey> {

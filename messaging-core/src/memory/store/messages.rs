@@ -6,7 +6,8 @@ use std::ops::{Bound, RangeBounds};
 use async_trait::async_trait;
 
 use super::message_index::MessageIndex;
-use super::{MemoryStore, first};
+use super::{MemoryStore, first, page_of};
+use crate::domain::address::{Address, RecipientKey};
 use crate::domain::batch::{Batch, BatchProgress};
 use crate::domain::filter::{MessageFilter, MessagePage, Portion};
 use crate::domain::fingerprint::Fingerprint;
@@ -16,8 +17,9 @@ use crate::domain::message::applied::ChangeEffect;
 use crate::domain::message::{
     ChangeOutcome, Direction, Message, MessageEvent, MessageRef, QueueItem, StatusChange,
 };
+use crate::domain::portion::{Page, PortionBy};
 use crate::domain::statistics::{Percentiles, Statistics, StatisticsRange};
-use crate::domain::status::StatusEvent;
+use crate::domain::status::{Status, StatusEvent};
 use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::message_store::MessageStore;
@@ -192,12 +194,27 @@ impl Messages {
 
     fn progress(&self, tenant: TenantId, id: BatchId) -> Option<BatchProgress> {
         let batch = self.batches.get(&id).filter(|batch| batch.tenant == tenant)?.clone();
-        let mut by_status = BTreeMap::new();
-        let ids = self.index.of_batch(id).into_iter().flat_map(|messages| &messages.all);
+        Some(self.progress_of(batch))
+    }
+
+    fn progress_of(&self, batch: Batch) -> BatchProgress {
+        let (mut by_status, mut failures) = (BTreeMap::new(), BTreeMap::new());
+        let ids = self.index.of_batch(batch.id).into_iter().flat_map(|messages| &messages.all);
         for row in ids.filter_map(|id| self.rows.get(id)) {
-            *by_status.entry(row.message.status).or_default() += 1;
+            let Message { status, failure, .. } = &row.message;
+            *by_status.entry(*status).or_default() += 1;
+            if let (Status::Failed, Some(failure)) = (status, failure) {
+                *failures.entry(failure.code).or_default() += 1;
+            }
         }
-        Some(BatchProgress { batch, by_status })
+        BatchProgress { batch, by_status, failures }
+    }
+
+    fn waiting_to(&self, sessions: &[SessionId], to: &Address, limit: u32) -> Vec<Message> {
+        let keys = sessions.iter().map(|session| RecipientKey::of(*session, to));
+        let ids = keys.flat_map(|key| self.index.to_recipient(key).chain(self.index.held_to(key)));
+        let found = ids.filter_map(|id| self.rows.get(id)).map(|row| &row.message);
+        first(found.filter(|message| message.status.is_waiting()).cloned(), limit)
     }
 
     fn cancel_batch(
@@ -412,6 +429,28 @@ impl MessageStore for MemoryStore {
         let messages = &self.lock().messages;
         let held = messages.index.of_batch(batch).map(|of| of.held.range(..message).count());
         Ok(held.unwrap_or(0) as u64)
+    }
+
+    async fn batches(
+        &self,
+        tenant: TenantId,
+        portion: PortionBy<BatchId>,
+    ) -> Result<Page<BatchProgress>, StoreError> {
+        let known = &self.lock().messages;
+        let mut own: Vec<_> = known.batches.values().filter(|it| it.tenant == tenant).collect();
+        own.sort_unstable_by_key(|batch| std::cmp::Reverse(batch.id));
+        let Page { items, total, has_more } = page_of(own.into_iter(), |it| it.id, &portion);
+        let items = items.into_iter().map(|batch| known.progress_of(batch.clone())).collect();
+        Ok(Page { items, total, has_more })
+    }
+
+    async fn waiting_to(
+        &self,
+        sessions: &[SessionId],
+        to: &Address,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError> {
+        Ok(self.lock().messages.waiting_to(sessions, to, limit))
     }
 
     async fn batches_holding(

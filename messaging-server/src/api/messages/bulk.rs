@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use messaging_core::domain::batch::{BatchProgress, MAX_BATCH_SIZE};
+use messaging_core::domain::id::{BatchId, MessageId};
 use messaging_core::domain::message::Priority;
+use messaging_core::domain::portion::{Page, PortionBy};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::gateway::bulk::{self, BulkAccepted, BulkRecipient, BulkRequest};
+use messaging_core::gateway::bulk_pacing;
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::send::Timing;
+use messaging_core::ports::queue::HeldBy;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object};
@@ -15,11 +19,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::message::{Metadata, Pacing};
+use super::message::Metadata;
 use super::recipient::Recipient;
 use crate::api::BodyLimits;
 use crate::api::body::RequestJson;
 use crate::api::content::{Attached, Contact, Location, Media, Poll};
+use crate::api::cursor::Cursor;
 use crate::api::named::{DateTime, Named};
 use crate::api::suspension::Suspension;
 
@@ -130,8 +135,8 @@ pub struct RejectedRecipient {
     pub index: u64,
     /// As the request has it.
     pub to: String,
-    /// Why, for programs: `invalid-phone`, `invalid-request`, `duplicate-recipient`, `missing-variable`
-    /// or `message-too-long`.
+    /// Why, for programs: `invalid-phone`, `invalid-request`, `duplicate-recipient`, `missing-variable`,
+    /// `message-too-long` or `opted-out`.
     pub code: String,
     /// Why, for people.
     pub detail: String,
@@ -183,6 +188,61 @@ impl From<BulkAccepted> for BulkAnswer {
     }
 }
 
+/// Why a bulk request waits, until when, and when it is likely to be done.
+#[derive(Clone, PartialEq, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub struct BulkPacing {
+    /// What holds it.
+    pub held_by: Named<HeldBy>,
+    /// Until when, where that is known.
+    pub until: Option<DateTime>,
+    /// How many of its messages are still to be sent.
+    pub waiting: u64,
+    /// When the last of them is likely to leave.
+    pub estimated_end_at: DateTime,
+}
+
+impl From<bulk_pacing::BulkPacing> for BulkPacing {
+    fn from(pacing: bulk_pacing::BulkPacing) -> Self {
+        Self {
+            held_by: Named(pacing.held_by),
+            until: pacing.until.map(DateTime),
+            waiting: pacing.waiting,
+            estimated_end_at: DateTime(pacing.estimated_end_at),
+        }
+    }
+}
+
+/// A portion of a list of bulk requests, newest first.
+#[derive(Clone, PartialEq, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub struct BulkList {
+    /// The bulk requests.
+    pub data: Vec<Bulk>,
+    /// Which page this is; absent where a cursor was given.
+    pub page: Option<u32>,
+    /// How many a page has at the most.
+    pub limit: u32,
+    /// How many there are in all.
+    pub total: u64,
+    /// Where the list goes on; absent at its end.
+    pub next_cursor: Option<String>,
+}
+
+impl BulkList {
+    /// What answers a request for this portion.
+    pub fn new(found: Page<BatchProgress>, portion: &PortionBy<BatchId>) -> Self {
+        let last = found.items.last().filter(|_| found.has_more);
+        Self {
+            next_cursor: last.map(|last| Cursor(MessageId(last.batch.id.0)).to_string()),
+            page: portion.page(),
+            limit: portion.limit(),
+            total: found.total,
+            data: found.items.into_iter().map(Bulk::from).collect(),
+        }
+    }
+}
+
 /// A bulk request and how far it has come.
 #[derive(Clone, PartialEq, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
@@ -199,12 +259,15 @@ pub struct Bulk {
     pub rejected: u32,
     /// How many messages stand in each status; statuses without any are left out.
     pub by_status: BTreeMap<String, u64>,
+    /// Of those that are `failed`, how many have which `error.code`.
+    pub failures: BTreeMap<String, u64>,
+    /// Why what is still to be sent waits, until when, and when the last is likely to leave. Absent in
+    /// lists, and where nothing waits.
+    pub pacing: Option<BulkPacing>,
     /// Nothing of it is sent before.
     pub send_at: Option<DateTime>,
     /// Whether it is paused, until when and why.
     pub suspension: Option<Suspension>,
-    /// Why the last of its messages that waits does; when that leaves, all have.
-    pub pacing: Option<Pacing>,
     /// When it was accepted.
     pub created_at: DateTime,
     /// When it was cancelled.
@@ -221,9 +284,10 @@ impl From<BatchProgress> for Bulk {
             accepted: batch.accepted,
             rejected: batch.rejected,
             by_status: progress.by_status.iter().map(|(s, n)| (s.to_string(), *n)).collect(),
+            failures: progress.failures.iter().map(|(c, n)| (c.to_string(), *n)).collect(),
+            pacing: None,
             send_at: batch.send_at.map(DateTime),
             suspension: batch.suspension.map(Suspension::from),
-            pacing: None,
             created_at: DateTime(batch.created_at),
             cancelled_at: batch.cancelled_at.map(DateTime),
         }
@@ -238,10 +302,21 @@ impl Example for Bulk {
             batch_size: DEFAULT_BATCH_SIZE,
             accepted: 25,
             rejected: 0,
-            by_status: [("queued".to_owned(), 15), ("sent".to_owned(), 10)].into(),
+            by_status: [
+                ("failed".to_owned(), 2),
+                ("queued".to_owned(), 13),
+                ("sent".to_owned(), 10),
+            ]
+            .into(),
+            failures: [("not-on-whatsapp".to_owned(), 2)].into(),
+            pacing: Some(BulkPacing {
+                held_by: Named(HeldBy::Rate),
+                until: Some(DateTime(Timestamp::from_millis(1_767_225_660_000))),
+                waiting: 13,
+                estimated_end_at: DateTime(Timestamp::from_millis(1_767_225_660_000)),
+            }),
             send_at: None,
             suspension: None,
-            pacing: None,
             created_at: DateTime(Timestamp::from_millis(1_767_225_600_000)),
             cancelled_at: None,
         }

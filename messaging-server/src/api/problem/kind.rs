@@ -40,11 +40,13 @@ kinds! {
     MESSAGE_NOT_FOUND = 404, "message-not-found", "There is no such message";
     BULK_NOT_FOUND = 404, "bulk-not-found", "There is no such bulk request";
     TENANT_NOT_FOUND = 404, "tenant-not-found", "There is no such tenant";
+    OPT_OUT_NOT_FOUND = 404, "opt-out-not-found", "There is no such opt-out";
     METHOD_NOT_ALLOWED = 405, "method-not-allowed", "The address does not take this method";
     SESSION_CONFLICT = 409, "session-conflict", "The session is taken";
     SESSION_STATE_CONFLICT = 409, "session-state-conflict", "The session's state does not allow it";
     MESSAGE_STATE_CONFLICT = 409, "message-state-conflict", "The message's status does not allow it";
     DUPLICATE_MESSAGE = 409, "duplicate-message", "The same was sent a moment ago";
+    OPTED_OUT = 409, "opted-out", "The recipient has opted out";
     IDEMPOTENCY_IN_FLIGHT = 409, "idempotency-in-flight", "The request of this key is not done yet";
     PAYLOAD_TOO_LARGE = 413, "payload-too-large", "The body is too large";
     UNSUPPORTED_MEDIA_TYPE = 415, "unsupported-media-type", "The body's media type is not supported";

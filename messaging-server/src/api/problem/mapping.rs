@@ -167,6 +167,8 @@ mod tests {
         check(E::MessageNotFound, 404, "message-not-found");
         check(E::BatchNotFound, 404, "bulk-not-found");
         check(E::TenantNotFound, 404, "tenant-not-found");
+        check(E::OptOutNotFound, 404, "opt-out-not-found");
+        check(E::OptedOut, 409, "opted-out");
         let status = SessionStatus::Stopped;
         check(E::SessionNotWorking { status }, 400, "session-not-working");
         check(E::Taken { what: "session name" }, 409, "session-conflict");

@@ -79,7 +79,11 @@ const STATUSES: &[(u16, u16, &str)] = &[
     (CALLER, 403, "The token does not allow this."),
     (NOT_FOUND, 404, "It is not there, or it is another tenant's."),
     (CONFLICT, 409, "The state of what is named does not allow it, or its name is taken."),
-    (REPEATED, 409, "The same was sent a moment ago, or the request of this key is not done yet."),
+    (
+        REPEATED,
+        409,
+        "The same was sent a moment ago, the recipient has opted out, or the request of this key is not done yet.",
+    ),
     (BODY & !INVALID, 413, "The body is too large."),
     (BODY & !INVALID, 415, "The body is not JSON by its `Content-Type`."),
     (PROVIDER, 422, "WAHA refuses, and repeating will not change it; `reason` says why."),

@@ -43,6 +43,9 @@ catalogue! {
     refused: IntCounterVec = counters("messaging_refused_total",
         "Requests to send that were refused, by the code of the refusal.",
         &["code"]);
+    opt_outs: IntCounterVec = counters("messaging_opt_outs_total",
+        "People who opted out (`added`) or took that back (`removed`), by an answer or by a tenant's program.",
+        &["change", "source"]);
     transitions: IntCounterVec = counters("messaging_transitions_total",
         "Messages that reached a status; what was read without a receipt before is not `delivered`.",
         &["direction", "status"]);
