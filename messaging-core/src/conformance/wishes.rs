@@ -182,7 +182,7 @@ pub async fn follows_wishes_of_many_at_once(
         let person = address(n % 20);
         match n {
             1..=20 => Wish::Leave(Box::new(OptOut { address: person, ..leave(n) })),
-            _ if n % 2 == 0 => {
+            _ if n.is_multiple_of(2) => {
                 Wish::Return(Return { tenant: tenant_id(1), address: person, at: at(n) })
             }
             _ => Wish::Leave(Box::new(OptOut { address: person, ..leave(n) })),

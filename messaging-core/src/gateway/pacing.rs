@@ -149,7 +149,10 @@ impl Gateway {
 
 /// When sessions sent latest, as it was found a moment ago.
 #[derive(Default)]
-pub(crate) struct LatestSends(Mutex<HashMap<SessionId, (Timestamp, Arc<[Timestamp]>)>>);
+pub(crate) struct LatestSends(Mutex<HashMap<SessionId, Sends>>);
+
+/// When it was found, and what.
+type Sends = (Timestamp, Arc<[Timestamp]>);
 
 impl LatestSends {
     fn get(&self, session: SessionId, now: Timestamp) -> Option<Arc<[Timestamp]>> {
