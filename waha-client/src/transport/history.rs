@@ -104,7 +104,7 @@ impl WahaProvider {
         };
         let read = page.messages.len();
         let records: Vec<_> =
-            page.messages.into_iter().filter_map(|message| record(place, message)).collect();
+            page.messages.iter().filter_map(|message| record(place, message)).collect();
         let unreadable = page.unreadable + (read - records.len());
         Ok(HistoryPage { records, unreadable, next })
     }
@@ -125,7 +125,7 @@ impl WahaProvider {
             let full = format!("true_{}_{}", chat.as_str(), id.as_str());
             server.client.message(&place.name, ChatScope::One(&chat), &full).await?
         };
-        Ok(found.and_then(|message| record(place, message)).filter(|record| record.id == *id))
+        Ok(found.and_then(|message| record(place, &message)).filter(|record| record.id == *id))
     }
 }
 
@@ -172,7 +172,7 @@ async fn latest_chats(
 }
 
 /// A message as it is remembered; `None` where it cannot be read, or is in nobody's chat.
-fn record(place: &ProviderSession, message: ChatMessage) -> Option<HistoryRecord> {
+fn record(place: &ProviderSession, message: &ChatMessage) -> Option<HistoryRecord> {
     let key = MessageKey::parse_or_opaque(&message.id)?;
     if key.chat.as_ref().is_some_and(|chat| chat.kind() == ChatKind::Broadcast) {
         return None;
@@ -190,7 +190,7 @@ fn record(place: &ProviderSession, message: ChatMessage) -> Option<HistoryRecord
         });
         (what, "message.ack", payload)
     } else {
-        (Remembered::Received, "message.any", serde_json::to_value(&message).ok()?)
+        (Remembered::Received, "message.any", serde_json::to_value(message).ok()?)
     };
     let body = json!({ "event": event, "session": place.name, "payload": payload });
     let body = serde_json::to_vec(&body).ok()?;
@@ -237,7 +237,7 @@ mod tests {
     }
 
     fn read(message: serde_json::Value) -> Option<HistoryRecord> {
-        record(&place(), serde_json::from_value(message).unwrap())
+        record(&place(), &serde_json::from_value(message).unwrap())
     }
 
     #[test]
