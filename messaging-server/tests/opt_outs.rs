@@ -99,7 +99,9 @@ async fn the_list_is_read_by_page_by_cursor_and_by_number() {
     }
     let none = api.get("/opt-outs?number=%2B5511988887779").await.expect(200);
     assert_eq!((of(&none), &none["total"]), (vec![], &json!(0)));
-    for (query, name) in [("limit=0", "limit"), ("page=0", "page"), ("number=12", "number")] {
+    let wrong = api.get("/opt-outs?number=12").await.refused(400, "invalid-phone");
+    assert_eq!(wrong["errors"][0]["parameter"], "number");
+    for (query, name) in [("limit=0", "limit"), ("page=0", "page")] {
         api.get(&format!("/opt-outs?{query}")).await.refused_parameter(name);
     }
 }

@@ -115,9 +115,10 @@ impl Gateway {
         if let Ok(id) = entry.parse() {
             return Ok(OptOutRef::Id(id));
         }
-        self.person("/id", entry)
-            .map(OptOutRef::Address)
-            .map_err(|wrong| GatewayError::Invalid(vec![wrong]))
+        let address = self.person("/id", entry);
+        address.map(OptOutRef::Address).map_err(|_| {
+            GatewayError::invalid("/id", "must be the id of an entry, a number or a chat id")
+        })
     }
 
     fn person(&self, pointer: &str, text: &str) -> Result<Address, InvalidField> {

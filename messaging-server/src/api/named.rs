@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use messaging_core::domain::content::{ContentKind, MediaKind};
 use messaging_core::domain::failure::FailureCode;
 use messaging_core::domain::message::{Direction, Priority};
+use messaging_core::domain::opt_out::OptOutSource;
+use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::session::{OnRateLimit, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::timestamp::Timestamp;
@@ -61,6 +63,8 @@ named! {
     SessionStatus, "SessionStatus", "Whether a session can send: only one that is `working` can.";
     OnRateLimit, "OnRateLimit", "What becomes of a single message over its session's quota.";
     HeldBy, "HeldBy", "Why a message waits.";
+    OptOutSource, "OptOutSource", "Who put somebody on the list of those who want no messages.";
+    WordList, "WordList", "A list of words: those of a language, or the operator's own.";
 }
 
 /// A value by its name.
