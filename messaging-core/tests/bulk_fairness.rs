@@ -5,12 +5,11 @@ mod world;
 
 use std::time::Duration;
 
-use messaging_core::conformance::build::{address, at, session, session_id, tenant_id};
+use messaging_core::conformance::build::{address, session, session_id, tenant, tenant_id};
 use messaging_core::domain::content::Content;
 use messaging_core::domain::message::Priority;
 use messaging_core::domain::session::Session;
 use messaging_core::domain::status::Status;
-use messaging_core::domain::tenant::Tenant;
 use messaging_core::gateway::bulk::BulkRequest;
 use messaging_core::gateway::send::{SendRequest, Timing};
 use messaging_core::ports::session_store::SessionStore;
@@ -22,9 +21,7 @@ use world::World;
 /// well.
 async fn world_of_two() -> World {
     let world = World::with(world::quota(1_000_000, Duration::from_secs(60))).await;
-    let second =
-        Tenant { id: tenant_id(2), name: "tenant-2".into(), suspension: None, created_at: at(2) };
-    TenantStore::insert(&*world.store, &second).await.unwrap();
+    TenantStore::insert(&*world.store, &tenant(2)).await.unwrap();
     for added in [Session { tenant: tenant_id(2), ..session(2) }, session(3)] {
         world.provider.set_session(&added.place, added.status);
         SessionStore::insert(&*world.store, &added).await.unwrap();

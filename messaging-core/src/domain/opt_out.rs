@@ -119,6 +119,7 @@ mod tests {
     }
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "reads as a table")]
     fn check(entry: OptOut, expected: bool) {
         let back = Return { tenant: tenant_id(1), address: address(1), at: at(10) };
         assert_eq!(back.ends(&entry), expected);

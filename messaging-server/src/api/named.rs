@@ -7,7 +7,7 @@ use messaging_core::domain::failure::FailureCode;
 use messaging_core::domain::message::{Direction, Priority};
 use messaging_core::domain::opt_out::OptOutSource;
 use messaging_core::domain::opt_out::words::WordList;
-use messaging_core::domain::session::{OnRateLimit, SessionStatus};
+use messaging_core::domain::session::{OnRateLimit, SessionHealth, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::queue::HeldBy;
@@ -61,6 +61,7 @@ named! {
     ContentKind, "MessageType", "What kind of message it is.";
     MediaKind, "MediaKind", "What a file is shown as. A sticker can only be received.";
     SessionStatus, "SessionStatus", "Whether a session can send: only one that is `working` can.";
+    SessionHealth, "SessionHealth", "Whether a connected session does what it should.";
     OnRateLimit, "OnRateLimit", "What becomes of a single message over its session's quota.";
     HeldBy, "HeldBy", "Why a message waits.";
     OptOutSource, "OptOutSource", "Who put somebody on the list of those who want no messages.";
