@@ -48,7 +48,7 @@ async fn an_accepted_message_is_kept_and_can_be_looked_at() {
 #[tokio::test]
 async fn a_message_says_how_many_leave_before_it_and_when_it_is_likely_to() {
     let api = Harness::new().await;
-    let mut last = serde_json::Value::Null;
+    let mut last = Value::Null;
     for n in 0..=20 {
         let mut body = text();
         body["to"] = format!("+55119888877{n:02}").into();
