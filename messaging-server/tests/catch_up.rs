@@ -67,6 +67,8 @@ async fn check(engine: Engine) {
         names.push(found["providerMessageId"].as_str().unwrap().to_owned());
     }
 
+    // What is told so far is told before the end.
+    eventually("all is told", LIMIT, async || simulator.waiting_webhooks() == 0).await;
     server.kill().await;
     simulator.turn_knobs(|knobs| knobs.webhooks.lost_chance = 1.0);
     let mut last = String::new();
@@ -78,7 +80,7 @@ async fn check(engine: Engine) {
     for (name, level) in names.iter().zip([2, 3, -1]) {
         assert!(simulator.acknowledge(&waha_session, name, level));
     }
-    eventually("all webhooks are lost", LIMIT, async || simulator.waiting_webhooks() == 0).await;
+    assert_eq!(simulator.waiting_webhooks(), 0, "all are lost");
     simulator.turn_knobs(|knobs| knobs.webhooks.lost_chance = 0.0);
 
     let server = installation.start().await;
