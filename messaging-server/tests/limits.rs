@@ -59,7 +59,10 @@ async fn a_restricted_account_fails_one_new_chat_and_holds_the_others() {
     let refused = send(&api, "+5511988880002").await;
     work(&worker).await;
     let refused = message(&api, &refused).await;
-    assert_eq!((&refused["status"], &refused["error"]["code"]), (&json!("failed"), &json!("account-restricted")));
+    assert_eq!(
+        (&refused["status"], &refused["error"]["code"]),
+        (&json!("failed"), &json!("account-restricted"))
+    );
 
     let waiting = send(&api, "+5511988880003").await;
     let body = json!({ "sessionId": "main", "to": "+5511988880001", "body": "Hello again" });
@@ -67,7 +70,10 @@ async fn a_restricted_account_fails_one_new_chat_and_holds_the_others() {
     work(&worker).await;
     assert_eq!(message(&api, reply.as_str().unwrap()).await["status"], "sent");
     let held = message(&api, &waiting).await;
-    assert_eq!((&held["status"], &held["pacing"]["heldBy"]), (&json!("queued"), &json!("restricted")));
+    assert_eq!(
+        (&held["status"], &held["pacing"]["heldBy"]),
+        (&json!("queued"), &json!("restricted"))
+    );
     let session = api.get("/sessions/main").await.expect(200);
     assert_eq!(session["newChats"]["state"], "restricted");
     assert_eq!(session["newChats"]["until"], held["pacing"]["until"]);

@@ -9,8 +9,9 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "in a test, to fail is to tell"
+    reason = "in a test, to fail is to tell, and the figures are told as well"
 )]
 
 #[path = "nodes/balancer.rs"]

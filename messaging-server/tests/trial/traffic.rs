@@ -17,7 +17,7 @@ use crate::wahas::Waha;
 const RECIPIENTS: usize = 5;
 
 /// How long a sender waits for its answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The share of messages with a file.
 const FILES: f64 = 0.2;
