@@ -1,4 +1,5 @@
 //! What a session may write to people it has no chat with, and how fast to one person.
+#![expect(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 
 mod world;
 

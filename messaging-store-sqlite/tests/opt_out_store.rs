@@ -1,4 +1,5 @@
 //! SQLite must behave like every other store of who wants no messages.
+#![expect(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 
 use messaging_core::conformance::{opt_out_store, wishes};
 use messaging_store_sqlite::{SqliteOptions, SqliteStore};
