@@ -8,7 +8,9 @@ use std::time::Duration;
 use messaging_core::conformance::build::{at, inbox_entry, message};
 use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::filter::{MessageFilter, Portion};
-use messaging_core::domain::id::{BatchId, MessageId, OptOutId, SessionId, TenantId};
+use messaging_core::domain::id::{
+    BatchId, MessageId, OptOutId, ProviderMessageId, SessionId, TenantId,
+};
 use messaging_core::domain::inbox::InboxEffect;
 use messaging_core::domain::message::{
     ChangeOutcome, Direction, Message, MessageRef, StatusChange,
@@ -207,6 +209,17 @@ async fn every_call_is_served_by_the_index_it_was_made_for() {
         ("list_batch", MessageFilter { batch: Some(id(7, BatchId)), ..none.clone() }),
         ("list_search", MessageFilter { search: Some("order 4007".into()), ..none.clone() }),
         (
+            "list_unconfirmed",
+            MessageFilter {
+                session: Some(session),
+                direction: Some(Direction::Outbound),
+                status: Some(Status::Sent),
+                from: day(3),
+                to: day(4),
+                ..none.clone()
+            },
+        ),
+        (
             "list_search_status",
             MessageFilter {
                 search: Some("order".into()),
@@ -241,6 +254,12 @@ async fn every_call_is_served_by_the_index_it_was_made_for() {
     plans.check("waiting_to", store.waiting_to(&[session], &person, 500)).await;
 
     plans.check("load", store.load(&[some])).await;
+    let name = [ProviderMessageId(some.to_string())];
+    let known = async {
+        assert_eq!(store.known_at_provider(id(7, SessionId), &name).await.unwrap().len(), 0);
+    };
+    plans.check("known_at_provider", known).await;
+    plans.check("held_before", store.held_before(id(7, BatchId), some)).await;
     plans.check("behind", store.behind(&[some])).await;
     plans.check("pending", store.pending(None, 1000)).await;
     plans.check("batches_holding", store.batches_holding(None, 100)).await;

@@ -228,9 +228,19 @@ impl Waha {
         readable.flat_map(|(_, account)| account.fates.clone()).collect()
     }
 
+    /// Of two messages under one id, what got further counts.
     fn befell(&self, place: &ProviderSession, id: &ProviderMessageId, event: StatusEvent) {
+        let rank = |event| match event {
+            StatusEvent::Read => 3,
+            StatusEvent::Deliver => 2,
+            StatusEvent::Bounce => 1,
+            _ => 0,
+        };
         if let Some(account) = self.state().accounts.get_mut(place) {
-            account.fates.insert(id.clone(), event);
+            let fate = account.fates.entry(id.clone()).or_insert(event);
+            if rank(event) > rank(*fate) {
+                *fate = event;
+            }
         }
     }
 
