@@ -45,6 +45,7 @@ use crate::gateway::directory::{Asked, Directory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::fresh_webhooks::FreshWebhooks;
 use crate::gateway::ids::IdSource;
+use crate::gateway::opt_outs::EmptyLists;
 use crate::gateway::pacing::LatestSends;
 use crate::gateway::untold::Untold;
 use crate::ports::clock::Clock;
@@ -232,6 +233,8 @@ pub(crate) struct Inner {
     pub(crate) breakers: Breakers,
     /// Chats that were found open.
     pub(crate) open_chats: OpenChats,
+    /// Tenants of whose recipients none has opted out.
+    pub(crate) empty_lists: EmptyLists,
     /// When sessions sent latest, for estimates.
     pub(crate) latest_sends: LatestSends,
     /// Whether this node's clock was found to be wrong.
@@ -254,6 +257,7 @@ impl Gateway {
             untold: Untold::default(),
             breakers: Breakers::default(),
             open_chats: OpenChats::default(),
+            empty_lists: EmptyLists::default(),
             latest_sends: LatestSends::default(),
             clock_is_off: AtomicBool::new(false),
         };

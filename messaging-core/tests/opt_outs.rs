@@ -165,6 +165,20 @@ async fn a_message_accepted_in_the_very_moment_is_not_sent() {
 }
 
 #[tokio::test]
+async fn what_another_node_put_on_an_empty_list_is_seen_a_second_later() {
+    let world = World::new().await;
+    world.send(2, "hello").await;
+    world.store.add(&opt_out(1)).await.unwrap();
+    // Accepted as by a node that does not know it yet; but not sent.
+    let message = world.send(1, "hello").await;
+    world.work().await;
+    assert_ended(&world, &message).await;
+    world.clock.advance(Duration::from_secs(1));
+    let refused = world.gateway.send(tenant_id(1), request(1, "again")).await;
+    assert!(matches!(refused, Err(GatewayError::OptedOut)));
+}
+
+#[tokio::test]
 async fn a_bulk_request_goes_on_past_those_who_opt_out_meanwhile() {
     let world = World::with(world::quota(1000, Duration::from_secs(60))).await;
     let people: Vec<u64> = (1..=9).collect();

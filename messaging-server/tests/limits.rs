@@ -111,6 +111,7 @@ async fn a_server_that_fails_is_shown_and_may_be_waited_for_or_not() {
         work(&worker).await;
         api.clock.advance(Duration::from_secs(15));
     }
+    work(&worker).await;
     let held = message(&api, &waiting).await;
     assert_eq!((&held["pacing"]["heldBy"], &held["attempts"]), (&json!("breaker"), &json!(0)));
     let health = api.ask("GET", "/health", None).await.expect(200);

@@ -1,5 +1,9 @@
 //! Who wants no messages: the list, and what follows from being on it.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
 use crate::domain::address::Address;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::{OptOutId, TenantId};
@@ -15,6 +19,63 @@ use crate::ports::observer::{ListChange, Observation};
 
 /// How many messages are ended together.
 const PORTION: u32 = 500;
+
+/// How long what another node has put on a list may go unseen where messages are accepted. Where they
+/// are sent, the list is looked at.
+const BELIEVED_FOR: Duration = Duration::from_secs(1);
+
+/// How many tenants are remembered; then it begins anew.
+const CAPACITY: usize = 10_000;
+
+/// Tenants whose lists were found empty a moment ago, as most are.
+#[derive(Default)]
+pub(crate) struct EmptyLists {
+    found: Mutex<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    at: HashMap<TenantId, Timestamp>,
+    /// How often something was put on a list here.
+    changes: u64,
+}
+
+impl EmptyLists {
+    fn lock(&self) -> MutexGuard<'_, Found> {
+        // Nothing panics while holding it, and a map is never half changed.
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a tenant's list was found empty; else how many changes there have been before it is
+    /// looked at.
+    fn has(&self, tenant: TenantId, now: Timestamp) -> Result<(), u64> {
+        let found = self.lock();
+        match found.at.get(&tenant) {
+            // A clock that was set back makes nothing young again.
+            Some(at) if *at <= now && now.since(*at) < BELIEVED_FOR => Ok(()),
+            _ => Err(found.changes),
+        }
+    }
+
+    /// A tenant's list was found empty, unless something was put on one since then.
+    fn remember(&self, tenant: TenantId, now: Timestamp, changes: u64) {
+        let mut found = self.lock();
+        if found.changes != changes {
+            return;
+        }
+        if found.at.len() >= CAPACITY {
+            found.at.clear();
+        }
+        found.at.insert(tenant, now);
+    }
+
+    /// Something was put on a tenant's list.
+    pub(crate) fn forget(&self, tenant: TenantId) {
+        let mut found = self.lock();
+        found.changes += 1;
+        found.at.remove(&tenant);
+    }
+}
 
 impl Gateway {
     /// Puts somebody on a tenant's list: no message to them is accepted, and none that waits is
@@ -45,7 +106,9 @@ impl Gateway {
         let (since, id) = self.inner.ids.draw();
         let (id, source) = (OptOutId(id), OptOutSource::Api);
         let asked = OptOut { id, tenant, address, since, source, words: None, message: None, note };
-        let (kept, is_new) = self.ports().opt_outs.add(&asked).await?;
+        let added = self.ports().opt_outs.add(&asked).await;
+        self.inner.empty_lists.forget(tenant);
+        let (kept, is_new) = added?;
         if is_new {
             self.observe(Observation::OptOut { change: ListChange::Added, source });
         }
@@ -133,6 +196,24 @@ impl Gateway {
     ) -> Result<bool, GatewayError> {
         let told = self.ports().opt_outs.opted_out(tenant, std::slice::from_ref(to)).await?;
         Ok(told.first().copied().unwrap_or(false))
+    }
+
+    /// Whether no message to this recipient is to be accepted, as far as is known: what another node
+    /// has just put on an empty list may not be yet.
+    pub(super) async fn is_to_be_refused(
+        &self,
+        tenant: TenantId,
+        to: &Address,
+    ) -> Result<bool, GatewayError> {
+        let empty = &self.inner.empty_lists;
+        let now = self.ports().clock.now();
+        let Err(changes) = empty.has(tenant, now) else { return Ok(false) };
+        let first = PortionBy::Page { page: 1, limit: 1 };
+        if self.ports().opt_outs.list(tenant, first).await?.total == 0 {
+            empty.remember(tenant, now, changes);
+            return Ok(false);
+        }
+        self.has_opted_out(tenant, to).await
     }
 
     /// Of each of these, whether no message to it is to be sent; where an instant is given, whether it

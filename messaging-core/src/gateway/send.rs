@@ -412,7 +412,7 @@ impl Gateway {
 
     /// Should the recipient opt out in this very moment, the worker finds it out.
     async fn check_willing(&self, tenant: TenantId, to: &Address) -> Result<(), GatewayError> {
-        match self.has_opted_out(tenant, to).await? {
+        match self.is_to_be_refused(tenant, to).await? {
             true => Err(GatewayError::OptedOut),
             false => Ok(()),
         }
