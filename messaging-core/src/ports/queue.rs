@@ -51,7 +51,7 @@ named_enum! {
     pub enum PauseScope {
         /// All of the session.
         Session = "session",
-        /// What would open a chat ([`Lane::New`](crate::domain::urgency::Lane::New)), and what waits
+        /// What would open a chat ([`Lane::New`]), and what waits
         /// behind it; the rest of the session goes on.
         NewChats = "new-chats",
     }
