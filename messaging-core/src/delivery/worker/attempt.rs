@@ -136,7 +136,7 @@ impl Worker {
             return self.hold(session.id, HeldBy::Suspended, wait).await;
         }
         if message.status != Status::Sending {
-            if let Some(next) = self.hold_new_chat(&claim.item, &session).await? {
+            if let Some(next) = self.hold_new_chat(message, &claim.item, &session).await? {
                 return Ok(next);
             }
             if let Some(until) = self.spaced_until(claim.item.recipient) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::delivery::worker::{Next, Worker};
 use crate::domain::address::RecipientKey;
-use crate::domain::message::QueueItem;
+use crate::domain::message::{Message, QueueItem};
 use crate::domain::new_chats::DAY;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::session::Session;
@@ -44,6 +44,7 @@ impl Worker {
     /// Holds what would open a chat, where its session may open none at present.
     pub(super) async fn hold_new_chat(
         &self,
+        message: &Message,
         item: &QueueItem,
         session: &Session,
     ) -> Result<Option<Next>, GatewayError> {
@@ -62,15 +63,30 @@ impl Worker {
         if let Some(restriction) = restricted {
             return self.pause_new_chats(session, HeldBy::Restricted, restriction.until).await;
         }
+        // It may have opened its chat already, and counts as if it had: to hold it back as well would
+        // keep others of its kind, and itself, waiting for ever.
+        if message.may_be_out() {
+            return Ok(None);
+        }
         // Nodes' clocks may differ by as much.
         let skew = self.gateway.settings().clock_skew;
         let since = now.minus(DAY + skew);
         let recipient = item.recipient;
         let opened = ports.messages.chats_opened(session.id, since, recipient, now).await?;
-        match limits.next_opening(session.id, &opened, now.minus(skew)) {
-            Some(at) => self.pause_new_chats(session, HeldBy::NewChats, at.plus(skew)).await,
-            None => Ok(None),
+        let next_after = |opened: &[Timestamp]| {
+            let next = limits.next_opening(session.id, opened, now.minus(skew));
+            next.map(|at| at.plus(skew))
+        };
+        let Some(until) = next_after(&opened) else { return Ok(None) };
+        // What may have been sent counts at present. Where nothing else is in the way it must come to its
+        // end, so only this message waits.
+        let surely: Vec<_> = opened.iter().copied().filter(|at| *at < now).collect();
+        if next_after(&surely).is_none() {
+            let why = HeldBy::NewChats;
+            self.gateway.observe(Observation::Held { why });
+            return Ok(Some(Next::Again(until.max(now.plus(skew)), why)));
         }
+        self.pause_new_chats(session, HeldBy::NewChats, until).await
     }
 
     /// Holds all that would open chats through a session, and leaves the message in its place.
