@@ -13,6 +13,7 @@ use crate::domain::session::Session;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::urgency::Lane;
 use crate::gateway::error::GatewayError;
+use crate::gateway::sessions::RECHECK_AFTER;
 use crate::ports::observer::Observation;
 use crate::ports::queue::{HeldBy, Pause, PauseScope};
 use crate::ports::rate_limiter::RateKey;
@@ -72,19 +73,22 @@ impl Worker {
         let skew = self.gateway.settings().clock_skew;
         let since = now.minus(DAY + skew);
         let recipient = item.recipient;
-        let opened = ports.messages.chats_opened(session.id, since, recipient, now).await?;
+        // What may have been sent counts at present: a moment later than what was, to be told from it.
+        let present = now.plus(Duration::from_micros(1));
+        let opened = ports.messages.chats_opened(session.id, since, recipient, present).await?;
         let next_after = |opened: &[Timestamp]| {
             let next = limits.next_opening(session.id, opened, now.minus(skew));
             next.map(|at| at.plus(skew))
         };
         let Some(until) = next_after(&opened) else { return Ok(None) };
-        // What may have been sent counts at present. Where nothing else is in the way it must come to its
-        // end, so only this message waits.
-        let surely: Vec<_> = opened.iter().copied().filter(|at| *at < now).collect();
+        // Where nothing but what may have been sent is in the way, that must come to its end: only this
+        // message waits, and looks again soon.
+        let surely: Vec<_> = opened.iter().copied().filter(|at| *at <= now).collect();
         if next_after(&surely).is_none() {
             let why = HeldBy::NewChats;
             self.gateway.observe(Observation::Held { why });
-            return Ok(Some(Next::Again(until.max(now.plus(skew)), why)));
+            let again = until.min(now.plus(RECHECK_AFTER)).max(now.plus(skew));
+            return Ok(Some(Next::Again(again, why)));
         }
         self.pause_new_chats(session, HeldBy::NewChats, until).await
     }
