@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! use messaging_core::domain::id::{TenantId, uuid_v7};
-//! use messaging_core::domain::tenant::Tenant;
+//! use messaging_core::domain::tenant::{OnUnknown, Tenant};
 //! use messaging_core::domain::timestamp::Timestamp;
 //! use messaging_core::ports::tenant_store::TenantStore;
 //! use messaging_store_postgres::{PostgresOptions, PostgresStore};
@@ -17,7 +17,8 @@
 //!
 //! let at = Timestamp::parse("2026-01-31T09:30:00Z")?;
 //! let (id, name) = (TenantId(uuid_v7(at, 1)), "acme".into());
-//! let acme = Tenant { id, name, suspension: None, created_at: at };
+//! let on_unknown = OnUnknown::DeadLetter;
+//! let acme = Tenant { id, name, suspension: None, on_unknown, created_at: at };
 //! store.insert(&acme).await?;
 //! assert_eq!(store.find_named("acme").await?, Some(acme));
 //!
