@@ -1,5 +1,6 @@
 //! The one door: what a host program, or the HTTP server, can ask of the gateway.
 
+pub mod audit;
 pub(crate) mod breakers;
 pub mod bulk;
 pub mod bulk_pacing;
@@ -48,6 +49,7 @@ use crate::gateway::ids::IdSource;
 use crate::gateway::opt_outs::EmptyLists;
 use crate::gateway::pacing::LatestSends;
 use crate::gateway::untold::Untold;
+use crate::ports::audit_log::AuditLog;
 use crate::ports::clock::Clock;
 use crate::ports::duty_roster::DutyRoster;
 use crate::ports::entropy::Entropy;
@@ -80,6 +82,8 @@ pub struct Ports {
     pub idempotency: Arc<dyn IdempotencyStore>,
     /// The truth about who wants no messages.
     pub opt_outs: Arc<dyn OptOutStore>,
+    /// What was done, by whom.
+    pub audit: Arc<dyn AuditLog>,
     /// The truth about webhooks received.
     pub inbox: Arc<dyn InboxStore>,
     /// When messages are tried.

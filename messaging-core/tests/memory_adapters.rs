@@ -84,6 +84,18 @@ mod opt_out_store {
     messaging_core::for_each_opt_out_store_behavior!(behavior);
 }
 
+mod audit_log {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                super::conformance::audit_log::$name(&super::MemoryStore::new()).await;
+            }
+        };
+    }
+    messaging_core::for_each_audit_log_behavior!(behavior);
+}
+
 mod wishes {
     macro_rules! behavior {
         ($name:ident) => {

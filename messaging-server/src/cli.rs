@@ -1,5 +1,6 @@
 //! The commands of the binary. Each writes its result, and nothing else, to the output it is given.
 
+mod audit;
 mod config;
 mod doctor;
 mod error;
@@ -12,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use messaging_core::domain::audit::Link;
 use messaging_core::domain::tenant::{OnUnknown, Role};
 
 use crate::api;
@@ -64,6 +66,9 @@ pub enum Command {
         #[arg(long, value_parser = time)]
         ttl: Option<Duration>,
     },
+    /// Look at what was done, by whom.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the OpenAPI document.
     Openapi,
     /// Run a simulated WAHA, to develop against.
@@ -111,6 +116,24 @@ pub enum TenantCommand {
     },
 }
 
+/// What can be done with the audit log.
+#[derive(Subcommand)]
+#[non_exhaustive]
+pub enum AuditCommand {
+    /// Check that no entry was changed, removed or inserted; print where each chain ends.
+    Verify {
+        /// Only this tenant's entries; by its id or name.
+        #[arg(long, value_name = "NAME|ID")]
+        tenant: Option<String>,
+        /// Only the entries that are about no tenant.
+        #[arg(long, conflicts_with = "tenant")]
+        platform: bool,
+        /// A head that was printed earlier and kept elsewhere: it must still be part of the chain.
+        #[arg(long, value_name = "SEQ:HASH")]
+        expect: Option<Link>,
+    },
+}
+
 /// What can be done with the configuration.
 #[derive(Clone, Copy, Subcommand)]
 #[non_exhaustive]
@@ -149,6 +172,14 @@ impl Cli {
             }
             Command::Token { tenant, role, ttl } => {
                 tenants::token(dir, &tenant, role, ttl, out).await
+            }
+            Command::Audit(AuditCommand::Verify {
+                expect: Some(_),
+                tenant: None,
+                platform: false,
+            }) => Err(CliError::ExpectedOfWhich),
+            Command::Audit(AuditCommand::Verify { tenant, platform, expect }) => {
+                audit::verify(dir, tenant.as_deref(), platform, expect, out).await
             }
             Command::Openapi => Ok(writeln!(out, "{}", api::openapi_document().trim_end())?),
             Command::WahaSim(args) => simulator::run(&args, out).await,

@@ -31,6 +31,7 @@ use messaging_core::gateway::send::SendRequest;
 use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::store::MemoryStore;
+use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
@@ -69,7 +70,14 @@ pub(crate) struct World {
 
 /// What a store must be to carry a world, so that a test can put another in its place.
 pub(crate) trait Store:
-    MessageStore + SessionStore + TenantStore + InboxStore + IdempotencyStore + OptOutStore + Upkeep
+    MessageStore
+    + SessionStore
+    + TenantStore
+    + InboxStore
+    + IdempotencyStore
+    + OptOutStore
+    + AuditLog
+    + Upkeep
 {
 }
 
@@ -80,6 +88,7 @@ impl<S> Store for S where
         + InboxStore
         + IdempotencyStore
         + OptOutStore
+        + AuditLog
         + Upkeep
 {
 }
@@ -131,6 +140,7 @@ impl World {
             inbox: Arc::clone(&store) as _,
             idempotency: Arc::clone(&store) as _,
             opt_outs: Arc::clone(&store) as _,
+            audit: Arc::clone(&store) as _,
             upkeep: Arc::clone(&store) as _,
             queue: Arc::clone(&queue) as _,
             limiter: Arc::clone(&limiter) as _,

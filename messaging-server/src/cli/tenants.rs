@@ -5,12 +5,13 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use messaging_core::domain::audit::Chain;
 use messaging_core::domain::tenant::{OnUnknown, Role};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::suspension::Stop;
 use messaging_core::ports::clock::{Clock, SystemClock};
 
-use crate::cli::{CliError, configure};
+use crate::cli::{CliError, audit, configure};
 use crate::wiring::Service;
 
 /// Makes a tenant and writes its id.
@@ -23,6 +24,7 @@ pub(super) async fn create<W: Write>(dir: &Path, name: &str, out: &mut W) -> Res
         }
         error => error.into(),
     })?;
+    audit::leave(service.gateway(), Chain::Platform, "tenant create", tenant.id).await?;
     service.close().await;
     Ok(writeln!(out, "{}", tenant.id)?)
 }
@@ -46,6 +48,7 @@ pub(super) async fn set(dir: &Path, tenant: &str, on_unknown: OnUnknown) -> Resu
     let service = Service::build(configure(dir)?).await?;
     let tenant = service.gateway().find_tenant(tenant).await?.id;
     service.gateway().set_on_unknown(tenant, on_unknown).await?;
+    audit::leave(service.gateway(), Chain::Tenant(tenant), "tenant set", tenant).await?;
     service.close().await;
     Ok(())
 }
@@ -61,6 +64,7 @@ pub(super) async fn suspend(
     let until = lasting.map(|lasting| SystemClock.now().plus(lasting));
     let tenant = service.gateway().find_tenant(tenant).await?.id;
     service.gateway().suspend_tenant(tenant, Stop { until, reason }).await?;
+    audit::leave(service.gateway(), Chain::Tenant(tenant), "tenant suspend", tenant).await?;
     service.close().await;
     Ok(())
 }
@@ -70,6 +74,7 @@ pub(super) async fn resume(dir: &Path, tenant: &str) -> Result<(), CliError> {
     let service = Service::build(configure(dir)?).await?;
     let tenant = service.gateway().find_tenant(tenant).await?.id;
     service.gateway().resume_tenant(tenant).await?;
+    audit::leave(service.gateway(), Chain::Tenant(tenant), "tenant resume", tenant).await?;
     service.close().await;
     Ok(())
 }
@@ -85,6 +90,7 @@ pub(super) async fn token<W: Write>(
     let service = Service::build(configure(dir)?).await?;
     let tenant = service.gateway().find_tenant(tenant).await?;
     let token = service.issue_token(tenant.id, role, ttl)?;
+    audit::leave(service.gateway(), Chain::Tenant(tenant.id), "token", tenant.id).await?;
     service.close().await;
     Ok(writeln!(out, "{token}")?)
 }
