@@ -80,6 +80,7 @@ async fn main() -> anyhow::Result<()> {
         idempotency: store.clone(),
         opt_outs: store.clone(),
         audit: store.clone(),
+        persons: store.clone(),
         upkeep: store.clone(),
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),

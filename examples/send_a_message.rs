@@ -47,6 +47,7 @@ async fn main() -> anyhow::Result<()> {
         idempotency: store.clone(),
         opt_outs: store.clone(),
         audit: store.clone(),
+        persons: store.clone(),
         upkeep: store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),

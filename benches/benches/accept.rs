@@ -24,6 +24,7 @@ use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::NoObserver;
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::upkeep::Upkeep;
@@ -63,6 +64,7 @@ where
         + IdempotencyStore
         + OptOutStore
         + AuditLog
+        + PersonStore
         + Upkeep,
 {
     TenantStore::insert(&*store, &tenant(1)).await.unwrap();
@@ -76,6 +78,7 @@ where
         idempotency: store.clone(),
         opt_outs: store.clone(),
         audit: store.clone(),
+        persons: store.clone(),
         upkeep: store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),

@@ -40,6 +40,7 @@ use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::{Observation, Observer};
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::queue::Queue;
 use messaging_core::ports::rate_limiter::RateLimiter;
 use messaging_core::ports::session_store::SessionStore;
@@ -162,6 +163,7 @@ impl Whole {
             + IdempotencyStore
             + OptOutStore
             + AuditLog
+            + PersonStore
             + Upkeep,
     {
         let provider = Arc::new(FakeProvider::new(Arc::new(SystemClock)));
@@ -183,6 +185,7 @@ impl Whole {
             idempotency: store.clone(),
             opt_outs: store.clone(),
             audit: store.clone(),
+            persons: store.clone(),
             upkeep: store,
             queue,
             limiter,

@@ -16,6 +16,7 @@ pub mod new_chats;
 mod once;
 pub mod opt_outs;
 pub mod pacing;
+pub mod persons;
 mod placement;
 pub mod query;
 pub mod receive_webhook;
@@ -58,6 +59,7 @@ use crate::ports::inbox_store::InboxStore;
 use crate::ports::message_store::MessageStore;
 use crate::ports::observer::{Observation, Observer};
 use crate::ports::opt_out_store::OptOutStore;
+use crate::ports::person_store::PersonStore;
 use crate::ports::provider_history::ProviderHistory;
 use crate::ports::queue::{Queue, QueueError};
 use crate::ports::rate_limiter::{RateKey, RateLimiter, RateLimiterError};
@@ -82,6 +84,8 @@ pub struct Ports {
     pub idempotency: Arc<dyn IdempotencyStore>,
     /// The truth about who wants no messages.
     pub opt_outs: Arc<dyn OptOutStore>,
+    /// What is kept of one person.
+    pub persons: Arc<dyn PersonStore>,
     /// What was done, by whom.
     pub audit: Arc<dyn AuditLog>,
     /// The truth about webhooks received.

@@ -9,6 +9,7 @@ pub mod inbox_store;
 pub mod message_store;
 pub mod observer;
 pub mod opt_out_store;
+pub mod person_store;
 pub mod provider_history;
 pub mod queue;
 pub mod rate_limiter;

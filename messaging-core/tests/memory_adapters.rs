@@ -96,6 +96,19 @@ mod audit_log {
     messaging_core::for_each_audit_log_behavior!(behavior);
 }
 
+mod person_store {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                let store = super::MemoryStore::new();
+                super::conformance::person_store::$name(&store, &store, &store).await;
+            }
+        };
+    }
+    messaging_core::for_each_person_store_behavior!(behavior);
+}
+
 mod wishes {
     macro_rules! behavior {
         ($name:ident) => {

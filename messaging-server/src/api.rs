@@ -16,6 +16,7 @@ pub mod messages;
 pub mod metrics;
 pub mod named;
 pub mod opt_outs;
+pub mod privacy;
 pub mod problem;
 pub mod queue;
 pub mod sessions;
@@ -43,6 +44,7 @@ use self::health::HealthApi;
 use self::messages::MessagesApi;
 use self::metrics::MetricsApi;
 use self::opt_outs::OptOutsApi;
+use self::privacy::PrivacyApi;
 use self::queue::QueueApi;
 use self::sessions::SessionsApi;
 use self::webhooks::WebhooksApi;
@@ -113,6 +115,8 @@ enum Tag {
     Sessions,
     /// Who did what.
     Audit,
+    /// What is kept of one person.
+    Privacy,
     /// What WAHA reports; no token but a signature.
     Webhooks,
     /// Whether the service works, and how well; no token.
@@ -128,6 +132,7 @@ type Resources = (
     QueueApi,
     SessionsApi,
     AuditApi,
+    PrivacyApi,
     WebhooksApi,
     HealthApi,
     MetricsApi,
@@ -146,6 +151,7 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         QueueApi { gateway: gateway() },
         SessionsApi { gateway: gateway() },
         AuditApi { gateway: gateway() },
+        PrivacyApi { gateway: gateway() },
         WebhooksApi { gateway: gateway() },
         HealthApi { state: Arc::clone(&state) },
         MetricsApi { state: Arc::clone(&state) },

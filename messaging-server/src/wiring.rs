@@ -107,6 +107,7 @@ impl Service {
             idempotency: Arc::clone(&storage.idempotency),
             opt_outs: Arc::clone(&storage.opt_outs),
             audit: Arc::clone(&storage.audit),
+            persons: Arc::clone(&storage.persons),
             queue: Arc::clone(&storage.queue),
             limiter: Arc::clone(&storage.limiter),
             duties: Arc::clone(&storage.duties),

@@ -65,6 +65,8 @@ const NEEDS: &[(&str, Permission)] = &[
     ("list_audit", Permission::ReadAudit),
     ("export_audit", Permission::ReadAudit),
     ("verify_audit", Permission::ReadAudit),
+    ("export_person", Permission::ExportData),
+    ("erase_person", Permission::EraseData),
 ];
 
 /// Every operation of the document: its id, method and path.

@@ -67,6 +67,7 @@ mod named;
 mod open_error;
 mod opt_out_store;
 mod options;
+mod person_store;
 mod place;
 mod retention;
 mod room;

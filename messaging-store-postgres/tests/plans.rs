@@ -10,7 +10,7 @@ use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::audit::{AuditFilter, Chain};
 use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::id::{
-    BatchId, MessageId, OptOutId, ProviderMessageId, SessionId, TenantId,
+    BatchId, InboxId, MessageId, OptOutId, ProviderMessageId, SessionId, TenantId,
 };
 use messaging_core::domain::inbox::InboxEffect;
 use messaging_core::domain::message::{
@@ -25,6 +25,7 @@ use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_store_postgres::{PostgresOptions, PostgresStore};
 use test_services::Postgres;
@@ -269,6 +270,10 @@ async fn every_call_is_served_by_the_index_it_was_made_for() {
     plans.check("audit_walk", store.walk(chain, 500, 20)).await;
     plans.check("audit_append", store.append(&[audit_event(1)])).await;
     plans.check("audit_forget", store.forget(chain, at(0), 20)).await;
+    plans.check("messages_with", store.messages_with(tenant, &person, None, 20)).await;
+    plans.check("erase_messages", store.erase_messages(tenant, &[some])).await;
+    plans.check("webhooks", store.webhooks(tenant, None, 20)).await;
+    plans.check("erase_webhooks", store.erase_webhooks(tenant, &[InboxId(some.0)])).await;
     plans.check("waiting_to", store.waiting_to(&[session], &person, 500)).await;
 
     plans.check("load", store.load(&[some])).await;

@@ -4,7 +4,7 @@
 mod support;
 
 use messaging_core::conformance::build::{
-    at, audit_event, batch, message, message_id, opt_out, session, tenant_id,
+    address, at, audit_event, batch, message, message_id, opt_out, session, tenant_id,
 };
 use messaging_core::domain::audit::{AuditEvent, AuditFilter, Chain};
 use messaging_core::domain::batch::Batch;
@@ -18,6 +18,7 @@ use messaging_core::domain::status::StatusEvent;
 use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 use messaging_core::ports::upkeep::Upkeep;
@@ -129,16 +130,17 @@ async fn what_is_asked_for_a_tenant_is_asked_under_its_role() {
                 .map(unavailable),
             store.walk(Chain::Tenant(tenant), 0, 9).await.err().map(unavailable),
             store.ends(Chain::Tenant(tenant)).await.err().map(unavailable),
+            store.messages_with(tenant, &address(1), None, 9).await.err().map(unavailable),
             SessionStore::find(&store, tenant, session(1).id).await.err().map(unavailable),
             SessionStore::find_named(&store, tenant, "1").await.err().map(unavailable),
             SessionStore::list(&store, tenant).await.err().map(unavailable),
         ]
     };
-    assert_eq!(everything().await, [None; 15]);
+    assert_eq!(everything().await, [None; 16]);
     let mut connection = database.connection().await;
     let revoke = "REVOKE SELECT ON ALL TABLES IN SCHEMA messaging FROM messaging_tenant";
     run(&mut connection, revoke.to_owned()).await;
-    assert_eq!(everything().await, [Some(true); 15]);
+    assert_eq!(everything().await, [Some(true); 16]);
     // The worker's own calls are not a tenant's.
     assert_eq!(store.load(&[id]).await.unwrap().len(), 1);
 }

@@ -62,6 +62,7 @@ mod migrate;
 mod open_error;
 mod opt_out_store;
 mod options;
+mod person_store;
 mod readers;
 mod retention;
 mod session_store;

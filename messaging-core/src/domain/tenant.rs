@@ -62,13 +62,17 @@ named_enum! {
         ManageSessions = "sessions:manage",
         /// Look at who did what.
         ReadAudit = "audit:read",
+        /// Export what is kept of one person.
+        ExportData = "data:export",
+        /// Erase what is kept of one person.
+        EraseData = "data:erase",
     }
 }
 
 impl Permission {
     /// Whether only those have it who answer for the tenant.
     fn is_administrative(self) -> bool {
-        matches!(self, Self::ReadAudit)
+        matches!(self, Self::ReadAudit | Self::ExportData | Self::EraseData)
     }
 }
 
@@ -97,8 +101,15 @@ mod tests {
         let allowed = |role: Role| -> Vec<&str> {
             Permission::ALL.iter().filter(|p| role.allows(**p)).map(|p| p.as_str()).collect()
         };
-        let all =
-            ["messages:read", "messages:send", "sessions:read", "sessions:manage", "audit:read"];
+        let all = [
+            "messages:read",
+            "messages:send",
+            "sessions:read",
+            "sessions:manage",
+            "audit:read",
+            "data:export",
+            "data:erase",
+        ];
         for role in [Role::PlatformAdmin, Role::Owner, Role::Admin] {
             assert_eq!(allowed(role), all);
         }

@@ -6,6 +6,7 @@ mod inbox;
 mod message_index;
 mod messages;
 mod opt_outs;
+mod persons;
 mod sessions;
 mod tenants;
 mod upkeep;
@@ -27,7 +28,8 @@ use crate::domain::portion::{Page, PortionBy};
 /// [`InboxStore`](crate::ports::inbox_store::InboxStore),
 /// [`IdempotencyStore`](crate::ports::idempotency_store::IdempotencyStore),
 /// [`OptOutStore`](crate::ports::opt_out_store::OptOutStore),
-/// [`AuditLog`](crate::ports::audit_log::AuditLog) and
+/// [`AuditLog`](crate::ports::audit_log::AuditLog),
+/// [`PersonStore`](crate::ports::person_store::PersonStore) and
 /// [`Upkeep`](crate::ports::upkeep::Upkeep).
 ///
 /// Behaves as any other store but for durability, and grows with all it was ever given.

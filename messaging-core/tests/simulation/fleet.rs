@@ -95,6 +95,7 @@ impl Fleet {
             opt_outs: Arc::clone(&connection) as _,
             // Nothing of what goes on by itself is recorded.
             audit: Arc::new(MemoryStore::new()),
+            persons: Arc::new(MemoryStore::new()),
             upkeep: Arc::clone(&connection) as _,
             queue: Arc::clone(&connection) as _,
             limiter: Arc::clone(&connection) as _,

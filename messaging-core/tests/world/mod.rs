@@ -38,6 +38,7 @@ use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::{Observation, Observer};
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::upkeep::Upkeep;
@@ -77,6 +78,7 @@ pub(crate) trait Store:
     + IdempotencyStore
     + OptOutStore
     + AuditLog
+    + PersonStore
     + Upkeep
 {
 }
@@ -89,6 +91,7 @@ impl<S> Store for S where
         + IdempotencyStore
         + OptOutStore
         + AuditLog
+        + PersonStore
         + Upkeep
 {
 }
@@ -141,6 +144,7 @@ impl World {
             idempotency: Arc::clone(&store) as _,
             opt_outs: Arc::clone(&store) as _,
             audit: Arc::clone(&store) as _,
+            persons: Arc::clone(&store) as _,
             upkeep: Arc::clone(&store) as _,
             queue: Arc::clone(&queue) as _,
             limiter: Arc::clone(&limiter) as _,

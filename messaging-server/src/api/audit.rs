@@ -250,10 +250,11 @@ impl AuditApi {
         chain: Query<Option<AuditChain>>,
     ) -> Result<Json<AuditReport>, AuditRefusal> {
         let chain = chain_of(&caller, chain.0)?;
-        let expected =
-            expect.0.map(|text| text.parse()).transpose().map_err(|bad: audit::BadLink| {
-                Refusal::from(wrong("expect", &bad.to_string()))
-            })?;
+        let expected = expect
+            .0
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(|bad: audit::BadLink| Refusal::from(wrong("expect", &bad.to_string())))?;
         let report = self.gateway.verify_audit(chain, expected).await?;
         Ok(Json(AuditReport {
             whole: report.findings.is_empty(),

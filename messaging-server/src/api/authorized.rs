@@ -34,7 +34,7 @@ macro_rules! needs {
     };
 }
 
-needs!(ReadMessages, SendMessages, ReadSessions, ManageSessions, ReadAudit);
+needs!(ReadMessages, SendMessages, ReadSessions, ManageSessions, ReadAudit, ExportData, EraseData);
 
 /// A caller that may do what `N` names. The tenant cannot be had in another way, so no operation
 /// can forget to ask.

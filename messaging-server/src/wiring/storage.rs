@@ -12,6 +12,7 @@ use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::queue::Queue;
 use messaging_core::ports::rate_limiter::RateLimiter;
 use messaging_core::ports::session_store::SessionStore;
@@ -35,6 +36,7 @@ pub(crate) struct Storage {
     pub(crate) idempotency: Arc<dyn IdempotencyStore>,
     pub(crate) opt_outs: Arc<dyn OptOutStore>,
     pub(crate) audit: Arc<dyn AuditLog>,
+    pub(crate) persons: Arc<dyn PersonStore>,
     pub(crate) upkeep: Arc<dyn Upkeep>,
     pub(crate) duties: Arc<dyn DutyRoster>,
     pub(crate) queue: Arc<dyn Queue>,
@@ -97,6 +99,7 @@ impl Storage {
             + IdempotencyStore
             + OptOutStore
             + AuditLog
+            + PersonStore
             + Upkeep,
     {
         Self {
@@ -107,6 +110,7 @@ impl Storage {
             idempotency: Arc::clone(&kept) as _,
             opt_outs: Arc::clone(&kept) as _,
             audit: Arc::clone(&kept) as _,
+            persons: Arc::clone(&kept) as _,
             upkeep: kept,
             duties,
             queue,

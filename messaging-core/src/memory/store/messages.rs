@@ -172,6 +172,40 @@ impl Messages {
         all
     }
 
+    pub(super) fn forget_chat(&mut self, session: SessionId, recipient: RecipientKey) {
+        if let Some(chats) = self.chats.get_mut(&session) {
+            chats.remove(&recipient);
+        }
+    }
+
+    pub(super) fn with_person(
+        &self,
+        tenant: TenantId,
+        person: &Address,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Vec<Message> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let all = self.of_tenant_within(tenant, (from, Bound::Unbounded));
+        first(all.filter(|message| message.person() == Some(person)).cloned(), limit)
+    }
+
+    /// Whether it was there, and is not to be sent any more.
+    pub(super) fn erase(&mut self, tenant: TenantId, id: MessageId) -> bool {
+        let row = self.rows.get_mut(&id);
+        let is_over = |row: &&mut Row| row.message.tenant == tenant && !row.message.is_to_be_sent();
+        let Some(row) = row.filter(is_over) else { return false };
+        self.index.take_out(&row.message);
+        row.message = row.message.clone().erased();
+        self.index.put(&row.message);
+        for line in &mut row.history {
+            if let Some(failure) = &mut line.failure {
+                failure.detail = None;
+            }
+        }
+        true
+    }
+
     fn row_of(&self, tenant: TenantId, id: MessageId) -> Option<&Row> {
         self.rows.get(&id).filter(|row| row.message.tenant == tenant)
     }
