@@ -145,15 +145,15 @@ async fn an_erasure_goes_on_where_it_stopped() {
 async fn nothing_is_erased_that_is_not_confirmed() {
     let api = two_persons().await;
     for (body, pointer) in [
-        (json!({ "phone": NUMBER, "confirm": OTHER }), "/confirm"),
-        (json!({ "phone": NUMBER, "confirm": NUMBER, "cursor": "x" }), "/cursor"),
+        (json!({ "phone": NUMBER, "confirm": OTHER }), "#/confirm"),
+        (json!({ "phone": NUMBER, "confirm": NUMBER, "cursor": "x" }), "#/cursor"),
     ] {
         api.post("/privacy/erase", body).await.refused_field("invalid-request", pointer);
     }
     let group = json!({ "phone": "120363041234567890@g.us", "confirm": "120363041234567890@g.us" });
-    api.post("/privacy/erase", group).await.refused_field("invalid-request", "/phone");
+    api.post("/privacy/erase", group).await.refused_field("invalid-request", "#/phone");
     let nobody = json!({ "phone": "123" });
-    api.post("/privacy/export", nobody).await.refused_field("invalid-phone", "/phone");
+    api.post("/privacy/export", nobody).await.refused_field("invalid-phone", "#/phone");
     assert_eq!(kinds(&exported(&api, NUMBER).await), ["message", "message", "webhook", "end"]);
     let token = api.token(1, messaging_core::domain::tenant::Role::Operator);
     let body = Some(json!({ "phone": NUMBER, "confirm": NUMBER }).to_string().into_bytes());
