@@ -48,6 +48,7 @@ async fn main() -> anyhow::Result<()> {
         opt_outs: store.clone(),
         audit: store.clone(),
         persons: store.clone(),
+        retention: store.clone(),
         upkeep: store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),

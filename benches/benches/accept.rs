@@ -25,6 +25,7 @@ use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::NoObserver;
 use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::person_store::PersonStore;
+use messaging_core::ports::retention_store::RetentionStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::upkeep::Upkeep;
@@ -65,6 +66,7 @@ where
         + OptOutStore
         + AuditLog
         + PersonStore
+        + RetentionStore
         + Upkeep,
 {
     TenantStore::insert(&*store, &tenant(1)).await.unwrap();
@@ -79,6 +81,7 @@ where
         opt_outs: store.clone(),
         audit: store.clone(),
         persons: store.clone(),
+        retention: store.clone(),
         upkeep: store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),

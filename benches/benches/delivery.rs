@@ -43,6 +43,7 @@ use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::queue::Queue;
 use messaging_core::ports::rate_limiter::RateLimiter;
+use messaging_core::ports::retention_store::RetentionStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::transport::{
@@ -164,6 +165,7 @@ impl Whole {
             + OptOutStore
             + AuditLog
             + PersonStore
+            + RetentionStore
             + Upkeep,
     {
         let provider = Arc::new(FakeProvider::new(Arc::new(SystemClock)));
@@ -186,6 +188,7 @@ impl Whole {
             opt_outs: store.clone(),
             audit: store.clone(),
             persons: store.clone(),
+            retention: store.clone(),
             upkeep: store,
             queue,
             limiter,

@@ -17,6 +17,7 @@ pub mod person_store;
 pub mod provider;
 pub mod queue;
 pub mod rate_limiter;
+pub mod retention_store;
 pub mod session_store;
 pub mod tenant_store;
 pub mod transport;

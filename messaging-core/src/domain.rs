@@ -19,6 +19,7 @@ pub mod opt_out;
 pub mod phone;
 pub mod portion;
 pub mod quota;
+pub mod retention;
 pub mod retry;
 pub mod session;
 pub mod statistics;

@@ -20,6 +20,7 @@ pub mod persons;
 mod placement;
 pub mod query;
 pub mod receive_webhook;
+pub mod retention;
 pub mod send;
 pub mod sessions;
 pub mod suspension;
@@ -63,6 +64,7 @@ use crate::ports::person_store::PersonStore;
 use crate::ports::provider_history::ProviderHistory;
 use crate::ports::queue::{Queue, QueueError};
 use crate::ports::rate_limiter::{RateKey, RateLimiter, RateLimiterError};
+use crate::ports::retention_store::RetentionStore;
 use crate::ports::session_control::SessionControl;
 use crate::ports::session_store::SessionStore;
 use crate::ports::tenant_store::TenantStore;
@@ -86,6 +88,8 @@ pub struct Ports {
     pub opt_outs: Arc<dyn OptOutStore>,
     /// What is kept of one person.
     pub persons: Arc<dyn PersonStore>,
+    /// What tenants want to be kept no longer.
+    pub retention: Arc<dyn RetentionStore>,
     /// What was done, by whom.
     pub audit: Arc<dyn AuditLog>,
     /// The truth about webhooks received.

@@ -109,6 +109,19 @@ mod person_store {
     messaging_core::for_each_person_store_behavior!(behavior);
 }
 
+mod retention_store {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                let store = super::MemoryStore::new();
+                super::conformance::retention_store::$name(&store, &store, &store).await;
+            }
+        };
+    }
+    messaging_core::for_each_retention_store_behavior!(behavior);
+}
+
 mod wishes {
     macro_rules! behavior {
         ($name:ident) => {

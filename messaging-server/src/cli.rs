@@ -90,13 +90,25 @@ pub enum TenantCommand {
     /// Print the ids and names of all tenants, and what they want of unknown outcomes.
     List,
     /// Change what is done for a tenant.
+    #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(
+        ["on_unknown", "retention_messages", "retention_webhooks", "retention_audit"]
+    ))]
     Set {
         /// Its id or name.
         tenant: String,
         /// What becomes of messages of which nobody can tell whether they were sent: `dead-letter`
         /// (they fail, and somebody decides) or `resend` (they are sent again, and may arrive twice).
         #[arg(long, value_name = "CHOICE", value_parser = on_unknown)]
-        on_unknown: OnUnknown,
+        on_unknown: Option<OnUnknown>,
+        /// For how long messages are kept that are over: a time from 1d, or `default`.
+        #[arg(long, value_name = "TIME", value_parser = kept_for)]
+        retention_messages: Option<KeptFor>,
+        /// For how long webhooks are kept that were applied.
+        #[arg(long, value_name = "TIME", value_parser = kept_for)]
+        retention_webhooks: Option<KeptFor>,
+        /// For how long entries of the audit log are kept.
+        #[arg(long, value_name = "TIME", value_parser = kept_for)]
+        retention_audit: Option<KeptFor>,
     },
     /// Stop sending for a tenant. What is accepted meanwhile waits.
     Suspend {
@@ -161,8 +173,15 @@ impl Cli {
                 tenants::create(dir, &name, out).await
             }
             Command::Tenant(TenantCommand::List) => tenants::list(dir, out).await,
-            Command::Tenant(TenantCommand::Set { tenant, on_unknown }) => {
-                tenants::set(dir, &tenant, on_unknown).await
+            Command::Tenant(TenantCommand::Set {
+                tenant,
+                on_unknown,
+                retention_messages,
+                retention_webhooks,
+                retention_audit,
+            }) => {
+                let kept = [retention_messages, retention_webhooks, retention_audit];
+                tenants::set(dir, &tenant, on_unknown, kept).await
             }
             Command::Tenant(TenantCommand::Suspend { tenant, reason, lasting }) => {
                 tenants::suspend(dir, &tenant, reason, lasting).await
@@ -207,6 +226,20 @@ fn on_unknown(text: &str) -> Result<OnUnknown, String> {
         let names: Vec<_> = OnUnknown::ALL.iter().map(|choice| choice.as_str()).collect();
         format!("must be one of {}", names.join(", "))
     })
+}
+
+/// For how long something is kept; `None` as long as the deployment keeps it.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptFor(pub Option<Duration>);
+
+fn kept_for(text: &str) -> Result<KeptFor, String> {
+    if text == "default" {
+        return Ok(KeptFor(None));
+    }
+    let time = kind::TENANT_RETENTION;
+    (time.read)(text)
+        .map(|time| KeptFor(Some(time)))
+        .ok_or_else(|| format!("expected default, or {}", time.expected))
 }
 
 fn node_role(text: &str) -> Result<NodeRole, String> {

@@ -108,6 +108,7 @@ impl Service {
             opt_outs: Arc::clone(&storage.opt_outs),
             audit: Arc::clone(&storage.audit),
             persons: Arc::clone(&storage.persons),
+            retention: Arc::clone(&storage.retention),
             queue: Arc::clone(&storage.queue),
             limiter: Arc::clone(&storage.limiter),
             duties: Arc::clone(&storage.duties),

@@ -312,3 +312,27 @@ async fn the_audit_log_tells_of_commands_and_shows_what_somebody_did_to_it() {
     assert!(broken.out.contains("entry 2 is not the one expected"), "{broken:?}");
     assert!(broken.err.contains("1 of these chains are broken"), "{broken:?}");
 }
+
+#[tokio::test]
+async fn a_tenant_says_how_long_its_data_is_kept() {
+    let place = Place::new();
+    let id = place.line(&["tenant", "create", "acme"]).await;
+    let set = ["tenant", "set", "acme"];
+    let with = async |more: &[&str]| place.run(&[&set[..], more].concat()).await;
+    assert_eq!(
+        with(&["--retention-messages", "30d", "--retention-audit", "1d"]).await.code,
+        Some(0)
+    );
+    let listed = place.line(&["tenant", "list"]).await;
+    assert_eq!(listed, format!("{id}  acme  retention-messages=30days  retention-audit=1day"));
+    assert_eq!(with(&["--retention-messages", "default"]).await.code, Some(0));
+    assert_eq!(with(&["--retention-webhooks", "7d"]).await.code, Some(0));
+    let listed = place.line(&["tenant", "list"]).await;
+    assert_eq!(listed, format!("{id}  acme  retention-webhooks=7days  retention-audit=1day"));
+    check_failure(
+        &with(&["--retention-audit", "23h"]).await,
+        2,
+        "expected default, or a time from 1d",
+    );
+    check_failure(&with(&[]).await, 2, "required");
+}

@@ -70,6 +70,7 @@ mod options;
 mod person_store;
 mod place;
 mod retention;
+mod retention_store;
 mod room;
 mod schema_name;
 mod session_store;

@@ -26,6 +26,7 @@ use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::person_store::PersonStore;
+use messaging_core::ports::retention_store::RetentionStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_store_postgres::{PostgresOptions, PostgresStore};
 use test_services::Postgres;
@@ -274,6 +275,8 @@ async fn every_call_is_served_by_the_index_it_was_made_for() {
     plans.check("erase_messages", store.erase_messages(tenant, &[some])).await;
     plans.check("webhooks", store.webhooks(tenant, None, 20)).await;
     plans.check("erase_webhooks", store.erase_webhooks(tenant, &[InboxId(some.0)])).await;
+    plans.check("forget_messages", store.forget_messages(tenant, first, 20)).await;
+    plans.check("forget_webhooks", store.forget_webhooks(tenant, first, 20)).await;
     plans.check("waiting_to", store.waiting_to(&[session], &person, 500)).await;
 
     plans.check("load", store.load(&[some])).await;

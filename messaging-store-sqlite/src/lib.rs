@@ -65,6 +65,7 @@ mod options;
 mod person_store;
 mod readers;
 mod retention;
+mod retention_store;
 mod session_store;
 mod store;
 mod tenant_store;

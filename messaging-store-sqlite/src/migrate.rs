@@ -26,6 +26,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0010_waits.sql"),
     include_str!("../migrations/0011_audit.sql"),
     include_str!("../migrations/0012_persons.sql"),
+    include_str!("../migrations/0013_tenants_retention.sql"),
 ];
 
 /// The step after which messages are given what stands for the persons on their other side.

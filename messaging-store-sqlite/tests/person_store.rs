@@ -37,6 +37,7 @@ async fn what_an_older_file_holds_of_a_person_is_found() {
     let file = Connection::open(&path).unwrap();
     file.execute_batch(
         "DROP INDEX messages_of_person; ALTER TABLE messages DROP COLUMN person;
+         DROP TABLE retention_rules; DROP INDEX inbox_of_tenant;
          PRAGMA user_version = 11;",
     )
     .unwrap();

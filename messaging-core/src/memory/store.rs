@@ -7,10 +7,12 @@ mod message_index;
 mod messages;
 mod opt_outs;
 mod persons;
+mod retention;
 mod sessions;
 mod tenants;
 mod upkeep;
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::audit::Audit;
@@ -20,7 +22,9 @@ use self::messages::Messages;
 use self::opt_outs::OptOuts;
 use self::sessions::Sessions;
 use self::tenants::Tenants;
+use crate::domain::id::TenantId;
 use crate::domain::portion::{Page, PortionBy};
+use crate::domain::retention::RetentionRules;
 
 /// Every store port in memory: [`MessageStore`](crate::ports::message_store::MessageStore),
 /// [`SessionStore`](crate::ports::session_store::SessionStore),
@@ -29,7 +33,8 @@ use crate::domain::portion::{Page, PortionBy};
 /// [`IdempotencyStore`](crate::ports::idempotency_store::IdempotencyStore),
 /// [`OptOutStore`](crate::ports::opt_out_store::OptOutStore),
 /// [`AuditLog`](crate::ports::audit_log::AuditLog),
-/// [`PersonStore`](crate::ports::person_store::PersonStore) and
+/// [`PersonStore`](crate::ports::person_store::PersonStore),
+/// [`RetentionStore`](crate::ports::retention_store::RetentionStore) and
 /// [`Upkeep`](crate::ports::upkeep::Upkeep).
 ///
 /// Behaves as any other store but for durability, and grows with all it was ever given.
@@ -48,6 +53,7 @@ struct State {
     keys: Keys,
     opt_outs: OptOuts,
     audit: Audit,
+    retention: BTreeMap<TenantId, RetentionRules>,
 }
 
 impl MemoryStore {

@@ -96,6 +96,7 @@ impl Fleet {
             // Nothing of what goes on by itself is recorded.
             audit: Arc::new(MemoryStore::new()),
             persons: Arc::new(MemoryStore::new()),
+            retention: Arc::new(MemoryStore::new()),
             upkeep: Arc::clone(&connection) as _,
             queue: Arc::clone(&connection) as _,
             limiter: Arc::clone(&connection) as _,

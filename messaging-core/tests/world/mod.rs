@@ -39,6 +39,7 @@ use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::{Observation, Observer};
 use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::person_store::PersonStore;
+use messaging_core::ports::retention_store::RetentionStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::upkeep::Upkeep;
@@ -79,6 +80,7 @@ pub(crate) trait Store:
     + OptOutStore
     + AuditLog
     + PersonStore
+    + RetentionStore
     + Upkeep
 {
 }
@@ -92,6 +94,7 @@ impl<S> Store for S where
         + OptOutStore
         + AuditLog
         + PersonStore
+        + RetentionStore
         + Upkeep
 {
 }
@@ -145,6 +148,7 @@ impl World {
             opt_outs: Arc::clone(&store) as _,
             audit: Arc::clone(&store) as _,
             persons: Arc::clone(&store) as _,
+            retention: Arc::clone(&store) as _,
             upkeep: Arc::clone(&store) as _,
             queue: Arc::clone(&queue) as _,
             limiter: Arc::clone(&limiter) as _,

@@ -15,6 +15,7 @@ use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::queue::Queue;
 use messaging_core::ports::rate_limiter::RateLimiter;
+use messaging_core::ports::retention_store::RetentionStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 use messaging_core::ports::tenant_store::TenantStore;
@@ -37,6 +38,7 @@ pub(crate) struct Storage {
     pub(crate) opt_outs: Arc<dyn OptOutStore>,
     pub(crate) audit: Arc<dyn AuditLog>,
     pub(crate) persons: Arc<dyn PersonStore>,
+    pub(crate) retention: Arc<dyn RetentionStore>,
     pub(crate) upkeep: Arc<dyn Upkeep>,
     pub(crate) duties: Arc<dyn DutyRoster>,
     pub(crate) queue: Arc<dyn Queue>,
@@ -100,6 +102,7 @@ impl Storage {
             + OptOutStore
             + AuditLog
             + PersonStore
+            + RetentionStore
             + Upkeep,
     {
         Self {
@@ -111,6 +114,7 @@ impl Storage {
             opt_outs: Arc::clone(&kept) as _,
             audit: Arc::clone(&kept) as _,
             persons: Arc::clone(&kept) as _,
+            retention: Arc::clone(&kept) as _,
             upkeep: kept,
             duties,
             queue,

@@ -84,6 +84,7 @@ impl Harness {
             opt_outs: Arc::clone(&store) as _,
             audit: Arc::clone(&store) as _,
             persons: Arc::clone(&store) as _,
+            retention: Arc::clone(&store) as _,
             upkeep: Arc::clone(&store) as _,
             queue: Arc::new(MemoryQueue::new()),
             limiter: Arc::new(MemoryRateLimiter::new()),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::sessions::Recorded;
 use super::{MemoryStore, State, first};
-use crate::domain::id::{InboxId, SessionId, TenantId};
+use crate::domain::id::{InboxId, SessionId, TenantId, first_uuid_v7_at};
 use crate::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxStatus, InboxVerdict, Kept};
 use crate::domain::message::ChangeOutcome;
 use crate::domain::timestamp::Timestamp;
@@ -88,6 +88,18 @@ impl Inbox {
             reached: looked_at.last().map(|entry| entry.id),
             entries: looked_at.into_iter().filter(|it| it.tenant == tenant).cloned().collect(),
         }
+    }
+
+    /// Lets go of the oldest of a tenant's that are not to be applied any more; gives how many went.
+    pub(super) fn forget(&mut self, tenant: TenantId, before: Timestamp, limit: u32) -> u64 {
+        let end = InboxId(first_uuid_v7_at(before));
+        let old = self.set_aside.range(..end).map(|(_, (_, entry))| entry);
+        let old = first(old.filter(|entry| entry.tenant == tenant).cloned(), limit);
+        for entry in &old {
+            self.set_aside.remove(&entry.id);
+            self.keys.remove(&(entry.session, entry.event.clone(), entry.key.clone()));
+        }
+        old.len() as u64
     }
 
     /// Whether it was there, and is not to be applied any more.

@@ -11,7 +11,9 @@ use crate::domain::address::{Address, RecipientKey};
 use crate::domain::batch::{Batch, BatchProgress};
 use crate::domain::filter::{MessageFilter, MessagePage, Portion};
 use crate::domain::fingerprint::Fingerprint;
-use crate::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
+use crate::domain::id::{
+    BatchId, MessageId, ProviderMessageId, SessionId, TenantId, first_uuid_v7_at,
+};
 use crate::domain::insertion::{Distinct, Inserted, Insertion};
 use crate::domain::message::applied::ChangeEffect;
 use crate::domain::message::{
@@ -204,6 +206,18 @@ impl Messages {
             }
         }
         true
+    }
+
+    /// Lets go of the oldest of a tenant's messages that are over; gives how many went.
+    pub(super) fn forget(&mut self, tenant: TenantId, before: Timestamp, limit: u32) -> u64 {
+        let end = MessageId(first_uuid_v7_at(before));
+        let old = self.of_tenant_within(tenant, ..end).filter(|message| !message.is_to_be_sent());
+        let old = first(old.cloned(), limit);
+        for message in &old {
+            self.index.remove(message);
+            self.rows.remove(&message.id);
+        }
+        old.len() as u64
     }
 
     fn row_of(&self, tenant: TenantId, id: MessageId) -> Option<&Row> {
