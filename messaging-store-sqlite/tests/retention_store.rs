@@ -4,13 +4,16 @@
 use messaging_core::conformance::retention_store;
 use messaging_store_sqlite::{SqliteOptions, SqliteStore};
 
+fn store(directory: &tempfile::TempDir) -> SqliteStore {
+    SqliteStore::open(directory.path().join("store.db"), SqliteOptions::default()).unwrap()
+}
+
 macro_rules! behavior {
     ($name:ident) => {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
             let directory = tempfile::tempdir().unwrap();
-            let path = directory.path().join("store.db");
-            let store = SqliteStore::open(path, SqliteOptions::default()).unwrap();
+            let store = store(&directory);
             retention_store::$name(&store, &store, &store).await;
         }
     };
