@@ -31,6 +31,7 @@ use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
+use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::clock::SystemClock;
 use messaging_core::ports::duty_roster::DutyRoster;
 use messaging_core::ports::entropy::SystemEntropy;
@@ -39,8 +40,10 @@ use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::{Observation, Observer};
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::queue::Queue;
 use messaging_core::ports::rate_limiter::RateLimiter;
+use messaging_core::ports::retention_store::RetentionStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::transport::{
@@ -160,6 +163,9 @@ impl Whole {
             + InboxStore
             + IdempotencyStore
             + OptOutStore
+            + AuditLog
+            + PersonStore
+            + RetentionStore
             + Upkeep,
     {
         let provider = Arc::new(FakeProvider::new(Arc::new(SystemClock)));
@@ -180,6 +186,9 @@ impl Whole {
             inbox: store.clone(),
             idempotency: store.clone(),
             opt_outs: store.clone(),
+            audit: store.clone(),
+            persons: store.clone(),
+            retention: store.clone(),
             upkeep: store,
             queue,
             limiter,

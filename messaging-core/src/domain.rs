@@ -1,6 +1,7 @@
 //! What the gateway talks about: plain data and the rules it obeys, without I/O and without a clock.
 
 pub mod address;
+pub mod audit;
 pub mod batch;
 pub mod breaker;
 pub mod clock_offset;
@@ -18,6 +19,7 @@ pub mod opt_out;
 pub mod phone;
 pub mod portion;
 pub mod quota;
+pub mod retention;
 pub mod retry;
 pub mod session;
 pub mod statistics;

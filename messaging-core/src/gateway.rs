@@ -1,5 +1,6 @@
 //! The one door: what a host program, or the HTTP server, can ask of the gateway.
 
+pub mod audit;
 pub(crate) mod breakers;
 pub mod bulk;
 pub mod bulk_pacing;
@@ -15,9 +16,11 @@ pub mod new_chats;
 mod once;
 pub mod opt_outs;
 pub mod pacing;
+pub mod persons;
 mod placement;
 pub mod query;
 pub mod receive_webhook;
+pub mod retention;
 pub mod send;
 pub mod sessions;
 pub mod suspension;
@@ -48,6 +51,7 @@ use crate::gateway::ids::IdSource;
 use crate::gateway::opt_outs::EmptyLists;
 use crate::gateway::pacing::LatestSends;
 use crate::gateway::untold::Untold;
+use crate::ports::audit_log::AuditLog;
 use crate::ports::clock::Clock;
 use crate::ports::duty_roster::DutyRoster;
 use crate::ports::entropy::Entropy;
@@ -56,9 +60,11 @@ use crate::ports::inbox_store::InboxStore;
 use crate::ports::message_store::MessageStore;
 use crate::ports::observer::{Observation, Observer};
 use crate::ports::opt_out_store::OptOutStore;
+use crate::ports::person_store::PersonStore;
 use crate::ports::provider_history::ProviderHistory;
 use crate::ports::queue::{Queue, QueueError};
 use crate::ports::rate_limiter::{RateKey, RateLimiter, RateLimiterError};
+use crate::ports::retention_store::RetentionStore;
 use crate::ports::session_control::SessionControl;
 use crate::ports::session_store::SessionStore;
 use crate::ports::tenant_store::TenantStore;
@@ -80,6 +86,12 @@ pub struct Ports {
     pub idempotency: Arc<dyn IdempotencyStore>,
     /// The truth about who wants no messages.
     pub opt_outs: Arc<dyn OptOutStore>,
+    /// What is kept of one person.
+    pub persons: Arc<dyn PersonStore>,
+    /// What tenants want to be kept no longer.
+    pub retention: Arc<dyn RetentionStore>,
+    /// What was done, by whom.
+    pub audit: Arc<dyn AuditLog>,
     /// The truth about webhooks received.
     pub inbox: Arc<dyn InboxStore>,
     /// When messages are tried.

@@ -1,6 +1,7 @@
 //! The HTTP API: resources joined into one service with one way of refusing.
 
 mod address_text;
+pub mod audit;
 pub mod authorized;
 pub mod body;
 pub mod bulk;
@@ -15,10 +16,12 @@ pub mod messages;
 pub mod metrics;
 pub mod named;
 pub mod opt_outs;
+pub mod privacy;
 pub mod problem;
 pub mod queue;
 pub mod sessions;
 pub mod suspension;
+mod trail;
 pub mod webhooks;
 
 use std::sync::Arc;
@@ -33,6 +36,7 @@ use poem::{EndpointExt, IntoResponse, Response, Route, get};
 use poem_openapi::{OpenApiService, Tags};
 use secrecy::SecretString;
 
+use self::audit::AuditApi;
 use self::bulk::BulkApi;
 use self::dead_letters::DeadLettersApi;
 use self::exchange::{Exchange, RouteInfo};
@@ -40,9 +44,11 @@ use self::health::HealthApi;
 use self::messages::MessagesApi;
 use self::metrics::MetricsApi;
 use self::opt_outs::OptOutsApi;
+use self::privacy::PrivacyApi;
 use self::queue::QueueApi;
 use self::sessions::SessionsApi;
 use self::webhooks::WebhooksApi;
+use crate::audit::AuditTrail;
 use crate::auth::TokenVerifier;
 
 pub use self::document::openapi_document;
@@ -76,6 +82,8 @@ impl Default for BodyLimits {
 pub struct ApiState {
     /// The one door to everything.
     pub gateway: Gateway,
+    /// What takes entries to the audit log.
+    pub audit: AuditTrail,
     /// Whose tokens are believed.
     pub tokens: TokenVerifier,
     /// The time, the same as the gateway's.
@@ -105,6 +113,10 @@ enum Tag {
     OptOuts,
     /// WhatsApp accounts: make, adopt, pair, start, stop and end them.
     Sessions,
+    /// Who did what.
+    Audit,
+    /// What is kept of one person.
+    Privacy,
     /// What WAHA reports; no token but a signature.
     Webhooks,
     /// Whether the service works, and how well; no token.
@@ -119,6 +131,8 @@ type Resources = (
     OptOutsApi,
     QueueApi,
     SessionsApi,
+    AuditApi,
+    PrivacyApi,
     WebhooksApi,
     HealthApi,
     MetricsApi,
@@ -136,6 +150,8 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         OptOutsApi { gateway: gateway() },
         QueueApi { gateway: gateway() },
         SessionsApi { gateway: gateway() },
+        AuditApi { gateway: gateway() },
+        PrivacyApi { gateway: gateway() },
         WebhooksApi { gateway: gateway() },
         HealthApi { state: Arc::clone(&state) },
         MetricsApi { state: Arc::clone(&state) },

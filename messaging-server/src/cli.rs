@@ -1,5 +1,6 @@
 //! The commands of the binary. Each writes its result, and nothing else, to the output it is given.
 
+mod audit;
 mod config;
 mod doctor;
 mod error;
@@ -12,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use messaging_core::domain::audit::Link;
 use messaging_core::domain::tenant::{OnUnknown, Role};
 
 use crate::api;
@@ -64,6 +66,9 @@ pub enum Command {
         #[arg(long, value_parser = time)]
         ttl: Option<Duration>,
     },
+    /// Look at what was done, by whom.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the OpenAPI document.
     Openapi,
     /// Run a simulated WAHA, to develop against.
@@ -85,13 +90,25 @@ pub enum TenantCommand {
     /// Print the ids and names of all tenants, and what they want of unknown outcomes.
     List,
     /// Change what is done for a tenant.
+    #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(
+        ["on_unknown", "retention_messages", "retention_webhooks", "retention_audit"]
+    ))]
     Set {
         /// Its id or name.
         tenant: String,
         /// What becomes of messages of which nobody can tell whether they were sent: `dead-letter`
         /// (they fail, and somebody decides) or `resend` (they are sent again, and may arrive twice).
         #[arg(long, value_name = "CHOICE", value_parser = on_unknown)]
-        on_unknown: OnUnknown,
+        on_unknown: Option<OnUnknown>,
+        /// For how long messages are kept that are over: a time from 1d, or `default`.
+        #[arg(long, value_name = "TIME", value_parser = kept_for)]
+        retention_messages: Option<KeptFor>,
+        /// For how long webhooks are kept that were applied.
+        #[arg(long, value_name = "TIME", value_parser = kept_for)]
+        retention_webhooks: Option<KeptFor>,
+        /// For how long entries of the audit log are kept.
+        #[arg(long, value_name = "TIME", value_parser = kept_for)]
+        retention_audit: Option<KeptFor>,
     },
     /// Stop sending for a tenant. What is accepted meanwhile waits.
     Suspend {
@@ -108,6 +125,24 @@ pub enum TenantCommand {
     Resume {
         /// Its id or name.
         tenant: String,
+    },
+}
+
+/// What can be done with the audit log.
+#[derive(Subcommand)]
+#[non_exhaustive]
+pub enum AuditCommand {
+    /// Check that no entry was changed, removed or inserted; print where each chain ends.
+    Verify {
+        /// Only this tenant's entries; by its id or name.
+        #[arg(long, value_name = "NAME|ID")]
+        tenant: Option<String>,
+        /// Only the entries that are about no tenant.
+        #[arg(long, conflicts_with = "tenant")]
+        platform: bool,
+        /// A head that was printed earlier and kept elsewhere: it must still be part of the chain.
+        #[arg(long, value_name = "SEQ:HASH")]
+        expect: Option<Link>,
     },
 }
 
@@ -138,8 +173,15 @@ impl Cli {
                 tenants::create(dir, &name, out).await
             }
             Command::Tenant(TenantCommand::List) => tenants::list(dir, out).await,
-            Command::Tenant(TenantCommand::Set { tenant, on_unknown }) => {
-                tenants::set(dir, &tenant, on_unknown).await
+            Command::Tenant(TenantCommand::Set {
+                tenant,
+                on_unknown,
+                retention_messages,
+                retention_webhooks,
+                retention_audit,
+            }) => {
+                let kept = [retention_messages, retention_webhooks, retention_audit];
+                tenants::set(dir, &tenant, on_unknown, kept).await
             }
             Command::Tenant(TenantCommand::Suspend { tenant, reason, lasting }) => {
                 tenants::suspend(dir, &tenant, reason, lasting).await
@@ -149,6 +191,14 @@ impl Cli {
             }
             Command::Token { tenant, role, ttl } => {
                 tenants::token(dir, &tenant, role, ttl, out).await
+            }
+            Command::Audit(AuditCommand::Verify {
+                expect: Some(_),
+                tenant: None,
+                platform: false,
+            }) => Err(CliError::ExpectedOfWhich),
+            Command::Audit(AuditCommand::Verify { tenant, platform, expect }) => {
+                audit::verify(dir, tenant.as_deref(), platform, expect, out).await
             }
             Command::Openapi => Ok(writeln!(out, "{}", api::openapi_document().trim_end())?),
             Command::WahaSim(args) => simulator::run(&args, out).await,
@@ -176,6 +226,20 @@ fn on_unknown(text: &str) -> Result<OnUnknown, String> {
         let names: Vec<_> = OnUnknown::ALL.iter().map(|choice| choice.as_str()).collect();
         format!("must be one of {}", names.join(", "))
     })
+}
+
+/// For how long something is kept; `None` as long as the deployment keeps it.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptFor(pub Option<Duration>);
+
+fn kept_for(text: &str) -> Result<KeptFor, String> {
+    if text == "default" {
+        return Ok(KeptFor(None));
+    }
+    let time = kind::TENANT_RETENTION;
+    (time.read)(text)
+        .map(|time| KeptFor(Some(time)))
+        .ok_or_else(|| format!("expected default, or {}", time.expected))
 }
 
 fn node_role(text: &str) -> Result<NodeRole, String> {

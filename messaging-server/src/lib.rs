@@ -1,6 +1,7 @@
 //! The messaging gateway as an HTTP service.
 
 pub mod api;
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod config;

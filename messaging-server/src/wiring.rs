@@ -30,6 +30,7 @@ use waha_client::transport::{WahaDecoder, WahaProvider, WahaServer, WahaVerifier
 use waha_client::webhooks::SigningKeys;
 
 use crate::api::{self, ApiState};
+use crate::audit::AuditTrail;
 use crate::auth::{IssueError, TokenIssuer, TokenVerifier};
 use crate::config::Config;
 use crate::config::kept_secret;
@@ -43,6 +44,9 @@ pub use error::{BindError, BuildError};
 /// How long a connection may be idle. Longer than WAHA and most clients keep theirs, so that they
 /// close first and never write into a connection that is just going.
 const IDLE_CONNECTION: Duration = Duration::from_secs(75);
+
+/// How long the end waits for what the audit log does not have yet.
+const LAST_ENTRIES: Duration = Duration::from_secs(5);
 
 /// A gateway with everything it needs, ready to run.
 pub struct Service {
@@ -102,6 +106,9 @@ impl Service {
             inbox: Arc::clone(&storage.inbox),
             idempotency: Arc::clone(&storage.idempotency),
             opt_outs: Arc::clone(&storage.opt_outs),
+            audit: Arc::clone(&storage.audit),
+            persons: Arc::clone(&storage.persons),
+            retention: Arc::clone(&storage.retention),
             queue: Arc::clone(&storage.queue),
             limiter: Arc::clone(&storage.limiter),
             duties: Arc::clone(&storage.duties),
@@ -177,11 +184,9 @@ impl Service {
         let acceptor = TcpAcceptor::from_tokio(listener)?;
         let limit = self.config.shutdown_timeout;
         let role = self.config.role;
-        let endpoint = if role.serves() {
-            api::routes(self.api_state())
-        } else {
-            api::probes(self.api_state())
-        };
+        let trail = AuditTrail::start(self.gateway.clone());
+        let state = self.api_state(trail.clone());
+        let endpoint = if role.serves() { api::routes(state) } else { api::probes(state) };
         let endpoint =
             endpoint.with(http_metrics(Arc::clone(&self.metrics), Arc::clone(&self.ports.clock)));
 
@@ -237,15 +242,20 @@ impl Service {
             }
         };
         sampling.abort();
+        // What was answered just before.
+        if tokio::time::timeout(LAST_ENTRIES, trail.flush()).await.is_err() {
+            tracing::error!("the last entries of the audit log cannot be written");
+        }
         self.storage.close().await;
         tracing::info!("stopped");
         served
     }
 
-    fn api_state(&self) -> ApiState {
+    fn api_state(&self, audit: AuditTrail) -> ApiState {
         let metrics = Arc::clone(&self.metrics);
         ApiState {
             gateway: self.gateway.clone(),
+            audit,
             tokens: self.verifier.clone(),
             clock: Arc::clone(&self.ports.clock),
             entropy: Arc::clone(&self.ports.entropy),

@@ -62,6 +62,11 @@ const NEEDS: &[(&str, Permission)] = &[
     ("logout_session", Permission::ManageSessions),
     ("get_session_qr", Permission::ManageSessions),
     ("request_pairing_code", Permission::ManageSessions),
+    ("list_audit", Permission::ReadAudit),
+    ("export_audit", Permission::ReadAudit),
+    ("verify_audit", Permission::ReadAudit),
+    ("export_person", Permission::ExportData),
+    ("erase_person", Permission::EraseData),
 ];
 
 /// Every operation of the document: its id, method and path.

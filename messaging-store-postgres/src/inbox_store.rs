@@ -20,16 +20,16 @@ use crate::store::PostgresStore;
 use crate::text;
 use crate::together::{Fault, Work};
 
-struct EntryRow {
-    id: Uuid,
-    tenant: Uuid,
-    session: Uuid,
-    event: String,
-    key: String,
-    attempts: i32,
-    due_at: i64,
-    received_at: i64,
-    payload: Vec<u8>,
+pub(crate) struct EntryRow {
+    pub(crate) id: Uuid,
+    pub(crate) tenant: Uuid,
+    pub(crate) session: Uuid,
+    pub(crate) event: String,
+    pub(crate) key: String,
+    pub(crate) attempts: i32,
+    pub(crate) due_at: i64,
+    pub(crate) received_at: i64,
+    pub(crate) payload: Vec<u8>,
 }
 
 impl Stored for EntryRow {

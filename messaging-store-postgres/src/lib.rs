@@ -53,6 +53,7 @@
 //! [`Upkeep`]: messaging_core::ports::upkeep::Upkeep
 //! [`Upkeep::upkeep`]: messaging_core::ports::upkeep::Upkeep::upkeep
 
+mod audit_log;
 mod connections;
 mod duty_roster;
 mod error;
@@ -66,8 +67,10 @@ mod named;
 mod open_error;
 mod opt_out_store;
 mod options;
+mod person_store;
 mod place;
 mod retention;
+mod retention_store;
 mod room;
 mod schema_name;
 mod session_store;

@@ -1,5 +1,6 @@
 //! How ids, instants and names are read from columns, and what becomes of those that cannot be.
 
+use messaging_core::domain::audit::ActorKind;
 use messaging_core::domain::content::ContentKind;
 use messaging_core::domain::failure::{Failure, FailureCode};
 use messaging_core::domain::message::{Direction, Priority};
@@ -79,6 +80,7 @@ named!(
     OnRateLimit in "on_rate_limit",
     OptOutSource in "source",
     WordList in "words",
+    ActorKind in "actor_kind",
 );
 
 /// The variant of this name.

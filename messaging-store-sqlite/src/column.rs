@@ -1,6 +1,7 @@
 //! How ids, instants and names are kept in columns, and what becomes of those that cannot be read.
 
 use messaging_core::domain::address::Address;
+use messaging_core::domain::audit::ActorKind;
 use messaging_core::domain::content::ContentKind;
 use messaging_core::domain::failure::{Failure, FailureCode};
 use messaging_core::domain::id::{BatchId, InboxId, MessageId, OptOutId, SessionId, TenantId};
@@ -141,6 +142,7 @@ named!(
     OnRateLimit in "on_rate_limit",
     OptOutSource in "source",
     WordList in "words",
+    ActorKind in "actor_kind",
 );
 
 /// The variant whose name is in a column.

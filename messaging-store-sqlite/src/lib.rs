@@ -49,6 +49,7 @@
 //! [`InboxStore`]: messaging_core::ports::inbox_store::InboxStore
 //! [`Unavailable`]: messaging_core::ports::store_error::StoreError::Unavailable
 
+mod audit_log;
 mod column;
 mod connection;
 mod error;
@@ -61,8 +62,10 @@ mod migrate;
 mod open_error;
 mod opt_out_store;
 mod options;
+mod person_store;
 mod readers;
 mod retention;
+mod retention_store;
 mod session_store;
 mod store;
 mod tenant_store;

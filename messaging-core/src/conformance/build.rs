@@ -5,6 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::address::Address;
+use crate::domain::audit::{ActorKind, AuditEvent, Chain};
 use crate::domain::batch::Batch;
 use crate::domain::content::Content;
 use crate::domain::id::{BatchId, InboxId, MessageId, OptOutId, SessionId, TenantId, uuid_v7};
@@ -50,6 +51,24 @@ pub fn batch_id(n: u64) -> BatchId {
 /// The `n`th kept webhook's id.
 pub fn inbox_id(n: u64) -> InboxId {
     InboxId(nth(n))
+}
+
+/// Something the first tenant's owner did in the `n`th millisecond.
+pub fn audit_event(n: u64) -> AuditEvent {
+    AuditEvent {
+        chain: Chain::Tenant(tenant_id(1)),
+        at: at(n),
+        actor_kind: ActorKind::Token,
+        actor: format!("owner {}", n % 3),
+        role: Some("owner".to_owned()),
+        action: if n % 2 == 1 { "create_session" } else { "send_message" }.to_owned(),
+        target_kind: Some("session".to_owned()),
+        target: Some(session_id(n).to_string()),
+        source: Some("192.0.2.7".to_owned()),
+        status: 201,
+        code: None,
+        request: Some(format!("request-{n}")),
+    }
 }
 
 /// The id of the `n`th entry of a list of those who want no messages.

@@ -21,6 +21,34 @@ pub struct Content {
     pub attachment: Option<Attachment>,
 }
 
+impl Content {
+    /// Something of the same kind that says nothing.
+    #[must_use]
+    pub fn erased(self) -> Self {
+        let attachment = self.attachment.map(|attachment| match attachment {
+            Attachment::Media(media) => Attachment::Media(Media {
+                kind: media.kind,
+                source: MediaSource::Missing,
+                mimetype: None,
+                filename: None,
+            }),
+            Attachment::Location(_) => {
+                Attachment::Location(Location { latitude: 0.0, longitude: 0.0, title: None })
+            }
+            Attachment::Contact(_) => {
+                Attachment::Contact(ContactCard { name: String::new(), phone: None })
+            }
+            Attachment::Poll(_) => Attachment::Poll(Poll {
+                question: String::new(),
+                options: Vec::new(),
+                multiple_answers: false,
+            }),
+            Attachment::Unsupported => Attachment::Unsupported,
+        });
+        Self { body: String::new(), attachment }
+    }
+}
+
 /// What a message carries beside text.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]

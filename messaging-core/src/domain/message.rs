@@ -105,6 +105,35 @@ impl Message {
         is_open.then_some(OpenChat { session: self.session, recipient, by_us })
     }
 
+    /// Who is on the other side: who sent it, or whom it goes to.
+    pub fn person(&self) -> Option<&Address> {
+        match self.direction {
+            Direction::Inbound => self.from.as_ref(),
+            Direction::Outbound => self.to.as_ref(),
+        }
+    }
+
+    /// Whether it is still to be sent, or being sent.
+    pub fn is_to_be_sent(&self) -> bool {
+        matches!(self.status, Status::Queued | Status::Retry | Status::Sending)
+    }
+
+    /// The same without what it says and who is on the other side, which nobody can bring back. What is
+    /// counted stays: its kind, where it stands, when what happened.
+    #[must_use]
+    pub fn erased(mut self) -> Self {
+        self.content = self.content.erased();
+        self.metadata = None;
+        match self.direction {
+            Direction::Inbound => self.from = None,
+            Direction::Outbound => self.to = None,
+        }
+        if let Some(failure) = &mut self.failure {
+            failure.detail = None;
+        }
+        self
+    }
+
     /// Whether it is not known that it is not on its way: it is being sent, or an attempt's end is not
     /// known and there will be another.
     pub fn may_be_out(&self) -> bool {

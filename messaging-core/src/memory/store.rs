@@ -1,30 +1,40 @@
 //! Every store port in memory, for tests and first steps: nothing outlives the process.
 
+mod audit;
 mod idempotency;
 mod inbox;
 mod message_index;
 mod messages;
 mod opt_outs;
+mod persons;
+mod retention;
 mod sessions;
 mod tenants;
 mod upkeep;
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use self::audit::Audit;
 use self::idempotency::Keys;
 use self::inbox::Inbox;
 use self::messages::Messages;
 use self::opt_outs::OptOuts;
 use self::sessions::Sessions;
 use self::tenants::Tenants;
+use crate::domain::id::TenantId;
 use crate::domain::portion::{Page, PortionBy};
+use crate::domain::retention::RetentionRules;
 
 /// Every store port in memory: [`MessageStore`](crate::ports::message_store::MessageStore),
 /// [`SessionStore`](crate::ports::session_store::SessionStore),
 /// [`TenantStore`](crate::ports::tenant_store::TenantStore),
 /// [`InboxStore`](crate::ports::inbox_store::InboxStore),
 /// [`IdempotencyStore`](crate::ports::idempotency_store::IdempotencyStore),
-/// [`OptOutStore`](crate::ports::opt_out_store::OptOutStore) and
+/// [`OptOutStore`](crate::ports::opt_out_store::OptOutStore),
+/// [`AuditLog`](crate::ports::audit_log::AuditLog),
+/// [`PersonStore`](crate::ports::person_store::PersonStore),
+/// [`RetentionStore`](crate::ports::retention_store::RetentionStore) and
 /// [`Upkeep`](crate::ports::upkeep::Upkeep).
 ///
 /// Behaves as any other store but for durability, and grows with all it was ever given.
@@ -42,6 +52,8 @@ struct State {
     inbox: Inbox,
     keys: Keys,
     opt_outs: OptOuts,
+    audit: Audit,
+    retention: BTreeMap<TenantId, RetentionRules>,
 }
 
 impl MemoryStore {

@@ -160,6 +160,8 @@ pub enum Observation {
     },
     /// The provider reported an error of its own.
     ProviderReportedError,
+    /// Somebody who was not believed left no entry in the audit log: there were enough of them.
+    AuditUnrecorded,
     /// A store, queue, limiter, this node's clock or the provider failed.
     Fault {
         /// Which: `store`, `queue`, `limiter`, `clock` or `provider`.

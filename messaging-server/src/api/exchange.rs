@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use messaging_core::domain::id::uuid_v7;
+use poem::http::Method;
 use poem::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -17,6 +18,7 @@ use tracing::{Instrument, Span};
 
 use crate::api::ApiState;
 use crate::api::problem::{Problem, kind};
+use crate::api::trail::{CallerSeen, Traced};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -39,6 +41,8 @@ pub(super) struct RouteInfo {
     pub(super) parameters: Vec<String>,
     /// The methods it takes, as `Allow` lists them.
     pub(super) methods: String,
+    /// What each of them does: operations' ids.
+    pub(super) operations: Vec<(Method, String)>,
 }
 
 impl RouteInfo {
@@ -48,7 +52,13 @@ impl RouteInfo {
             .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
             .map(str::to_owned)
             .collect();
-        Self { template, parameters, methods }
+        Self { template, parameters, methods, operations: Vec::new() }
+    }
+
+    /// The id of the operation of a method.
+    pub(super) fn operation(&self, method: &Method) -> Option<&str> {
+        let found = self.operations.iter().find(|(each, _)| each == method);
+        found.map(|(_, operation)| operation.as_str())
     }
 
     /// The pattern that poem-openapi makes of the template: its parameters are numbered.
@@ -115,6 +125,15 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
         let path = request.uri().path().to_owned();
         let method = request.method().clone();
         request.set_data(Arc::clone(&self.state));
+        let traced = Traced {
+            caller: CallerSeen::default(),
+            peer: request.remote_addr().as_socket_addr().map(|address| address.ip()),
+            path: path.clone(),
+            method: method.clone(),
+            id: id.clone(),
+            at: began,
+        };
+        request.set_data(traced.caller.clone());
 
         let span = tracing::info_span!(
             "request",
@@ -128,8 +147,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
             .catch_unwind()
             .instrument(span.clone())
             .await;
-        let _entered = span.enter();
-        let (mut response, route) = match answered {
+        let (mut response, route) = span.in_scope(|| match answered {
             Ok(Ok(response)) => {
                 let route = self.route(response.data::<PathPattern>());
                 (response, route)
@@ -143,7 +161,12 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
                 tracing::error!("a request panicked");
                 (Problem::new(&kind::INTERNAL_ERROR).into_response_to(&path), None)
             }
-        };
+        });
+        if let Some(route) = route {
+            let leaving = traced.leave(&self.state.audit, route, response);
+            response = leaving.instrument(span.clone()).await;
+        }
+        let _entered = span.enter();
         // Of an address that no route has nothing is logged: it may hold anything.
         let route = route.map_or("", |route| route.template.as_str());
         if !route.is_empty() {

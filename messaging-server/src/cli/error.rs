@@ -33,6 +33,12 @@ pub enum CliError {
     /// The token cannot be made.
     #[error(transparent)]
     Token(#[from] IssueError),
+    /// Somebody changed the audit log.
+    #[error("{0} of these chains are broken")]
+    AuditBroken(usize),
+    /// It is not said which chain has this head.
+    #[error("--expect needs --tenant or --platform")]
+    ExpectedOfWhich,
     /// The simulator cannot listen.
     #[error("the simulator cannot listen on {address}")]
     Simulator {

@@ -122,6 +122,11 @@ pub(crate) const RETENTION: Kind<Duration> =
         time(text).filter(|read| (7 * DAY..=3660 * DAY).contains(read))
     });
 
+pub(crate) const TENANT_RETENTION: Kind<Duration> =
+    Kind::open("a time from 1d to 3660d, such as 30d", |text| {
+        time(text).filter(|read| (DAY..=3660 * DAY).contains(read))
+    });
+
 pub(crate) const WORD_LISTS: Kind<Vec<WordList>> = Kind::open(
     "all, none, or some of ar, de, en, es, fr, hi, id, it, nl, pt and tr, with commas",
     |text| match text.trim().to_ascii_lowercase().as_str() {

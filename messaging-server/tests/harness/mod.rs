@@ -25,6 +25,7 @@ use messaging_core::ports::provider_history::MockProviderHistory;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::transport::MockTransport;
 use messaging_server::api::{ApiState, BodyLimits, openapi_document, routes};
+use messaging_server::audit::AuditTrail;
 use messaging_server::auth::{TokenIssuer, TokenVerifier};
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, Method, StatusCode};
@@ -51,6 +52,8 @@ pub(crate) struct Harness {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) waha: Arc<FakeWaha>,
+    /// What takes entries to the audit log.
+    pub(crate) trail: AuditTrail,
 }
 
 /// What a harness can be made of in another way.
@@ -79,6 +82,9 @@ impl Harness {
             inbox: Arc::clone(&store) as _,
             idempotency: Arc::clone(&store) as _,
             opt_outs: Arc::clone(&store) as _,
+            audit: Arc::clone(&store) as _,
+            persons: Arc::clone(&store) as _,
+            retention: Arc::clone(&store) as _,
             upkeep: Arc::clone(&store) as _,
             queue: Arc::new(MemoryQueue::new()),
             limiter: Arc::new(MemoryRateLimiter::new()),
@@ -103,8 +109,10 @@ impl Harness {
         };
         change(&mut parts);
         let gateway = Gateway::new(parts.ports, parts.settings);
+        let trail = AuditTrail::start(gateway.clone());
         let endpoint = routes(ApiState {
             gateway: gateway.clone(),
+            audit: trail.clone(),
             tokens: TokenVerifier::new(&SECRET.to_owned().into()),
             clock: Arc::clone(&clock) as _,
             entropy,
@@ -112,7 +120,7 @@ impl Harness {
             metrics_token: parts.metrics_token,
             limits: parts.limits,
         });
-        Self { endpoint, gateway, store, clock, waha }
+        Self { endpoint, gateway, store, clock, waha, trail }
     }
 
     /// A token of this role in the name of the `tenant`th tenant.

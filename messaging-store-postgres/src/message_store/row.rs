@@ -13,6 +13,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::named::{BadColumn, Stored, failure, instant, json, named, optional_instant, small};
+use crate::person_store::person_key;
 use crate::text;
 
 /// A message's row, as every query that gives messages selects it.
@@ -123,6 +124,7 @@ pub(crate) struct NewMessages {
     senders: Vec<Option<String>>,
     recipients: Vec<Option<String>>,
     recipient_keys: Vec<Option<i64>>,
+    persons: Vec<Option<i64>>,
     priorities: Vec<&'static str>,
     statuses: Vec<&'static str>,
     attempts: Vec<i32>,
@@ -207,7 +209,7 @@ impl NewMessages {
             ($($column:ident)*) => { $(self.$column.extend_from_slice(&other.$column);)* };
         }
         extend!(
-            ids tenants sessions batches directions senders recipients recipient_keys priorities
+            ids tenants sessions batches directions senders recipients recipient_keys persons priorities
             statuses attempts generations held due_at expires_at failure_codes failure_details provider_ids
             created_at updated_at sent_at delivered_at read_at failed_at kinds campaigns bodies
             metadata attachments fingerprints said_at said_until is_first
@@ -230,6 +232,7 @@ impl NewMessages {
         self.senders.push(message.from.as_ref().map(|from| owned(from.as_str())));
         self.recipients.push(message.to.as_ref().map(|to| owned(to.as_str())));
         self.recipient_keys.push(message.queue_item().map(|item| key(item.recipient)));
+        self.persons.push(message.person().map(|person| person_key(message.tenant, person)));
         self.priorities.push(message.priority.as_str());
         self.statuses.push(message.status.as_str());
         self.attempts.push(small(message.attempts));
@@ -258,6 +261,14 @@ impl NewMessages {
         Ok(())
     }
 
+    /// Their ids, with whom they were exchanged, and what is attached.
+    #[expect(clippy::type_complexity, reason = "columns, as a statement takes them")]
+    pub(crate) fn said(
+        self,
+    ) -> (Vec<Uuid>, Vec<Option<String>>, Vec<Option<String>>, Vec<Option<String>>) {
+        (self.ids, self.senders, self.recipients, self.attachments)
+    }
+
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.ids.is_empty()
@@ -280,13 +291,13 @@ impl NewMessages {
                     $13::bool[], $14::bigint[], $15::text[], $16::text[], $17::text[],
                     $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[],
                     $23::bigint[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[],
-                    $29::bigint[], $30::uuid[], $31::bigint[], $32::bigint[], $33::bool[]
+                    $29::bigint[], $30::uuid[], $31::bigint[], $32::bigint[], $33::bool[], $34::bigint[]
                 ) AS row (
                     id, tenant, session, batch, direction, sender, recipient, recipient_key,
                     priority, status, attempts, generation, held_by_batch, due_at, failure_code,
                     failure_detail, provider_message_id, created_at, updated_at, sent_at,
                     delivered_at, read_at, failed_at, kind, campaign, body, metadata, attachment,
-                    expires_at, fingerprint, said_at, said_until, is_first
+                    expires_at, fingerprint, said_at, said_until, is_first, person
                 )
             ), claimed AS (
                 INSERT INTO recent_contents AS kept (fingerprint, message, at, until)
@@ -323,12 +334,12 @@ impl NewMessages {
                     id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
                     status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                     provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                    failed_at, expires_at
+                    failed_at, expires_at, person
                 )
                 SELECT id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
                     status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                     provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                    failed_at, expires_at
+                    failed_at, expires_at, person
                 FROM new
             )
             SELECT given.id AS "id!", claimed.message AS "first!"
@@ -367,6 +378,7 @@ impl NewMessages {
             &self.said_at,
             &self.said_until,
             &self.is_first,
+            &self.persons as &[Option<i64>],
         )
         .fetch_all(connection)
         .await?;

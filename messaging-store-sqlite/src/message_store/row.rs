@@ -15,6 +15,7 @@ use crate::column::{
     optional_id, optional_instant,
 };
 use crate::error::Fault;
+use crate::person_store;
 
 /// What [`Message`] is read from, in the order of [`Stored::read`].
 macro_rules! message_columns {
@@ -101,6 +102,16 @@ impl NewMessage {
         self.message.id
     }
 
+    /// The message.
+    pub(crate) fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Its attachment as its column holds it.
+    pub(crate) fn attachment(&self) -> Option<&str> {
+        self.attachment.as_deref()
+    }
+
     /// Prepares each message.
     pub(crate) fn all(messages: &[Message]) -> Result<Vec<Self>, StoreError> {
         messages.iter().cloned().map(Self::new).collect()
@@ -122,10 +133,10 @@ pub(crate) fn insert(connection: &Connection, new: &NewMessage) -> Result<(), Fa
                  id, tenant, session, batch, direction, sender, recipient, priority, status,
                  attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                  provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                 failed_at, kind, campaign, body, metadata, attachment, expires_at, waits
+                 failed_at, kind, campaign, body, metadata, attachment, expires_at, waits, person
              ) VALUES (
                  ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                 ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29
+                 ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30
              )",
         )?
         .execute(rusqlite::params![
@@ -158,6 +169,7 @@ pub(crate) fn insert(connection: &Connection, new: &NewMessage) -> Result<(), Fa
             new.attachment,
             message.expires_at.map(|at| at.as_micros()),
             waits(message),
+            message.person().map(|person| person_store::key(message.tenant, person)),
         ])?;
     Ok(())
 }
