@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::tenant::{OnUnknown, Role};
 
 use crate::api;
@@ -82,7 +83,7 @@ pub enum TenantCommand {
         /// Its name, unique in the deployment.
         name: String,
     },
-    /// Print the ids and names of all tenants, and what they want of unknown outcomes.
+    /// Print the ids and names of all tenants, and what they want that is not the default.
     List,
     /// Change what is done for a tenant.
     Set {
@@ -91,7 +92,11 @@ pub enum TenantCommand {
         /// What becomes of messages of which nobody can tell whether they were sent: `dead-letter`
         /// (they fail, and somebody decides) or `resend` (they are sent again, and may arrive twice).
         #[arg(long, value_name = "CHOICE", value_parser = on_unknown)]
-        on_unknown: OnUnknown,
+        on_unknown: Option<OnUnknown>,
+        /// What becomes of personal data in its texts: `off`, `mask` (shown as what kind it is) or
+        /// `refuse` (not sent; what comes in is shown masked).
+        #[arg(long, value_name = "CHOICE", value_parser = pii, required_unless_present = "on_unknown")]
+        pii: Option<PiiPolicy>,
     },
     /// Stop sending for a tenant. What is accepted meanwhile waits.
     Suspend {
@@ -138,8 +143,8 @@ impl Cli {
                 tenants::create(dir, &name, out).await
             }
             Command::Tenant(TenantCommand::List) => tenants::list(dir, out).await,
-            Command::Tenant(TenantCommand::Set { tenant, on_unknown }) => {
-                tenants::set(dir, &tenant, on_unknown).await
+            Command::Tenant(TenantCommand::Set { tenant, on_unknown, pii }) => {
+                tenants::set(dir, &tenant, on_unknown, pii).await
             }
             Command::Tenant(TenantCommand::Suspend { tenant, reason, lasting }) => {
                 tenants::suspend(dir, &tenant, reason, lasting).await
@@ -174,6 +179,13 @@ fn role(text: &str) -> Result<Role, String> {
 fn on_unknown(text: &str) -> Result<OnUnknown, String> {
     OnUnknown::from_name(text).ok_or_else(|| {
         let names: Vec<_> = OnUnknown::ALL.iter().map(|choice| choice.as_str()).collect();
+        format!("must be one of {}", names.join(", "))
+    })
+}
+
+fn pii(text: &str) -> Result<PiiPolicy, String> {
+    PiiPolicy::from_name(text).ok_or_else(|| {
+        let names: Vec<_> = PiiPolicy::ALL.iter().map(|choice| choice.as_str()).collect();
         format!("must be one of {}", names.join(", "))
     })
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::tenant::{OnUnknown, Role};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::suspension::Stop;
@@ -33,19 +34,34 @@ pub(super) async fn list<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliErr
     let tenants = service.tenants().await?;
     service.close().await;
     for tenant in tenants {
-        match tenant.on_unknown {
-            OnUnknown::DeadLetter => writeln!(out, "{}  {}", tenant.id, tenant.name)?,
-            choice => writeln!(out, "{}  {}  on-unknown={choice}", tenant.id, tenant.name)?,
+        write!(out, "{}  {}", tenant.id, tenant.name)?;
+        if tenant.on_unknown != OnUnknown::DeadLetter {
+            write!(out, "  on-unknown={}", tenant.on_unknown)?;
         }
+        if tenant.pii != PiiPolicy::Off {
+            write!(out, "  pii={}", tenant.pii)?;
+        }
+        writeln!(out)?;
     }
     Ok(())
 }
 
-/// Says what becomes of a tenant's messages of which nobody can tell whether they were sent.
-pub(super) async fn set(dir: &Path, tenant: &str, on_unknown: OnUnknown) -> Result<(), CliError> {
+/// Says what becomes of a tenant's messages of which nobody can tell whether they were sent, and of
+/// personal data in its texts; what is not said stays.
+pub(super) async fn set(
+    dir: &Path,
+    tenant: &str,
+    on_unknown: Option<OnUnknown>,
+    pii: Option<PiiPolicy>,
+) -> Result<(), CliError> {
     let service = Service::build(configure(dir)?).await?;
     let tenant = service.gateway().find_tenant(tenant).await?.id;
-    service.gateway().set_on_unknown(tenant, on_unknown).await?;
+    if let Some(on_unknown) = on_unknown {
+        service.gateway().set_on_unknown(tenant, on_unknown).await?;
+    }
+    if let Some(pii) = pii {
+        service.gateway().set_pii(tenant, pii).await?;
+    }
     service.close().await;
     Ok(())
 }

@@ -36,11 +36,16 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         ("DB_PASSWORD", postgres, 1),
         ("REDIS_PASSWORD", redis, 1),
     ];
+    let previous = config
+        .waha_webhook_secret_previous
+        .iter()
+        .map(|secret| ("WAHA_WEBHOOK_SECRET_PREVIOUS", Some(secret), MIN_WEBHOOK_SECRET_BYTES));
     let servers = config.waha_servers.iter().flatten();
     let server_keys = servers.map(|server| ("WAHA_SERVERS", server.api_key.as_ref(), 1));
     secrets
         .into_iter()
         .chain(server_keys)
+        .chain(previous)
         .filter_map(|(variable, secret, min_bytes)| problem(variable, secret?, min_bytes))
         .collect()
 }
