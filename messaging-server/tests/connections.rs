@@ -56,7 +56,8 @@ impl Running {
     /// Sends this and reads to the end.
     async fn ask(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
+        // It may have had enough before the end.
+        let _ = stream.write_all(request.as_bytes()).await;
         read_all(&mut stream).await
     }
 
@@ -178,7 +179,8 @@ async fn a_body_is_bounded_whatever_its_head_says() {
         assert!(answer.starts_with("HTTP/1.1 400"), "{smuggled:?}: {answer}");
     }
     // A head that never ends, and one of too many lines.
-    let long = running.ask(&format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(100_000))).await;
+    let long =
+        running.ask(&format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1_000_000))).await;
     assert!(long.is_empty() || long.starts_with("HTTP/1.1 431"), "{long}");
     let many = running.ask(&format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(200))).await;
     assert!(many.starts_with("HTTP/1.1 431"), "{many}");

@@ -29,7 +29,8 @@ impl Origins {
             let origin = url.origin();
             let written = origin.ascii_serialization();
             // What a browser sends, letter by letter: no path, no slash at the end.
-            let usable = matches!(url.scheme(), "http" | "https") && written == text;
+            let usable =
+                matches!(url.scheme(), "http" | "https") && written == text && !text.contains('*');
             usable.then_some(written)
         };
         let named = text.split(',').map(one).collect::<Option<Vec<_>>>()?;
