@@ -22,6 +22,7 @@ named_enum! {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "named enums derive what they all have")]
 impl Default for MediaUrls {
     fn default() -> Self {
         Self::Fetch

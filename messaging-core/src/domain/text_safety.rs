@@ -125,6 +125,7 @@ fn is_noncharacter(each: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[track_caller]
     fn check(text: &str, prose: Option<Unsafe>, name: Option<Unsafe>) {
@@ -220,6 +221,33 @@ mod tests {
             "\u{1FFFE}",
         ] {
             check(text, Some(Unsafe::Invisible), Some(Unsafe::Invisible));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_safe_stays_so_beside_what_is_safe(
+            one in "[a\u{5d0} \n\u{202a}-\u{202e}\u{2066}-\u{2069}\u{200c}\u{200d}\u{7}]{0,12}",
+            other in any::<String>(),
+        ) {
+            for (a, b) in [(&one, &other), (&other, &one), (&one, &one)] {
+                let both = [a, b].map(|text| unsafe_part(text, TextUse::Prose));
+                if both == [None, None] {
+                    let joined = format!("{a}{b}");
+                    prop_assert_eq!(unsafe_part(&joined, TextUse::Prose), None);
+                }
+            }
+        }
+
+        #[test]
+        fn what_may_be_a_name_may_be_a_text_and_has_nothing_that_commands(text in any::<String>()) {
+            if unsafe_part(&text, TextUse::Name).is_none() {
+                prop_assert_eq!(unsafe_part(&text, TextUse::Prose), None);
+                prop_assert!(!text.chars().any(char::is_control));
+            }
+            if unsafe_part(&text, TextUse::Prose).is_none() {
+                prop_assert!(!text.contains(['\u{202D}', '\u{202E}', '\0', '\u{1B}']));
+            }
         }
     }
 }

@@ -145,10 +145,10 @@ fn kind(written: &Written<'_>) -> Option<(usize, PiiKind)> {
 
 fn is_card(written: &Written<'_>) -> bool {
     let digits = written.digits;
-    let grouped = match written.groups {
-        [_] | [4, 4, 4, 4] | [4, 4, 4, 4, 1..=3] | [4, 6, 5] | [4, 6, 4] | [4, 4, 4, 1] => true,
-        _ => false,
-    };
+    let grouped = matches!(
+        written.groups,
+        [_] | [4, 4, 4, 4] | [4, 4, 4, 4, 1..=3] | [4, 6, 5] | [4, 6, 4] | [4, 4, 4, 1]
+    );
     let spaced = written.separators.windows(2).all(|pair| pair[0] == pair[1])
         && written.separators.first().is_none_or(|it| matches!(it, b' ' | b'-'));
     grouped && spaced && is_issued(digits) && luhn(digits) && !same(digits)
@@ -187,7 +187,7 @@ fn luhn(digits: &[u8]) -> bool {
             }
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// Whether all digits are one.
