@@ -11,7 +11,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -30,6 +30,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
+use tokio::time::Instant;
 
 /// How long fetching one file may take: shorter than a message may be prepared.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -266,6 +267,7 @@ fn at_sight(url: &Url, exceptions: &HostNames) -> Result<(), MediaUrlError> {
 }
 
 /// Why a request failed: our own refusal, which lies within the client's error, or anything else.
+#[expect(clippy::needless_pass_by_value, reason = "used as a function of an error")]
 fn cause(error: reqwest::Error) -> FetchError {
     let mut next: Option<&(dyn StdError + 'static)> = Some(&error);
     while let Some(each) = next {

@@ -3,6 +3,7 @@
 //!
 //! Each target runs for a moment; `FUZZ_SECONDS=600` runs each for so long. `FUZZ_SEED` repeats a
 //! run: the same seed gives the same inputs in the same order.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a run lasts, and says so")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::Path;
