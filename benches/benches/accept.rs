@@ -10,6 +10,7 @@ use messaging_core::conformance::provider::FakeProvider;
 use messaging_core::domain::inbox::ProviderEvent;
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::session::OnRateLimit;
+use messaging_core::domain::webhook_secret::WebhookSecret;
 use messaging_core::gateway::send::SendRequest;
 use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
@@ -41,6 +42,15 @@ struct NoWebhooks;
 
 impl WebhookVerifier for NoWebhooks {
     fn verify(&self, _: &dyn Headers, _: &[u8]) -> Result<(), SignatureError> {
+        Err(SignatureError::Missing)
+    }
+
+    fn verify_with(
+        &self,
+        _: &[&WebhookSecret],
+        _: &dyn Headers,
+        _: &[u8],
+    ) -> Result<(), SignatureError> {
         Err(SignatureError::Missing)
     }
 }

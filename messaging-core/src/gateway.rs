@@ -18,6 +18,7 @@ pub mod opt_outs;
 pub mod pacing;
 pub mod persons;
 mod placement;
+mod policies;
 pub mod query;
 pub mod receive_webhook;
 pub mod retention;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::id::{NodeId, SessionId, TenantId};
+use crate::domain::media_url::{HostNames, MediaUrls};
 use crate::domain::message::{Message, QueueItem};
 use crate::domain::new_chats::{DAY, NewChatLimits};
 use crate::domain::opt_out::words::OptOutWords;
@@ -50,6 +52,7 @@ use crate::gateway::fresh_webhooks::FreshWebhooks;
 use crate::gateway::ids::IdSource;
 use crate::gateway::opt_outs::EmptyLists;
 use crate::gateway::pacing::LatestSends;
+use crate::gateway::policies::Policies;
 use crate::gateway::untold::Untold;
 use crate::ports::audit_log::AuditLog;
 use crate::ports::clock::Clock;
@@ -133,12 +136,18 @@ pub struct Settings {
     pub tenant_quota: Quota,
     /// How many webhooks one source may send; bursts up to the limit.
     pub webhook_quota: Quota,
+    /// How many webhooks that are believed one session may have; bursts up to the limit.
+    pub session_webhook_quota: Quota,
     /// How many messages of one session may wait in the queue before more are refused.
     pub max_waiting: u64,
     /// For how long the same content to the same recipient is taken for a repeat; zero for never.
     pub duplicate_window: Duration,
     /// By which words people say that they want no more messages, or want them again.
     pub opt_out_words: OptOutWords,
+    /// What becomes of files that are named by an address.
+    pub media_urls: MediaUrls,
+    /// Hosts that files may be fetched from though they are not on the public Internet.
+    pub media_hosts: HostNames,
     /// When failed attempts are repeated.
     pub retry: RetryPolicy,
     /// How many chats a session may open, unless it says something else. Without limits by default:
@@ -160,17 +169,7 @@ pub struct Settings {
 
 /// A secret that no Debug shows.
 pub mod secret {
-    use std::fmt;
-
-    /// What a provider signs its webhooks with.
-    #[derive(Clone, PartialEq, Eq)]
-    pub struct WebhookSecret(pub String);
-
-    impl fmt::Debug for WebhookSecret {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("WebhookSecret(hidden)")
-        }
-    }
+    pub use crate::domain::webhook_secret::WebhookSecret;
 }
 
 impl Default for Settings {
@@ -182,9 +181,12 @@ impl Default for Settings {
             clock_skew: Duration::from_millis(250),
             tenant_quota: Quota { limit: 60_000, window: minute },
             webhook_quota: Quota { limit: 60_000, window: minute },
+            session_webhook_quota: Quota { limit: 12_000, window: minute },
             max_waiting: 1_000_000,
             duplicate_window: Duration::from_secs(10),
             opt_out_words: OptOutWords::default(),
+            media_urls: MediaUrls::default(),
+            media_hosts: HostNames::default(),
             retry: RetryPolicy::default(),
             breaker: BreakerPolicy::default(),
             new_chats: NewChatLimits::default(),
@@ -247,6 +249,8 @@ pub(crate) struct Inner {
     pub(crate) open_chats: OpenChats,
     /// Tenants of whose recipients none has opted out.
     pub(crate) empty_lists: EmptyLists,
+    /// What becomes of personal data in tenants' texts.
+    pub(crate) policies: Policies,
     /// When sessions sent latest, for estimates.
     pub(crate) latest_sends: LatestSends,
     /// Whether this node's clock was found to be wrong.
@@ -270,6 +274,7 @@ impl Gateway {
             breakers: Breakers::default(),
             open_chats: OpenChats::default(),
             empty_lists: EmptyLists::default(),
+            policies: Policies::default(),
             latest_sends: LatestSends::default(),
             clock_is_off: AtomicBool::new(false),
         };

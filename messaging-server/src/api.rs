@@ -6,6 +6,7 @@ pub mod authorized;
 pub mod body;
 pub mod bulk;
 pub mod content;
+pub mod cors;
 pub mod cursor;
 pub mod dead_letters;
 mod document;
@@ -20,12 +21,15 @@ pub mod privacy;
 pub mod problem;
 pub mod queue;
 pub mod sessions;
+pub mod source;
 pub mod suspension;
 mod trail;
 pub mod webhooks;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use messaging_core::domain::network::Networks;
 use messaging_core::gateway::Gateway;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::entropy::Entropy;
@@ -38,6 +42,7 @@ use secrecy::SecretString;
 
 use self::audit::AuditApi;
 use self::bulk::BulkApi;
+use self::cors::Origins;
 use self::dead_letters::DeadLettersApi;
 use self::exchange::{Exchange, RouteInfo};
 use self::health::HealthApi;
@@ -47,6 +52,7 @@ use self::opt_outs::OptOutsApi;
 use self::privacy::PrivacyApi;
 use self::queue::QueueApi;
 use self::sessions::SessionsApi;
+use self::source::Proxies;
 use self::webhooks::WebhooksApi;
 use crate::audit::AuditTrail;
 use crate::auth::TokenVerifier;
@@ -77,6 +83,33 @@ impl Default for BodyLimits {
     }
 }
 
+/// What stands before the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// Which proxies are believed as to who calls.
+    pub proxies: Proxies,
+    /// From where webhooks are taken; `None` from everywhere.
+    pub webhook_sources: Option<Networks>,
+    /// Whose pages may call from a browser.
+    pub origins: Origins,
+    /// Whether it is served encrypted, so that browsers may be told to ask for nothing else.
+    pub is_tls: bool,
+    /// How long the body of a request may take to come.
+    pub body_timeout: Duration,
+}
+
+impl Default for Edge {
+    fn default() -> Self {
+        Self {
+            proxies: Proxies::default(),
+            webhook_sources: None,
+            origins: Origins::default(),
+            is_tls: false,
+            body_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
 /// What the API is made of.
 #[derive(Clone)]
 pub struct ApiState {
@@ -96,6 +129,8 @@ pub struct ApiState {
     pub metrics_token: Option<SecretString>,
     /// How large requests may be.
     pub limits: BodyLimits,
+    /// What stands before it.
+    pub edge: Edge,
 }
 
 /// What operations are about.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use messaging_core::domain::audit::Link;
+use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::tenant::{OnUnknown, Role};
 
 use crate::api;
@@ -87,11 +88,11 @@ pub enum TenantCommand {
         /// Its name, unique in the deployment.
         name: String,
     },
-    /// Print the ids and names of all tenants, and what they want of unknown outcomes.
+    /// Print the ids and names of all tenants, and what they want that is not the default.
     List,
     /// Change what is done for a tenant.
     #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(
-        ["on_unknown", "retention_messages", "retention_webhooks", "retention_audit"]
+        ["on_unknown", "pii", "retention_messages", "retention_webhooks", "retention_audit"]
     ))]
     Set {
         /// Its id or name.
@@ -109,6 +110,10 @@ pub enum TenantCommand {
         /// For how long entries of the audit log are kept.
         #[arg(long, value_name = "TIME", value_parser = kept_for)]
         retention_audit: Option<KeptFor>,
+        /// What becomes of personal data in its texts: `off`, `mask` (shown as what kind it is) or
+        /// `refuse` (not sent; what comes in is shown masked).
+        #[arg(long, value_name = "CHOICE", value_parser = pii)]
+        pii: Option<PiiPolicy>,
     },
     /// Stop sending for a tenant. What is accepted meanwhile waits.
     Suspend {
@@ -176,12 +181,13 @@ impl Cli {
             Command::Tenant(TenantCommand::Set {
                 tenant,
                 on_unknown,
+                pii,
                 retention_messages,
                 retention_webhooks,
                 retention_audit,
             }) => {
                 let kept = [retention_messages, retention_webhooks, retention_audit];
-                tenants::set(dir, &tenant, on_unknown, kept).await
+                tenants::set(dir, &tenant, on_unknown, pii, kept).await
             }
             Command::Tenant(TenantCommand::Suspend { tenant, reason, lasting }) => {
                 tenants::suspend(dir, &tenant, reason, lasting).await
@@ -240,6 +246,13 @@ fn kept_for(text: &str) -> Result<KeptFor, String> {
     (time.read)(text)
         .map(|time| KeptFor(Some(time)))
         .ok_or_else(|| format!("expected default, or {}", time.expected))
+}
+
+fn pii(text: &str) -> Result<PiiPolicy, String> {
+    PiiPolicy::from_name(text).ok_or_else(|| {
+        let names: Vec<_> = PiiPolicy::ALL.iter().map(|choice| choice.as_str()).collect();
+        format!("must be one of {}", names.join(", "))
+    })
 }
 
 fn node_role(text: &str) -> Result<NodeRole, String> {

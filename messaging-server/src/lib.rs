@@ -7,6 +7,8 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod listening;
+pub mod media;
 pub mod shutdown;
 pub mod telemetry;
 pub mod wiring;

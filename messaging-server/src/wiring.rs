@@ -19,8 +19,7 @@ use messaging_core::gateway::secret::WebhookSecret;
 use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::ports::clock::{Clock, SystemClock};
 use messaging_core::ports::entropy::{Entropy, SystemEntropy};
-use poem::listener::TcpAcceptor;
-use poem::{EndpointExt, Server};
+use poem::EndpointExt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -34,16 +33,15 @@ use crate::audit::AuditTrail;
 use crate::auth::{IssueError, TokenIssuer, TokenVerifier};
 use crate::config::Config;
 use crate::config::kept_secret;
+use crate::listening;
+use crate::listening::tls::Tls;
+use crate::media::{FetchingTransport, SystemResolver};
 use crate::telemetry::http_metrics::http_metrics;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::sampler::Sampler;
 use crate::wiring::storage::Storage;
 
 pub use error::{BindError, BuildError};
-
-/// How long a connection may be idle. Longer than WAHA and most clients keep theirs, so that they
-/// close first and never write into a connection that is just going.
-const IDLE_CONNECTION: Duration = Duration::from_secs(75);
 
 /// How long the end waits for what the audit log does not have yet.
 const LAST_ENTRIES: Duration = Duration::from_secs(5);
@@ -57,6 +55,7 @@ pub struct Service {
     metrics: Arc<Metrics>,
     issuer: TokenIssuer,
     verifier: TokenVerifier,
+    tls: Option<Arc<Tls>>,
 }
 
 /// Listens where the configuration says.
@@ -97,7 +96,15 @@ impl Service {
         });
         let servers = servers.collect::<Result<Vec<_>, ClientConfigError>>()?;
         let waha = Arc::new(WahaProvider::new(servers));
-        let signing_keys = SigningKeys::new([webhook_secret.clone()])?;
+        let previous = config.waha_webhook_secret_previous.iter().cloned();
+        let secrets = std::iter::once(webhook_secret.clone()).chain(previous);
+        let signing_keys = SigningKeys::new(secrets)?;
+        let transport = FetchingTransport::new(
+            Arc::clone(&waha) as _,
+            config.media.clone(),
+            Arc::new(SystemResolver),
+        )?;
+        let tls = config.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
         let metrics = Arc::new(Metrics::new()?);
         let ports = Ports {
             messages: Arc::clone(&storage.messages),
@@ -113,7 +120,7 @@ impl Service {
             limiter: Arc::clone(&storage.limiter),
             duties: Arc::clone(&storage.duties),
             upkeep: Arc::clone(&storage.upkeep),
-            transport: Arc::clone(&waha) as _,
+            transport: Arc::new(transport),
             control: Arc::clone(&waha) as _,
             history: waha,
             verifier: Arc::new(WahaVerifier::new(signing_keys)),
@@ -131,6 +138,7 @@ impl Service {
             metrics,
             issuer: TokenIssuer::new(&jwt_secret),
             verifier: TokenVerifier::new(&jwt_secret),
+            tls,
         })
     }
 
@@ -181,7 +189,6 @@ impl Service {
         let stop = stop.child_token();
         self.storage.warn_of_shortage().await;
         let address = listener.local_addr()?;
-        let acceptor = TcpAcceptor::from_tokio(listener)?;
         let limit = self.config.shutdown_timeout;
         let role = self.config.role;
         let trail = AuditTrail::start(self.gateway.clone());
@@ -206,9 +213,15 @@ impl Service {
         let sampling = tokio::spawn(sampler.run(stop.clone()));
         self.announce(address);
 
-        let serving = Server::new_with_acceptor(acceptor)
-            .idle_timeout(IDLE_CONNECTION)
-            .run_with_graceful_shutdown(endpoint, stop.clone().cancelled_owned(), Some(limit));
+        let following = self.tls.clone().map(|tls| tokio::spawn(tls.follow(stop.clone())));
+        let serving = listening::serve(
+            listener,
+            self.tls.clone(),
+            self.config.connections,
+            endpoint,
+            stop.clone(),
+            limit,
+        );
         let sending = async {
             stop.cancelled().await;
             delivery.stop().await;
@@ -242,6 +255,7 @@ impl Service {
             }
         };
         sampling.abort();
+        following.iter().for_each(tokio::task::JoinHandle::abort);
         // What was answered just before.
         if tokio::time::timeout(LAST_ENTRIES, trail.flush()).await.is_err() {
             tracing::error!("the last entries of the audit log cannot be written");
@@ -262,21 +276,23 @@ impl Service {
             metrics: Arc::new(move || metrics.text()),
             metrics_token: self.config.metrics_token.clone(),
             limits: self.config.body_limits,
+            edge: self.config.edge.clone(),
         }
     }
 
     fn announce(&self, address: SocketAddr) {
         let (role, storage) = (self.config.role.as_str(), self.storage.description());
+        let scheme = self.config.scheme();
         if !self.config.role.serves() {
             tracing::info!(
                 %address, role, storage,
-                "sending from {storage}; health and metrics at http://{address}"
+                "sending from {storage}; health and metrics at {scheme}://{address}"
             );
             return;
         }
         tracing::info!(
             %address, role, storage,
-            "serving http://{address} from {storage}; try it at http://{address}/docs"
+            "serving {scheme}://{address} from {storage}; try it at {scheme}://{address}/docs"
         );
         tracing::info!(
             "for a token: messaging-server tenant create NAME, \
@@ -292,13 +308,16 @@ fn read_numbering_plans() {
 }
 
 fn settings(config: &Config, webhook_secret: &SecretString) -> Settings {
-    let where_it_listens = || format!("http://{}:{}", config.host, config.port);
+    let where_it_listens = || format!("{}://{}:{}", config.scheme(), config.host, config.port);
     let usual = Settings::default();
     Settings {
         phone_validation: config.phone_validation,
         session_quota: config.session_quota,
         tenant_quota: config.tenant_quota,
         webhook_quota: config.webhook_quota,
+        session_webhook_quota: config.session_webhook_quota,
+        media_urls: config.media.by,
+        media_hosts: config.media.exceptions.clone(),
         max_waiting: config.max_waiting,
         duplicate_window: config.duplicate_window,
         recipient_spacing: config.recipient_spacing,

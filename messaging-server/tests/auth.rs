@@ -60,6 +60,7 @@ const NEEDS: &[(&str, Permission)] = &[
     ("resume_session", Permission::ManageSessions),
     ("resume_new_chats", Permission::ManageSessions),
     ("logout_session", Permission::ManageSessions),
+    ("rotate_webhook_secret", Permission::ManageSessions),
     ("get_session_qr", Permission::ManageSessions),
     ("request_pairing_code", Permission::ManageSessions),
     ("list_audit", Permission::ReadAudit),

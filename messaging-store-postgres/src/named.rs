@@ -6,6 +6,7 @@ use messaging_core::domain::failure::{Failure, FailureCode};
 use messaging_core::domain::message::{Direction, Priority};
 use messaging_core::domain::opt_out::OptOutSource;
 use messaging_core::domain::opt_out::words::WordList;
+use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::session::{OnRateLimit, SessionHealth, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
@@ -77,6 +78,7 @@ named!(
     SessionStatus in "status",
     SessionHealth in "health",
     OnUnknown in "on_unknown",
+    PiiPolicy in "pii",
     OnRateLimit in "on_rate_limit",
     OptOutSource in "source",
     WordList in "words",

@@ -8,6 +8,7 @@ use messaging_core::domain::id::{BatchId, InboxId, MessageId, OptOutId, SessionI
 use messaging_core::domain::message::{Direction, Priority};
 use messaging_core::domain::opt_out::OptOutSource;
 use messaging_core::domain::opt_out::words::WordList;
+use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::session::{OnRateLimit, SessionHealth, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
@@ -139,6 +140,7 @@ named!(
     SessionStatus in "status",
     SessionHealth in "health",
     OnUnknown in "on_unknown",
+    PiiPolicy in "pii",
     OnRateLimit in "on_rate_limit",
     OptOutSource in "source",
     WordList in "words",

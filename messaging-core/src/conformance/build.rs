@@ -13,6 +13,7 @@ use crate::domain::inbox::InboxEntry;
 use crate::domain::message::{Direction, Message, Priority};
 use crate::domain::new_chats::NewChats;
 use crate::domain::opt_out::{OptOut, OptOutSource};
+use crate::domain::pii::PiiPolicy;
 use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionHealth, SessionStatus};
 use crate::domain::status::Status;
 use crate::domain::tenant::{OnUnknown, Tenant};
@@ -85,7 +86,8 @@ pub fn address(n: u64) -> Address {
 pub fn tenant(n: u64) -> Tenant {
     let name = format!("tenant-{n}");
     let on_unknown = OnUnknown::DeadLetter;
-    Tenant { id: tenant_id(n), name, suspension: None, on_unknown, created_at: at(n) }
+    let pii = PiiPolicy::Off;
+    Tenant { id: tenant_id(n), name, suspension: None, on_unknown, pii, created_at: at(n) }
 }
 
 /// The `n`th session, of tenant 1, working.
@@ -105,6 +107,7 @@ pub fn session(n: u64) -> Session {
         health_since: None,
         suspension: None,
         tenant_suspension: None,
+        webhook_secrets: None,
         created_at: at(n),
         updated_at: at(n),
     }

@@ -1,6 +1,7 @@
 //! One customer of the deployment, and who may do what in its name.
 
 use crate::domain::id::TenantId;
+use crate::domain::pii::PiiPolicy;
 use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
 use crate::named::named_enum;
@@ -16,6 +17,8 @@ pub struct Tenant {
     pub suspension: Option<Suspension>,
     /// What becomes of its messages of which nobody can tell whether they were sent.
     pub on_unknown: OnUnknown,
+    /// What becomes of personal data in its texts.
+    pub pii: PiiPolicy,
     /// When it was made.
     pub created_at: Timestamp,
 }

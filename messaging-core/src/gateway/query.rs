@@ -25,7 +25,7 @@ impl Gateway {
         let found = self.ports().messages.find(tenant, id).await?;
         let message = found.ok_or(GatewayError::MessageNotFound)?;
         let pacing = self.pacing(&message).await;
-        Ok((message, pacing))
+        Ok((self.shown_one(message).await?, pacing))
     }
 
     /// The messages a filter lets through, newest first. `session` takes the place of the filter's
@@ -55,7 +55,9 @@ impl Gateway {
         if let Some(session) = session {
             filter.session = Some(self.session(tenant, session).await?.id);
         }
-        Ok(self.ports().messages.list(tenant, &filter, portion).await?)
+        let mut page = self.ports().messages.list(tenant, &filter, portion).await?;
+        self.shown(tenant, &mut page.messages).await?;
+        Ok(page)
     }
 
     /// What happened to one message, oldest first.

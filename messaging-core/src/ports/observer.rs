@@ -21,6 +21,8 @@ named_enum! {
         Repeat = "repeat",
         /// Not believed.
         BadSignature = "bad_signature",
+        /// From where none are taken.
+        SourceNotAllowed = "source_not_allowed",
         /// Not what the provider sends.
         Malformed = "malformed",
         /// About a session nobody has.

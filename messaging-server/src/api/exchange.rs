@@ -10,7 +10,7 @@ use messaging_core::domain::id::uuid_v7;
 use poem::http::Method;
 use poem::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use poem::{Endpoint, PathPattern, Request, Response};
 use tracing::field::Empty;
@@ -21,6 +21,11 @@ use crate::api::problem::{Problem, kind};
 use crate::api::trail::{CallerSeen, Traced};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
 /// The longest request id that is taken over from the caller.
 const MAX_REQUEST_ID_BYTES: usize = 128;
@@ -125,15 +130,19 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
         let path = request.uri().path().to_owned();
         let method = request.method().clone();
         request.set_data(Arc::clone(&self.state));
+        let peer = request.remote_addr().as_socket_addr().map(|address| address.ip());
+        let client = self.state.edge.proxies.client(peer, request.headers());
+        request.set_data(client);
         let traced = Traced {
             caller: CallerSeen::default(),
-            peer: request.remote_addr().as_socket_addr().map(|address| address.ip()),
+            client,
             path: path.clone(),
             method: method.clone(),
             id: id.clone(),
             at: began,
         };
         request.set_data(traced.caller.clone());
+        let verdict = self.state.edge.origins.verdict(&request);
 
         let span = tracing::info_span!(
             "request",
@@ -143,10 +152,15 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
             http.status = Empty,
             tenant.id = Empty,
         );
-        let answered = AssertUnwindSafe(self.inner.call(request))
-            .catch_unwind()
-            .instrument(span.clone())
-            .await;
+        let answered = match verdict.preflight() {
+            Some(answer) => Ok(Ok(answer)),
+            None => {
+                AssertUnwindSafe(self.inner.call(request))
+                    .catch_unwind()
+                    .instrument(span.clone())
+                    .await
+            }
+        };
         let (mut response, route) = span.in_scope(|| match answered {
             Ok(Ok(response)) => {
                 let route = self.route(response.data::<PathPattern>());
@@ -176,7 +190,8 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
         let duration_ms = self.state.clock.now().since(began).as_millis();
         let duration_ms = u64::try_from(duration_ms).unwrap_or(u64::MAX);
         tell(&span, route, response.status().as_u16(), duration_ms);
-        dress(response.headers_mut(), route, &id);
+        dress(response.headers_mut(), route, &id, self.state.edge.is_tls);
+        verdict.dress(response.headers_mut());
         Ok(response)
     }
 }
@@ -192,9 +207,12 @@ fn tell(span: &Span, route: &str, status: u16, duration_ms: u64) {
     }
 }
 
-fn dress(headers: &mut HeaderMap, route: &str, id: &str) {
+fn dress(headers: &mut HeaderMap, route: &str, id: &str, is_tls: bool) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
+    }
+    if is_tls {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
     let policy = if route.starts_with("/docs") { OWN_PAGE } else { NOTHING };
     for (name, value) in [
@@ -203,6 +221,8 @@ fn dress(headers: &mut HeaderMap, route: &str, id: &str) {
         (REFERRER_POLICY, "no-referrer"),
         (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, policy),
+        (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+        (PERMISSIONS_POLICY, "camera=(), microphone=(), geolocation=()"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

@@ -1,6 +1,5 @@
 //! What of a request and its answer stands in the audit log.
 
-use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use messaging_core::domain::audit::{ActorKind, AuditEvent, Chain};
@@ -12,7 +11,7 @@ use uuid::Uuid;
 
 use crate::api::exchange::RouteInfo;
 use crate::api::problem::Problem;
-use crate::api::webhooks::source;
+use crate::api::source::ClientAddress;
 use crate::audit::AuditTrail;
 use crate::auth::Caller;
 
@@ -39,7 +38,7 @@ impl CallerSeen {
 /// A request that leaves an entry.
 pub(super) struct Traced {
     pub(super) caller: CallerSeen,
-    pub(super) peer: Option<IpAddr>,
+    pub(super) client: ClientAddress,
     pub(super) path: String,
     pub(super) method: Method,
     pub(super) id: String,
@@ -90,13 +89,13 @@ impl Traced {
             action: operation.to_owned(),
             target_kind: Some(kind(&route.template).to_owned()),
             target,
-            source: self.peer.map(|peer| peer.to_canonical().to_string()),
+            source: self.client.0.map(|client| client.to_canonical().to_string()),
             status: status.as_u16(),
             code: told.code.and_then(|code| code.as_str().map(str::to_owned)),
             request: Some(self.id),
         };
         if caller.is_none() {
-            trail.record_stranger(source(self.peer), event).await;
+            trail.record_stranger(self.client.number(), event).await;
         } else if SENDS.contains(&operation) {
             trail.record_behind(event).await;
         } else if let Err(error) = trail.record(event).await {

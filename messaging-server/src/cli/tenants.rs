@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use messaging_core::domain::audit::Chain;
+use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::tenant::{OnUnknown, Role};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::suspension::Stop;
@@ -38,6 +39,9 @@ pub(super) async fn list<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliErr
         if tenant.on_unknown != OnUnknown::DeadLetter {
             write!(out, "  on-unknown={}", tenant.on_unknown)?;
         }
+        if tenant.pii != PiiPolicy::Off {
+            write!(out, "  pii={}", tenant.pii)?;
+        }
         let rules = service.gateway().retention(tenant.id).await?;
         for (kind, time) in
             [("messages", rules.messages), ("webhooks", rules.webhooks), ("audit", rules.audit)]
@@ -53,11 +57,13 @@ pub(super) async fn list<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliErr
 }
 
 /// Changes what is done for a tenant: what becomes of its messages of which nobody can tell whether they
-/// were sent, and how long its messages, webhooks and entries of the audit log are kept.
+/// were sent, and of personal data in its texts, and how long its messages, webhooks and entries of the
+/// audit log are kept. What is not said stays.
 pub(super) async fn set(
     dir: &Path,
     tenant: &str,
     on_unknown: Option<OnUnknown>,
+    pii: Option<PiiPolicy>,
     [messages, webhooks, audit]: [Option<KeptFor>; 3],
 ) -> Result<(), CliError> {
     let service = Service::build(configure(dir)?).await?;
@@ -65,6 +71,9 @@ pub(super) async fn set(
     let tenant = gateway.find_tenant(tenant).await?.id;
     if let Some(on_unknown) = on_unknown {
         gateway.set_on_unknown(tenant, on_unknown).await?;
+    }
+    if let Some(pii) = pii {
+        gateway.set_pii(tenant, pii).await?;
     }
     let mut rules = gateway.retention(tenant).await?;
     let before = rules;

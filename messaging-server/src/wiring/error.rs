@@ -9,6 +9,7 @@ use waha_client::webhooks::SigningKeysError;
 
 use crate::config::kept_secret::KeptSecretError;
 use crate::config::problem::ConfigError;
+use crate::listening::tls::TlsError;
 
 /// Why the parts could not be joined.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,12 @@ pub enum BuildError {
     /// The secret of webhooks signs nothing.
     #[error("webhooks cannot be verified")]
     Webhooks(#[from] SigningKeysError),
+    /// The certificate that HTTPS is to be served with cannot be used.
+    #[error("TLS_CERT_FILE and TLS_KEY_FILE cannot be used")]
+    Tls(#[from] TlsError),
+    /// Nothing can be fetched.
+    #[error("files cannot be fetched")]
+    Media(#[from] reqwest::Error),
     /// The metrics cannot be set up.
     #[error("the metrics cannot be set up")]
     Metrics(#[from] prometheus::Error),

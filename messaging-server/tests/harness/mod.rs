@@ -24,7 +24,7 @@ use messaging_core::ports::observer::NoObserver;
 use messaging_core::ports::provider_history::MockProviderHistory;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::transport::MockTransport;
-use messaging_server::api::{ApiState, BodyLimits, openapi_document, routes};
+use messaging_server::api::{ApiState, BodyLimits, Edge, openapi_document, routes};
 use messaging_server::audit::AuditTrail;
 use messaging_server::auth::{TokenIssuer, TokenVerifier};
 use poem::endpoint::BoxEndpoint;
@@ -62,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) limits: BodyLimits,
     pub(crate) metrics_token: Option<SecretString>,
+    pub(crate) edge: Edge,
 }
 
 impl Harness {
@@ -106,6 +107,7 @@ impl Harness {
             settings: Settings::default(),
             limits: BodyLimits::default(),
             metrics_token: None,
+            edge: Edge::default(),
         };
         change(&mut parts);
         let gateway = Gateway::new(parts.ports, parts.settings);
@@ -119,6 +121,7 @@ impl Harness {
             metrics: Arc::new(|| "a_metric 1\n".to_owned()),
             metrics_token: parts.metrics_token,
             limits: parts.limits,
+            edge: parts.edge,
         });
         Self { endpoint, gateway, store, clock, waha, trail }
     }
