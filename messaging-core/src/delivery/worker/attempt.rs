@@ -154,9 +154,8 @@ impl Worker {
         // Whatever else becomes of the call, it is over by then, or not begun.
         let call_by = ports.clock.now().plus(LEASE);
         let until = call_by.plus(ports.transport.longest_attempt());
-        let (reserved, spaced, opted_out) = tokio::join!(
+        let (reserved, opted_out) = tokio::join!(
             self.reserve(&session, until),
-            self.admit_recipient(&session, claim.item.recipient),
             self.gateway.has_opted_out(message.tenant, to)
         );
         let permit = match (reserved?, opted_out) {
@@ -171,7 +170,9 @@ impl Worker {
                 };
             }
         };
-        if let Some(until) = spaced {
+        // Not before: it counts, and what its session's quota holds back must not be held back for having
+        // been counted as well, or less urgent messages leave first.
+        if let Some(until) = self.admit_recipient(&session, claim.item.recipient).await {
             self.release(permit).await;
             return Ok(self.space_out(until));
         }
