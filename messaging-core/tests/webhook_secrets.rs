@@ -59,7 +59,7 @@ async fn told(
 }
 
 #[track_caller]
-fn mismatch(result: Result<(), GatewayError>) {
+fn mismatch(result: &Result<(), GatewayError>) {
     assert!(matches!(result, Err(GatewayError::Signature(SignatureError::Mismatch))), "{result:?}");
 }
 
@@ -72,16 +72,16 @@ async fn a_session_that_is_made_has_a_secret_of_its_own() {
     told(&world, &a, &of_a, "1").await.unwrap();
     told(&world, &b, &of_b, "2").await.unwrap();
     // Neither another session's, nor that of all.
-    mismatch(told(&world, &b, &of_a, "3").await);
-    mismatch(told(&world, &a, &of_b, "4").await);
-    mismatch(told(&world, &a, "open sesame", "5").await);
+    mismatch(&told(&world, &b, &of_a, "3").await);
+    mismatch(&told(&world, &a, &of_b, "4").await);
+    mismatch(&told(&world, &a, "open sesame", "5").await);
 }
 
 #[tokio::test]
 async fn a_session_that_has_none_is_told_of_with_that_of_all() {
     let world = world().await;
     told(&world, &session(1), "open sesame", "1").await.unwrap();
-    mismatch(told(&world, &session(1), "another", "2").await);
+    mismatch(&told(&world, &session(1), "another", "2").await);
     let rotated = world.gateway.rotate_webhook_secret(tenant_id(1), &"nobody".into()).await;
     assert!(matches!(rotated, Err(GatewayError::SessionNotFound)));
 }
@@ -97,7 +97,7 @@ async fn a_secret_is_replaced_and_the_old_one_counts_for_a_day() {
     told(&world, &a, &before, "1").await.unwrap();
     told(&world, &a, &after, "2").await.unwrap();
     world.clock.advance(OLD_SECRET_FOR);
-    mismatch(told(&world, &a, &before, "3").await);
+    mismatch(&told(&world, &a, &before, "3").await);
     told(&world, &a, &after, "4").await.unwrap();
 }
 
@@ -119,7 +119,7 @@ async fn where_the_provider_cannot_be_told_both_count_until_it_can() {
     told(&world, &a, &before, "2").await.unwrap();
     told(&world, &a, &after, "3").await.unwrap();
     world.clock.advance(OLD_SECRET_FOR);
-    mismatch(told(&world, &a, &before, "4").await);
+    mismatch(&told(&world, &a, &before, "4").await);
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn one_session_has_only_so_many_and_what_is_forged_uses_up_none() {
     })
     .await;
     for key in ["1", "2", "3"] {
-        mismatch(told(&world, &session(1), "forged", key).await);
+        mismatch(&told(&world, &session(1), "forged", key).await);
     }
     for key in ["4", "5"] {
         told(&world, &session(1), "open sesame", key).await.unwrap();

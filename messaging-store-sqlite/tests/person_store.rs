@@ -1,5 +1,4 @@
 //! SQLite must behave like every other store of what is kept of one person.
-#![expect(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 
 use messaging_core::conformance::build::{address, message, tenant_id};
 use messaging_core::conformance::person_store;

@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn secrets_are_kept_and_read_and_never_shown() {
         let secrets = WebhookSecrets::new(secret("first")).replaced_by(secret("second"));
-        for each in [secrets.clone(), secrets.clone().taken(at(5))] {
+        for each in [secrets.clone(), secrets.taken(at(5))] {
             assert_eq!(WebhookSecrets::from_stored(&each.to_stored()), Some(each.clone()));
             let shown = format!("{each:?}");
             assert!(!shown.contains("first") && !shown.contains("second"), "{shown}");
