@@ -54,6 +54,7 @@ use crate::gateway::opt_outs::EmptyLists;
 use crate::gateway::pacing::LatestSends;
 use crate::gateway::policies::Policies;
 use crate::gateway::untold::Untold;
+use crate::memory::rate_limiter::MemoryRateLimiter;
 use crate::ports::audit_log::AuditLog;
 use crate::ports::clock::Clock;
 use crate::ports::duty_roster::DutyRoster;
@@ -136,7 +137,7 @@ pub struct Settings {
     pub tenant_quota: Quota,
     /// How many webhooks one source may send; bursts up to the limit.
     pub webhook_quota: Quota,
-    /// How many webhooks that are believed one session may have; bursts up to the limit.
+    /// How many webhooks that are believed one session may have at each node; bursts up to the limit.
     pub session_webhook_quota: Quota,
     /// How many messages of one session may wait in the queue before more are refused.
     pub max_waiting: u64,
@@ -253,6 +254,8 @@ pub(crate) struct Inner {
     pub(crate) policies: Policies,
     /// When sessions sent latest, for estimates.
     pub(crate) latest_sends: LatestSends,
+    /// What sessions' webhooks this node has seen.
+    pub(crate) flood: MemoryRateLimiter,
     /// Whether this node's clock was found to be wrong.
     pub(crate) clock_is_off: AtomicBool,
 }
@@ -276,6 +279,7 @@ impl Gateway {
             empty_lists: EmptyLists::default(),
             policies: Policies::default(),
             latest_sends: LatestSends::default(),
+            flood: MemoryRateLimiter::new(),
             clock_is_off: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }

@@ -384,6 +384,25 @@ async fn a_message_found_sending_after_a_crash_is_looked_up_first() {
     }
 }
 
+/// A message whose attempt nobody ended holds those behind it back until its lease ends; but not once a
+/// webhook has told that it was sent.
+#[tokio::test]
+async fn what_a_webhook_settles_keeps_nobody_waiting() {
+    let world = World::new().await;
+    let first = world.send(1, "first").await;
+    let mut world = crash_while_sending(world, true).await;
+    world.send(1, "second").await;
+    world.recovery.run_once().await.unwrap();
+    world.work().await;
+    assert_eq!(world.delivered(), ["first"]);
+    let id = world.message(first.id).await.provider_message_id.unwrap();
+    let place = session(1).place.name;
+    world.webhook(&format!("k1 {place} delivered {}", id.as_str())).await.unwrap();
+    assert_eq!(world.status(first.id).await, Status::Delivered);
+    world.work_for(Duration::from_secs(1)).await;
+    assert_eq!(world.delivered(), ["first", "second"]);
+}
+
 /// Kills the process while it waits for the provider's answer.
 async fn crash_while_sending(world: World, sent: bool) -> World {
     world.provider.script([Script::Hang { sent }]);

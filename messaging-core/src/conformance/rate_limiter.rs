@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use crate::conformance::build::{at, session_id, tenant_id};
+use crate::domain::address::RecipientKey;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::rate_limiter::{Permit, RateKey, RateLimiter, Reservation};
@@ -44,6 +45,8 @@ macro_rules! for_each_rate_limiter_behavior {
         $test!(counts_no_admission_for_a_refusal);
         $test!(counts_admissions_of_each_key_for_itself);
         $test!(admits_exactly_the_quota_to_many_at_once);
+        $test!(spaces_what_it_grants);
+        $test!(counts_a_refusal_neither_in_the_window_nor_as_spaced);
         $test!(has_a_clock_that_goes_on_or_none);
     };
 }
@@ -376,7 +379,9 @@ pub async fn grants_exactly_the_quota_to_many_at_once(limiter: &dyn RateLimiter)
         .iter()
         .filter_map(|reserved| match reserved {
             Reservation::Granted { permit, .. } => Some(permit.id),
-            Reservation::Limited { .. } | Reservation::Unprimed { .. } => None,
+            Reservation::Limited { .. }
+            | Reservation::Spaced { .. }
+            | Reservation::Unprimed { .. } => None,
         })
         .collect();
     permits.sort_unstable();
@@ -458,6 +463,48 @@ pub async fn admits_exactly_the_quota_to_many_at_once(limiter: &dyn RateLimiter)
     .await;
     let allowed = decisions.iter().filter(|decision| matches!(decision, Decision::Allowed { .. }));
     assert_eq!(allowed.count(), 20, "{decisions:?}");
+}
+
+/// Asks for a permit and for a place after the last to the same recipient, five seconds apart.
+async fn reserve_spaced(limiter: &dyn RateLimiter, to: u64, now: Timestamp) -> Reservation {
+    let apart = Quota { limit: 1, window: secs(5) };
+    let spacing = (RateKey::Recipient(session_id(1), RecipientKey(to)), apart);
+    limiter.reserve_spaced(key(), QUOTA, spacing, now.plus(TERM), now).await.unwrap()
+}
+
+/// A permit, but not too soon after the last of the same recipient.
+pub async fn spaces_what_it_grants(limiter: &dyn RateLimiter) {
+    let unprimed = reserve_spaced(limiter, 1, at(0)).await;
+    assert!(matches!(unprimed, Reservation::Unprimed { .. }), "{unprimed:?}");
+    prime(limiter, key()).await;
+    let granted = |answer| matches!(answer, Reservation::Granted { .. });
+    assert!(granted(reserve_spaced(limiter, 1, at(0)).await));
+    assert!(granted(reserve_spaced(limiter, 2, at(1000)).await));
+    let spaced = reserve_spaced(limiter, 1, at(2000)).await;
+    assert_eq!(spaced, Reservation::Spaced { retry_after: secs(3) });
+    assert!(granted(reserve_spaced(limiter, 1, at(5000)).await));
+}
+
+/// Whatever one of the two refuses, the other has not counted.
+pub async fn counts_a_refusal_neither_in_the_window_nor_as_spaced(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
+    let granted = |answer| matches!(answer, Reservation::Granted { .. });
+    assert!(granted(reserve_spaced(limiter, 1, at(0)).await));
+    for millis in 1..10 {
+        let spaced = reserve_spaced(limiter, 1, at(millis)).await;
+        assert!(matches!(spaced, Reservation::Spaced { .. }), "{spaced:?}");
+    }
+    // None of those took from the window.
+    let settled = take_permit(limiter, at(10), 1).await;
+    limiter.settle(settled, at(10)).await.unwrap();
+    let settled = take_permit(limiter, at(11), 0).await;
+    limiter.settle(settled, at(11)).await.unwrap();
+    for second in 50..60 {
+        let limited = reserve_spaced(limiter, 2, at(second * 1000)).await;
+        assert!(matches!(limited, Reservation::Limited { .. }), "{limited:?}");
+    }
+    // And none of these as something sent to the recipient.
+    assert!(granted(reserve_spaced(limiter, 2, at(60_010)).await));
 }
 
 /// One that is asked the time tells it again and again, and never an earlier one.

@@ -309,6 +309,13 @@ impl InboxProcessor {
                     event: change.event,
                     since_accepted: message.updated_at.since(message.created_at),
                 });
+                // That it was sent is news: whoever began the attempt may have died with it, and those
+                // behind it need not wait until somebody takes it up.
+                if message.sent_at == Some(change.at) {
+                    let queue = &self.gateway.ports().queue;
+                    let told = queue.forget(message.session, &[message.id]).await;
+                    self.gateway.queued(told);
+                }
             }
             (Applied::Done(_), InboxEffect::Session { .. }) => {
                 self.gateway.inner.directory.forget(|known| known.id == entry.session);

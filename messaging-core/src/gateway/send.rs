@@ -458,10 +458,11 @@ impl Gateway {
                     let state = QuotaState { quota, remaining: 0, reset_after: retry_after };
                     return Ok((None, Some(state)));
                 }
+                // Asked for nothing to be spaced.
+                Some(Reservation::Spaced { .. }) | None => return Ok((None, None)),
                 Some(Reservation::Unprimed { ticket }) => {
                     self.prime_admission(session, ticket, now).await?;
                 }
-                None => return Ok((None, None)),
             }
         }
         // It forgets faster than it is told.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::urgency::AGE;
 use serde_json::Value;
 use waha_client::Engine;
 use waha_client::simulator::{Arrival, Outcome};
@@ -240,7 +241,7 @@ impl Trial<'_> {
     }
 
     /// No message leaves while a more urgent one of its session has been waiting for some time, could
-    /// leave, and was never tried.
+    /// leave, and was never tried; but for one that has waited long enough to be as urgent.
     fn priority(&self, cases: &[Case<'_>], figures: &mut Figures, broken: &mut Vec<String>) {
         let mut by_session: BTreeMap<&str, (Vec<&Case<'_>>, Vec<&Case<'_>>)> = BTreeMap::new();
         for case in cases {
@@ -257,13 +258,19 @@ impl Trial<'_> {
                     if !waits && second.accepted_at < first.accepted_at {
                         figures.overtaken += 1;
                     }
+                    let has_aged = at.since(second.accepted_at) >= AGE;
                     let in_line = first.accepted_at.plus(self.known) < at
                         && could_leave.is_some_and(|could| could.plus(self.known) < at)
                         && self.witness.knew(at, self.learning);
-                    if waits && in_line {
+                    if waits && in_line && !has_aged {
                         figures.priority_breaks += 1;
-                        let (first, second) = (&first.sent.text, &second.sent.text);
-                        broken.push(format!("{second} left while {first} waited, which is urgent"));
+                        let (urgent, left) = (&first.sent.text, &second.sent.text);
+                        let waited = at.since(first.accepted_at);
+                        let ready = could_leave.map(|could| at.since(could)).unwrap_or_default();
+                        broken.push(format!(
+                            "{left} left while {urgent} waited for {waited:?}, which is urgent and \
+                             could leave for {ready:?}"
+                        ));
                     }
                 }
             }

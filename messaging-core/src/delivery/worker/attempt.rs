@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::delivery::PAUSE_AFTER_FAULT;
 use crate::delivery::worker::leases::LEASE;
 use crate::delivery::worker::{Next, Worker};
+use crate::domain::address::RecipientKey;
 use crate::domain::breaker::Heard;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::ProviderMessageId;
@@ -155,7 +156,7 @@ impl Worker {
         let call_by = ports.clock.now().plus(LEASE);
         let until = call_by.plus(ports.transport.longest_attempt());
         let (reserved, opted_out) = tokio::join!(
-            self.reserve(&session, until),
+            self.reserve(&session, claim.item.recipient, until),
             self.gateway.has_opted_out(message.tenant, to)
         );
         let permit = match (reserved?, opted_out) {
@@ -170,12 +171,6 @@ impl Worker {
                 };
             }
         };
-        // Not before: it counts, and what its session's quota holds back must not be held back for having
-        // been counted as well, or less urgent messages leave first.
-        if let Some(until) = self.admit_recipient(&session, claim.item.recipient).await {
-            self.release(permit).await;
-            return Ok(self.space_out(until));
-        }
         match self.prepare(message, &passage, envelope).await {
             Preparation::Ready(route) => {
                 if may_have_been_sent(message)
@@ -250,10 +245,13 @@ impl Worker {
         }
     }
 
-    /// The right to send once through the session until then, or how long it must wait.
+    /// The right to send once through the session, and to this recipient, until then, or how long it
+    /// must wait. Both at once: what its session's quota holds back must not be held back for having
+    /// been counted as sent to its recipient as well, or less urgent messages leave first.
     async fn reserve(
         &self,
         session: &Session,
+        recipient: RecipientKey,
         until: Timestamp,
     ) -> Result<Result<Permit, Next>, GatewayError> {
         let ports = self.gateway.ports();
@@ -263,7 +261,12 @@ impl Worker {
         let key = RateKey::Sending(session.id);
         for _ in 0..PRIMINGS {
             let now = ports.clock.now();
-            let answer = ports.limiter.reserve(key, quota, until, now).await;
+            let answer = match self.spacing(session, recipient) {
+                Some(spacing) => {
+                    ports.limiter.reserve_spaced(key, quota, spacing, until, now).await
+                }
+                None => ports.limiter.reserve(key, quota, until, now).await,
+            };
             let Some(reservation) = self.gateway.counted(answer) else { break };
             match reservation {
                 Reservation::Granted { permit, remaining } => {
@@ -275,6 +278,9 @@ impl Worker {
                 Reservation::Limited { retry_after } => {
                     self.gateway.observe(Observation::QuotaUsed { share: 1.0 });
                     return Ok(Err(self.hold(session.id, HeldBy::Rate, retry_after).await?));
+                }
+                Reservation::Spaced { retry_after } => {
+                    return Ok(Err(self.space_out(now.plus(retry_after))));
                 }
                 Reservation::Unprimed { ticket } => self.prime(session.id, ticket).await?,
             }
