@@ -3,16 +3,18 @@
 
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use messaging_core::conformance::build::{address, message, session, session_id, tenant_id};
 use messaging_core::conformance::provider::Script;
 use messaging_core::domain::content::{Attachment, Content, Media, MediaKind, MediaSource};
 use messaging_core::domain::failure::{Failure, FailureCode};
 use messaging_core::domain::filter::MessageFilter;
-use messaging_core::domain::message::{Message, Priority};
+use messaging_core::domain::message::{Message, MessageRef, Priority, StatusChange};
 use messaging_core::domain::session::{OnRateLimit, SessionStatus};
-use messaging_core::domain::status::Status;
+use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::gateway::dead_letters::{DeadLetters, Moved};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::send::SendRequest;
@@ -398,6 +400,24 @@ async fn what_a_webhook_settles_keeps_nobody_waiting() {
     let id = world.message(first.id).await.provider_message_id.unwrap();
     let place = session(1).place.name;
     world.webhook(&format!("k1 {place} delivered {}", id.as_str())).await.unwrap();
+    assert_eq!(world.status(first.id).await, Status::Delivered);
+    world.work_for(Duration::from_secs(1)).await;
+    assert_eq!(world.delivered(), ["first", "second"]);
+}
+
+/// Nor does what is settled between recovery's look at the store and its word to the queue.
+#[tokio::test]
+async fn what_is_settled_while_the_queue_is_told_keeps_nobody_waiting() {
+    let world = World::new().await;
+    let first = world.send(1, "first").await;
+    let mut world = crash_while_sending(world, true).await;
+    world.send(1, "second").await;
+    let (store, at) = (Arc::clone(&world.store), world.clock.now());
+    let delivered = StatusChange::new(MessageRef::Id(first.id), StatusEvent::Deliver, at);
+    world.queue.when_told(move || {
+        store.change(&[delivered]).now_or_never().unwrap().unwrap();
+    });
+    world.recovery.run_once().await.unwrap();
     assert_eq!(world.status(first.id).await, Status::Delivered);
     world.work_for(Duration::from_secs(1)).await;
     assert_eq!(world.delivered(), ["first", "second"]);

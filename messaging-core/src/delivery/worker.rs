@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::delivery::clock_watch::ClockWatch;
 use crate::delivery::worker::gates::Answered;
-use crate::delivery::worker::leases::{LEASE, Leases};
+pub(super) use crate::delivery::worker::leases::LEASE;
+use crate::delivery::worker::leases::Leases;
 use crate::delivery::{PAUSE_AFTER_FAULT, rest};
 use crate::domain::id::SessionId;
 use crate::domain::retry::RetryPolicy;
