@@ -46,8 +46,8 @@ struct Case<'a> {
     code: Option<String>,
     attempts: u64,
     accepted_at: Timestamp,
-    /// When its first attempt began.
-    began_at: Option<Timestamp>,
+    /// When its attempts began.
+    begun: Vec<Timestamp>,
     /// When it had its outcome.
     over_at: Option<Timestamp>,
 }
@@ -202,8 +202,12 @@ impl Trial<'_> {
             let history = self.server.get(&format!("/messages/{}/events", sent.id)).await;
             let history = history["data"].as_array().unwrap();
             never_back(&sent.text, history, broken);
-            let first = |holds: &dyn Fn(&Value) -> bool| {
-                history.iter().find(|event| holds(event)).map(|event| instant(event, "at"))
+            let instants = |holds: &dyn Fn(&Value) -> bool| -> Vec<Timestamp> {
+                let held = history.iter().filter(|event| holds(event));
+                held.map(|event| instant(event, "at")).collect()
+            };
+            let is_over = |event: &Value| {
+                ["sent", "delivered", "read", "failed"].iter().any(|it| event["status"] == **it)
             };
             cases.push(Case {
                 sent,
@@ -213,10 +217,8 @@ impl Trial<'_> {
                 code: message["error"]["code"].as_str().map(str::to_owned),
                 attempts: message["attempts"].as_u64().unwrap(),
                 accepted_at: instant(&message, "createdAt"),
-                began_at: first(&|event| event["event"] == "begin"),
-                over_at: first(&|event| {
-                    ["sent", "delivered", "read", "failed"].iter().any(|it| event["status"] == **it)
-                }),
+                begun: instants(&|event| event["event"] == "begin"),
+                over_at: instants(&is_over).first().copied(),
             });
         }
         cases
@@ -240,8 +242,8 @@ impl Trial<'_> {
         }
     }
 
-    /// No message leaves while a more urgent one of its session has been waiting for some time, could
-    /// leave, and was never tried; but for one that has waited long enough to be as urgent.
+    /// No message is begun to be sent while a more urgent one of its session has been waiting for some
+    /// time, could leave, and was never tried; but for one that has waited long enough to be as urgent.
     fn priority(&self, cases: &[Case<'_>], figures: &mut Figures, broken: &mut Vec<String>) {
         let mut by_session: BTreeMap<&str, (Vec<&Case<'_>>, Vec<&Case<'_>>)> = BTreeMap::new();
         for case in cases {
@@ -253,8 +255,11 @@ impl Trial<'_> {
                 let could_leave = could_leave_at(first, &urgent);
                 for second in &usual {
                     let Some(arrival) = second.arrivals.first() else { continue };
-                    let at = Timestamp::from_millis(arrival.at_ms);
-                    let waits = first.began_at.is_none_or(|began| began > at);
+                    // It was chosen when the attempt began by which it came, however long that took.
+                    let arrived_at = Timestamp::from_millis(arrival.at_ms + 1);
+                    let of_it = second.begun.iter().rfind(|began| **began <= arrived_at);
+                    let at = of_it.copied().unwrap_or(arrived_at);
+                    let waits = first.begun.first().is_none_or(|began| *began > at);
                     if !waits && second.accepted_at < first.accepted_at {
                         figures.overtaken += 1;
                     }
