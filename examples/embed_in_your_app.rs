@@ -79,6 +79,7 @@ async fn main() -> anyhow::Result<()> {
         inbox: store.clone(),
         idempotency: store.clone(),
         opt_outs: store.clone(),
+        access: store.clone(),
         upkeep: store.clone(),
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),

@@ -16,6 +16,7 @@ use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::memory::store::MemoryStore;
+use messaging_core::ports::access_store::AccessStore;
 use messaging_core::ports::clock::SystemClock;
 use messaging_core::ports::entropy::SystemEntropy;
 use messaging_core::ports::idempotency_store::IdempotencyStore;
@@ -61,6 +62,7 @@ where
         + InboxStore
         + IdempotencyStore
         + OptOutStore
+        + AccessStore
         + Upkeep,
 {
     TenantStore::insert(&*store, &tenant(1)).await.unwrap();
@@ -73,6 +75,7 @@ where
         inbox: store.clone(),
         idempotency: store.clone(),
         opt_outs: store.clone(),
+        access: store.clone(),
         upkeep: store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),

@@ -31,6 +31,7 @@ use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
+use messaging_core::ports::access_store::AccessStore;
 use messaging_core::ports::clock::SystemClock;
 use messaging_core::ports::duty_roster::DutyRoster;
 use messaging_core::ports::entropy::SystemEntropy;
@@ -160,6 +161,7 @@ impl Whole {
             + InboxStore
             + IdempotencyStore
             + OptOutStore
+            + AccessStore
             + Upkeep,
     {
         let provider = Arc::new(FakeProvider::new(Arc::new(SystemClock)));
@@ -180,6 +182,7 @@ impl Whole {
             inbox: store.clone(),
             idempotency: store.clone(),
             opt_outs: store.clone(),
+            access: store.clone(),
             upkeep: store,
             queue,
             limiter,

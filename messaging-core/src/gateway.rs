@@ -1,5 +1,6 @@
 //! The one door: what a host program, or the HTTP server, can ask of the gateway.
 
+pub mod access;
 pub(crate) mod breakers;
 pub mod bulk;
 pub mod bulk_pacing;
@@ -39,6 +40,7 @@ use crate::domain::phone::PhoneValidation;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::session::Session;
+use crate::gateway::access::RecentAccess;
 use crate::gateway::breakers::Breakers;
 use crate::gateway::chats::OpenChats;
 use crate::gateway::directory::{Asked, Directory};
@@ -48,6 +50,7 @@ use crate::gateway::ids::IdSource;
 use crate::gateway::opt_outs::EmptyLists;
 use crate::gateway::pacing::LatestSends;
 use crate::gateway::untold::Untold;
+use crate::ports::access_store::AccessStore;
 use crate::ports::clock::Clock;
 use crate::ports::duty_roster::DutyRoster;
 use crate::ports::entropy::Entropy;
@@ -80,6 +83,8 @@ pub struct Ports {
     pub idempotency: Arc<dyn IdempotencyStore>,
     /// The truth about who wants no messages.
     pub opt_outs: Arc<dyn OptOutStore>,
+    /// The truth about API keys and refresh tokens.
+    pub access: Arc<dyn AccessStore>,
     /// The truth about webhooks received.
     pub inbox: Arc<dyn InboxStore>,
     /// When messages are tried.
@@ -121,6 +126,8 @@ pub struct Settings {
     pub tenant_quota: Quota,
     /// How many webhooks one source may send; bursts up to the limit.
     pub webhook_quota: Quota,
+    /// How often one source may fail to authenticate before it is not listened to for a while.
+    pub auth_failures: Quota,
     /// How many messages of one session may wait in the queue before more are refused.
     pub max_waiting: u64,
     /// For how long the same content to the same recipient is taken for a repeat; zero for never.
@@ -170,6 +177,7 @@ impl Default for Settings {
             clock_skew: Duration::from_millis(250),
             tenant_quota: Quota { limit: 60_000, window: minute },
             webhook_quota: Quota { limit: 60_000, window: minute },
+            auth_failures: Quota { limit: 20, window: minute },
             max_waiting: 1_000_000,
             duplicate_window: Duration::from_secs(10),
             opt_out_words: OptOutWords::default(),
@@ -235,6 +243,8 @@ pub(crate) struct Inner {
     pub(crate) open_chats: OpenChats,
     /// Tenants of whose recipients none has opted out.
     pub(crate) empty_lists: EmptyLists,
+    /// API keys and refresh tokens that were looked up a moment ago.
+    pub(crate) recent_access: RecentAccess,
     /// When sessions sent latest, for estimates.
     pub(crate) latest_sends: LatestSends,
     /// Whether this node's clock was found to be wrong.
@@ -258,6 +268,7 @@ impl Gateway {
             breakers: Breakers::default(),
             open_chats: OpenChats::default(),
             empty_lists: EmptyLists::default(),
+            recent_access: RecentAccess::default(),
             latest_sends: LatestSends::default(),
             clock_is_off: AtomicBool::new(false),
         };

@@ -84,6 +84,18 @@ mod opt_out_store {
     messaging_core::for_each_opt_out_store_behavior!(behavior);
 }
 
+mod access_store {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                super::conformance::access_store::$name(&super::MemoryStore::new()).await;
+            }
+        };
+    }
+    messaging_core::for_each_access_store_behavior!(behavior);
+}
+
 mod wishes {
     macro_rules! behavior {
         ($name:ident) => {

@@ -1,6 +1,8 @@
 //! The HTTP API: resources joined into one service with one way of refusing.
 
 mod address_text;
+pub mod api_keys;
+pub mod auth;
 pub mod authorized;
 pub mod body;
 pub mod bulk;
@@ -18,6 +20,7 @@ pub mod opt_outs;
 pub mod problem;
 pub mod queue;
 pub mod sessions;
+pub mod sight;
 pub mod suspension;
 pub mod webhooks;
 
@@ -33,6 +36,8 @@ use poem::{EndpointExt, IntoResponse, Response, Route, get};
 use poem_openapi::{OpenApiService, Tags};
 use secrecy::SecretString;
 
+use self::api_keys::ApiKeysApi;
+use self::auth::AuthApi;
 use self::bulk::BulkApi;
 use self::dead_letters::DeadLettersApi;
 use self::exchange::{Exchange, RouteInfo};
@@ -43,7 +48,7 @@ use self::opt_outs::OptOutsApi;
 use self::queue::QueueApi;
 use self::sessions::SessionsApi;
 use self::webhooks::WebhooksApi;
-use crate::auth::TokenVerifier;
+use crate::auth::Authentication;
 
 pub use self::document::openapi_document;
 
@@ -76,8 +81,8 @@ impl Default for BodyLimits {
 pub struct ApiState {
     /// The one door to everything.
     pub gateway: Gateway,
-    /// Whose tokens are believed.
-    pub tokens: TokenVerifier,
+    /// Who is believed, and what is given for API keys.
+    pub auth: Authentication,
     /// The time, the same as the gateway's.
     pub clock: Arc<dyn Clock>,
     /// Randomness, for request ids.
@@ -105,6 +110,11 @@ enum Tag {
     OptOuts,
     /// WhatsApp accounts: make, adopt, pair, start, stop and end them.
     Sessions,
+    /// Tokens for API keys: given, renewed, taken back. Needs no token.
+    Access,
+    /// Keys by which programs call.
+    #[oai(rename = "API keys")]
+    ApiKeys,
     /// What WAHA reports; no token but a signature.
     Webhooks,
     /// Whether the service works, and how well; no token.
@@ -119,6 +129,8 @@ type Resources = (
     OptOutsApi,
     QueueApi,
     SessionsApi,
+    AuthApi,
+    ApiKeysApi,
     WebhooksApi,
     HealthApi,
     MetricsApi,
@@ -136,6 +148,8 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         OptOutsApi { gateway: gateway() },
         QueueApi { gateway: gateway() },
         SessionsApi { gateway: gateway() },
+        AuthApi { state: Arc::clone(&state) },
+        ApiKeysApi { gateway: gateway() },
         WebhooksApi { gateway: gateway() },
         HealthApi { state: Arc::clone(&state) },
         MetricsApi { state: Arc::clone(&state) },

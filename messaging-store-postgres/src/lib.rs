@@ -53,6 +53,7 @@
 //! [`Upkeep`]: messaging_core::ports::upkeep::Upkeep
 //! [`Upkeep::upkeep`]: messaging_core::ports::upkeep::Upkeep::upkeep
 
+mod access_store;
 mod connections;
 mod duty_roster;
 mod error;

@@ -32,6 +32,7 @@ suite!(
 suite!(tenant_store, for_each_tenant_store_behavior, |store| (&store));
 suite!(inbox_store, for_each_inbox_store_behavior, |store| (&store, &store, &store));
 suite!(opt_out_store, for_each_opt_out_store_behavior, |store| (&store));
+suite!(access_store, for_each_access_store_behavior, |store| (&store));
 suite!(wishes, for_each_wish_behavior, |store| (&store, &store, &store));
 suite!(idempotency_store, for_each_idempotency_store_behavior, |store| (&store, &store));
 suite!(duty_roster, for_each_duty_roster_behavior, |store| (&store));

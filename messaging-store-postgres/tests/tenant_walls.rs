@@ -4,8 +4,9 @@
 mod support;
 
 use messaging_core::conformance::build::{
-    at, batch, message, message_id, opt_out, session, tenant_id,
+    api_key, at, batch, message, message_id, opt_out, session, tenant_id,
 };
+use messaging_core::domain::access::ApiKey;
 use messaging_core::domain::batch::Batch;
 use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::message::{Message, MessageRef, StatusChange};
@@ -14,6 +15,7 @@ use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::session::{ProviderSession, Session};
 use messaging_core::domain::statistics::StatisticsRange;
 use messaging_core::domain::status::StatusEvent;
+use messaging_core::ports::access_store::AccessStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::session_store::SessionStore;
@@ -24,7 +26,7 @@ use sqlx::PgConnection;
 use support::{Database, count};
 
 /// Everything a tenant may look at.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "SELECT count(*) FROM messages",
     "SELECT count(*) FROM message_contents",
     "SELECT count(*) FROM message_events",
@@ -33,6 +35,7 @@ const TABLES: [&str; 8] = [
     "SELECT count(*) FROM batches",
     "SELECT count(*) FROM sessions",
     "SELECT count(*) FROM opt_outs",
+    "SELECT count(*) FROM api_keys",
 ];
 
 /// One message, bulk request, session and opt-out for each of two tenants, and something in every table.
@@ -46,6 +49,7 @@ async fn two_tenants(store: &PostgresStore) {
         let message = Message { tenant, batch: Some(batch.id), ..message(n) };
         store.insert_batch(&batch, &[message]).await.unwrap();
         OptOutStore::add(store, &OptOut { tenant, ..opt_out(n) }).await.unwrap();
+        store.insert_key(&ApiKey { tenant, ..api_key(n) }).await.unwrap();
     }
     store.upkeep(at(0)).await.unwrap();
     for n in 1..=2 {
@@ -117,16 +121,22 @@ async fn what_is_asked_for_a_tenant_is_asked_under_its_role() {
                 .await
                 .err()
                 .map(unavailable),
+            store.find_key(tenant, api_key(1).id).await.err().map(unavailable),
+            store
+                .list_keys(tenant, PortionBy::Page { page: 1, limit: 9 })
+                .await
+                .err()
+                .map(unavailable),
             SessionStore::find(&store, tenant, session(1).id).await.err().map(unavailable),
             SessionStore::find_named(&store, tenant, "1").await.err().map(unavailable),
             SessionStore::list(&store, tenant).await.err().map(unavailable),
         ]
     };
-    assert_eq!(everything().await, [None; 12]);
+    assert_eq!(everything().await, [None; 14]);
     let mut connection = database.connection().await;
     let revoke = "REVOKE SELECT ON ALL TABLES IN SCHEMA messaging FROM messaging_tenant";
     run(&mut connection, revoke.to_owned()).await;
-    assert_eq!(everything().await, [Some(true); 12]);
+    assert_eq!(everything().await, [Some(true); 14]);
     // The worker's own calls are not a tenant's.
     assert_eq!(store.load(&[id]).await.unwrap().len(), 1);
 }

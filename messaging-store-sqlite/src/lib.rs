@@ -49,6 +49,7 @@
 //! [`InboxStore`]: messaging_core::ports::inbox_store::InboxStore
 //! [`Unavailable`]: messaging_core::ports::store_error::StoreError::Unavailable
 
+mod access_store;
 mod column;
 mod connection;
 mod error;

@@ -1,5 +1,6 @@
 //! Every store port in memory, for tests and first steps: nothing outlives the process.
 
+mod access;
 mod idempotency;
 mod inbox;
 mod message_index;
@@ -11,6 +12,7 @@ mod upkeep;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use self::access::Access;
 use self::idempotency::Keys;
 use self::inbox::Inbox;
 use self::messages::Messages;
@@ -24,7 +26,8 @@ use crate::domain::portion::{Page, PortionBy};
 /// [`TenantStore`](crate::ports::tenant_store::TenantStore),
 /// [`InboxStore`](crate::ports::inbox_store::InboxStore),
 /// [`IdempotencyStore`](crate::ports::idempotency_store::IdempotencyStore),
-/// [`OptOutStore`](crate::ports::opt_out_store::OptOutStore) and
+/// [`OptOutStore`](crate::ports::opt_out_store::OptOutStore),
+/// [`AccessStore`](crate::ports::access_store::AccessStore) and
 /// [`Upkeep`](crate::ports::upkeep::Upkeep).
 ///
 /// Behaves as any other store but for durability, and grows with all it was ever given.
@@ -42,6 +45,7 @@ struct State {
     inbox: Inbox,
     keys: Keys,
     opt_outs: OptOuts,
+    access: Access,
 }
 
 impl MemoryStore {

@@ -19,6 +19,8 @@ pub enum RateKey {
     Recipient(SessionId, RecipientKey),
     /// Webhooks from one source, by a number that stands for it.
     WebhookSource(u64),
+    /// Attempts to authenticate that failed, from one source, by a number that stands for it.
+    AuthSource(u64),
     /// Requests of a tenant.
     Tenant(TenantId),
 }

@@ -8,6 +8,7 @@ use messaging_core::domain::new_chats::NewChatLimits;
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::retry::RetryPolicy;
 use messaging_core::gateway::{Gateway, Ports, Settings};
+use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::observer::NoObserver;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -92,6 +93,8 @@ impl Fleet {
             inbox: Arc::clone(&connection) as _,
             idempotency: Arc::clone(&connection) as _,
             opt_outs: Arc::clone(&connection) as _,
+            // Nobody authenticates here.
+            access: Arc::new(MemoryStore::new()),
             upkeep: Arc::clone(&connection) as _,
             queue: Arc::clone(&connection) as _,
             limiter: Arc::clone(&connection) as _,

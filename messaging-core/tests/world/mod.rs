@@ -131,6 +131,8 @@ impl World {
             inbox: Arc::clone(&store) as _,
             idempotency: Arc::clone(&store) as _,
             opt_outs: Arc::clone(&store) as _,
+            // Nobody authenticates here.
+            access: Arc::new(MemoryStore::new()),
             upkeep: Arc::clone(&store) as _,
             queue: Arc::clone(&queue) as _,
             limiter: Arc::clone(&limiter) as _,

@@ -130,7 +130,7 @@ impl Headers for RequestHeaders<'_> {
 
 /// A number that stands for where a request comes from: the address, or of one of version 6 the
 /// network, whose hosts are one owner's.
-fn source(peer: Option<IpAddr>) -> u64 {
+pub(super) fn source(peer: Option<IpAddr>) -> u64 {
     match peer.map(|address| address.to_canonical()) {
         Some(IpAddr::V4(address)) => 0xffff_0000_0000 | u64::from(address.to_bits()),
         Some(IpAddr::V6(address)) => (address.to_bits() >> 64) as u64,
@@ -146,8 +146,13 @@ pub struct Incoming<'a> {
 
 impl Incoming<'_> {
     fn peer(&self) -> Option<IpAddr> {
-        self.request.remote_addr().as_socket_addr().map(|address| address.ip())
+        peer(self.request)
     }
+}
+
+/// Who is at the other end of the connection.
+pub(super) fn peer(request: &Request) -> Option<IpAddr> {
+    request.remote_addr().as_socket_addr().map(|address| address.ip())
 }
 
 impl<'a> ApiExtractor<'a> for Incoming<'a> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
+use messaging_core::ports::access_store::AccessStore;
 use messaging_core::ports::duty_roster::DutyRoster;
 use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
@@ -33,6 +34,7 @@ pub(crate) struct Storage {
     pub(crate) inbox: Arc<dyn InboxStore>,
     pub(crate) idempotency: Arc<dyn IdempotencyStore>,
     pub(crate) opt_outs: Arc<dyn OptOutStore>,
+    pub(crate) access: Arc<dyn AccessStore>,
     pub(crate) upkeep: Arc<dyn Upkeep>,
     pub(crate) duties: Arc<dyn DutyRoster>,
     pub(crate) queue: Arc<dyn Queue>,
@@ -94,6 +96,7 @@ impl Storage {
             + InboxStore
             + IdempotencyStore
             + OptOutStore
+            + AccessStore
             + Upkeep,
     {
         Self {
@@ -103,6 +106,7 @@ impl Storage {
             inbox: Arc::clone(&kept) as _,
             idempotency: Arc::clone(&kept) as _,
             opt_outs: Arc::clone(&kept) as _,
+            access: Arc::clone(&kept) as _,
             upkeep: kept,
             duties,
             queue,

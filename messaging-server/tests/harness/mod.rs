@@ -25,7 +25,7 @@ use messaging_core::ports::provider_history::MockProviderHistory;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::transport::MockTransport;
 use messaging_server::api::{ApiState, BodyLimits, openapi_document, routes};
-use messaging_server::auth::{TokenIssuer, TokenVerifier};
+use messaging_server::auth::{Authentication, RefreshTokens, TokenIssuer, TokenVerifier};
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, Method, StatusCode};
 use poem::{Endpoint, PathPattern, Request, Response};
@@ -39,6 +39,9 @@ pub(crate) use waha::FakeWaha;
 
 /// What tokens are signed with.
 pub(crate) const SECRET: &str = "a secret that only tests know, 32 bytes at least";
+
+/// What refresh tokens are signed with.
+pub(crate) const REFRESH_SECRET: &str = "another secret that only tests know, 32 bytes too";
 
 /// What webhooks are signed with.
 pub(crate) const WEBHOOK_SECRET: &str = "your-webhook-secret";
@@ -79,6 +82,7 @@ impl Harness {
             inbox: Arc::clone(&store) as _,
             idempotency: Arc::clone(&store) as _,
             opt_outs: Arc::clone(&store) as _,
+            access: Arc::clone(&store) as _,
             upkeep: Arc::clone(&store) as _,
             queue: Arc::new(MemoryQueue::new()),
             limiter: Arc::new(MemoryRateLimiter::new()),
@@ -105,7 +109,13 @@ impl Harness {
         let gateway = Gateway::new(parts.ports, parts.settings);
         let endpoint = routes(ApiState {
             gateway: gateway.clone(),
-            tokens: TokenVerifier::new(&SECRET.to_owned().into()),
+            auth: Authentication {
+                tokens: TokenVerifier::new(&SECRET.to_owned().into()),
+                issuer: TokenIssuer::new(&SECRET.to_owned().into()),
+                refresh: RefreshTokens::new(&REFRESH_SECRET.to_owned().into()),
+                access_lasts: Duration::from_secs(3600),
+                refresh_lasts: Duration::from_secs(7 * 24 * 3600),
+            },
             clock: Arc::clone(&clock) as _,
             entropy,
             metrics: Arc::new(|| "a_metric 1\n".to_owned()),

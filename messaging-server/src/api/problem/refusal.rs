@@ -25,6 +25,8 @@ pub const PROVIDER: u16 = 1 << 6;
 pub const SIGNATURE: u16 = 1 << 7;
 /// It may have been asked for before.
 pub const REPEATED: u16 = 1 << 8;
+/// The caller is believed by what the body shows, unless it failed too often.
+pub const CREDENTIALS: u16 = 1 << 9;
 /// The store is needed for it.
 pub const STORE: u16 = 0;
 
@@ -75,7 +77,11 @@ impl<const KINDS: u16> ApiResponse for Refusal<KINDS> {
 /// For which kinds which status is answered; 0 stands for all.
 const STATUSES: &[(u16, u16, &str)] = &[
     (INVALID, 400, "A parameter or a field is wrong; `errors` names each."),
-    (CALLER | SIGNATURE, 401, "The token, or the signature, is missing or not valid."),
+    (
+        CALLER | SIGNATURE | CREDENTIALS,
+        401,
+        "The token, or the signature, is missing or not valid.",
+    ),
     (CALLER, 403, "The token does not allow this."),
     (NOT_FOUND, 404, "It is not there, or it is another tenant's."),
     (CONFLICT, 409, "The state of what is named does not allow it, or its name is taken."),
@@ -88,7 +94,11 @@ const STATUSES: &[(u16, u16, &str)] = &[
     (BODY & !INVALID, 415, "The body is not JSON by its `Content-Type`."),
     (PROVIDER, 422, "WAHA refuses, and repeating will not change it; `reason` says why."),
     (REPEATED, 422, "The idempotency key stands for a request that says something else."),
-    (LIMITED, 429, "Too many; `Retry-After` says when the same request may be accepted."),
+    (
+        LIMITED | CREDENTIALS,
+        429,
+        "Too many; `Retry-After` says when the same request may be accepted.",
+    ),
     (0, 500, "Something went wrong here."),
     (0, 503, "The store, or WAHA where it is needed, cannot be used at present."),
 ];
