@@ -110,7 +110,7 @@ proptest! {
     }
 }
 
-/// Whatever is repeated in it: a search whose time grew with the square of the text would not end here.
+/// Whatever is repeated in them. How the time grows with the text is not shown here.
 #[test]
 fn long_texts_of_what_data_is_made_of_are_searched() {
     for piece in

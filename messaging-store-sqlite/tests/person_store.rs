@@ -37,6 +37,7 @@ async fn what_an_older_file_holds_of_a_person_is_found() {
     file.execute_batch(
         "DROP INDEX messages_of_person; ALTER TABLE messages DROP COLUMN person;
          DROP TABLE retention_rules; DROP INDEX inbox_of_tenant;
+         ALTER TABLE sessions DROP COLUMN webhook_secrets; ALTER TABLE tenants DROP COLUMN pii;
          PRAGMA user_version = 11;",
     )
     .unwrap();

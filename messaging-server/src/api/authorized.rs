@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use messaging_core::domain::id::TenantId;
-use messaging_core::domain::tenant::{Permission, Rights};
+use messaging_core::domain::tenant::{Permission, Rights, Role};
 use poem::http::header::AUTHORIZATION;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};

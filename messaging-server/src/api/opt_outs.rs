@@ -65,7 +65,7 @@ pub struct OptOut {
 
 impl OptOut {
     /// An entry, as far as the caller sees it.
-    fn seen(entry: opt_out::OptOut, sight: Sight) -> Self {
+    pub fn seen(entry: opt_out::OptOut, sight: Sight) -> Self {
         Self {
             id: entry.id.0,
             number: sight.address(&entry.address),

@@ -231,7 +231,7 @@ impl SessionsApi {
         id: Path<String>,
     ) -> Result<Json<Session>, CommandRefusal> {
         let session = self.gateway.rotate_webhook_secret(caller.tenant(), &named(&id)).await?;
-        Ok(Json(self.shown(session)))
+        Ok(Json(self.shown(session, caller.sight())))
     }
 
     /// Show the QR code

@@ -54,6 +54,17 @@ impl Sight {
             _ => Ok(()),
         }
     }
+
+    /// Lets those take contents out whole who see them: what would be left is no use to anybody.
+    ///
+    /// # Errors
+    /// A refusal, where the caller sees no content.
+    pub fn take_out(self) -> Result<(), Problem> {
+        match self.full {
+            true => Ok(()),
+            false => Err(Problem::lacking(Permission::ReadContent, "to take contents out needs")),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -73,5 +84,7 @@ mod tests {
         assert_eq!((all.part(Some(1)), masks.part(Some(1))), (Some(1), None));
         assert!(all.look_for(Some(&1)).is_ok() && masks.look_for(None::<&u8>).is_ok());
         assert_eq!(masks.look_for(Some(&1)).unwrap_err().status(), 403);
+        assert!(all.take_out().is_ok());
+        assert_eq!(masks.take_out().unwrap_err().status(), 403);
     }
 }
