@@ -193,8 +193,10 @@ impl TokenVerifier {
         }
         let decoded = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
             .map_err(|_| TokenError::Invalid)?;
+        let is_critical = is_beyond_us(&decoded.header);
         let typ = decoded.header.typ.unwrap_or_default().to_ascii_lowercase();
-        if typ.strip_prefix("application/").unwrap_or(&typ) != ACCESS_TOKEN_TYPE {
+        let is_access = typ.strip_prefix("application/").unwrap_or(&typ) == ACCESS_TOKEN_TYPE;
+        if is_critical || !is_access {
             return Err(TokenError::Invalid);
         }
         let claims = decoded.claims;
@@ -213,6 +215,12 @@ impl TokenVerifier {
         let rights = Rights { role: claims.role, scope };
         Ok(Caller { tenant: claims.tenant_id, rights, subject: claims.sub, family: claims.fam })
     }
+}
+
+/// Whether a header has parts that whoever does not know them must not pass over (RFC 7515, section
+/// 4.1.11). None are known here.
+fn is_beyond_us(header: &Header) -> bool {
+    header.crit.is_some()
 }
 
 fn seconds(at: Timestamp) -> i64 {
@@ -285,6 +293,51 @@ mod tests {
         check(&signed(None, Algorithm::HS256, &claims()), at(0), Err(TokenError::Invalid));
         let other = TokenVerifier::new(&secret("another secret"));
         assert_eq!(other.verify(&issued(Role::Owner), at(0)), Err(TokenError::Invalid));
+    }
+
+    #[test]
+    fn what_a_header_says_of_keys_is_not_followed_and_what_is_critical_is_refused() {
+        let with = |change: fn(&mut Header)| {
+            let mut header = Header::new(Algorithm::HS256);
+            header.typ = Some(ACCESS_TOKEN_TYPE.to_owned());
+            change(&mut header);
+            let key = EncodingKey::from_secret(b"a secret of the tests");
+            jsonwebtoken::encode(&header, &claims(), &key).unwrap()
+        };
+        let harmless: [fn(&mut Header); 4] = [
+            |header| header.kid = Some("../../../../dev/null".to_owned()),
+            |header| header.kid = Some("' UNION SELECT 'key' --".to_owned()),
+            |header| header.jku = Some("https://example.com/keys".to_owned()),
+            |header| header.x5u = Some("https://example.com/certificate".to_owned()),
+        ];
+        for change in harmless {
+            check(&with(change), at(0), Ok(Role::Sender));
+        }
+        let critical = with(|header| header.crit = Some(vec!["exp".to_owned()]));
+        check(&critical, at(0), Err(TokenError::Invalid));
+    }
+
+    /// For another service means: not for this one. Those that are issued here name none.
+    #[test]
+    fn a_token_for_somebody_else_is_not_believed() {
+        for audience in [json!("another-service"), json!(["another-service", ISSUER]), json!("")] {
+            let mut claims = claims();
+            claims["aud"] = audience;
+            let token = signed(Some(ACCESS_TOKEN_TYPE), Algorithm::HS256, &claims);
+            check(&token, at(0), Err(TokenError::Invalid));
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_too_long_is_not_read() {
+        let of = |bytes: usize| {
+            let mut claims = claims();
+            claims["sub"] = "x".repeat(bytes).into();
+            signed(Some(ACCESS_TOKEN_TYPE), Algorithm::HS256, &claims)
+        };
+        check(&of(LONGEST_TOKEN / 2), at(0), Ok(Role::Sender));
+        check(&of(LONGEST_TOKEN), at(0), Err(TokenError::Invalid));
+        check(&of(1024 * 1024), at(0), Err(TokenError::Invalid));
     }
 
     #[test]

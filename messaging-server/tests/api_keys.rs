@@ -10,10 +10,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use harness::{Answer, Harness, REFRESH_SECRET, SECRET, request};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use messaging_core::conformance::build::tenant_id;
 use messaging_core::domain::tenant::Role;
 use messaging_core::ports::access_store::{AccessStore, MockAccessStore};
+use messaging_core::ports::clock::Clock;
 use messaging_core::ports::store_error::StoreError;
+use messaging_server::auth::{Caller, TokenIssuer, TokenVerifier};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 async fn made(api: &Harness, wanted: Value) -> Value {
     api.post("/api-keys", wanted).await.expect(201)
@@ -107,9 +111,7 @@ async fn a_key_that_another_node_revoked_is_refused_a_second_later() {
     let (access, _) = tokens(&api, &key).await;
     assert_eq!(show(&api, &key).await.status, 200);
     let shown = messaging_core::domain::access::ApiKeyText::parse(&key).unwrap();
-    let tenant = messaging_core::conformance::build::tenant_id(1);
-    let now = messaging_core::ports::clock::Clock::now(&*api.clock);
-    api.store.revoke_key(tenant, shown.id, now).await.unwrap().unwrap();
+    api.store.revoke_key(tenant_id(1), shown.id, api.clock.now()).await.unwrap().unwrap();
     api.clock.advance(Duration::from_secs(1));
     show(&api, &key).await.refused(401, "invalid-token");
     show(&api, &access).await.refused(401, "invalid-token");
@@ -268,6 +270,38 @@ async fn neither_kind_of_token_passes_for_the_other() {
         show(&api, &forged).await.refused(401, "invalid-token");
     }
     refresh(&api, &token).await.expect(200);
+}
+
+/// Even whoever can sign: what a token says of its tenant has to be what was given.
+#[tokio::test]
+async fn a_token_given_with_one_tenants_key_is_not_believed_in_anothers_name() {
+    let api = Harness::new().await;
+    let (access, _) = tokens(&api, &key(&api).await).await;
+    let own = TokenVerifier::new(&SECRET.to_owned().into()).verify(&access, api.clock.now());
+    let own = own.unwrap();
+    let issuer = TokenIssuer::new(&SECRET.to_owned().into());
+    let now = api.clock.now();
+    let end = now.plus(Duration::from_secs(60));
+    for (tenant, status) in [(1, 200), (2, 401)] {
+        let caller = Caller { tenant: tenant_id(tenant), ..own.clone() };
+        let token = issuer.issue_for(&caller, end, now, Uuid::nil()).unwrap();
+        assert_eq!(show(&api, &token).await.status, status, "{tenant}");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_with_a_critical_header_is_refused() {
+    let api = Harness::new().await;
+    let (_, token) = tokens(&api, &key(&api).await).await;
+    let claims = token.split('.').nth(1).unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    let signed = |crit: Option<Vec<String>>| {
+        let header = Header { typ: Some("rt+jwt".into()), crit, ..Header::new(Algorithm::HS256) };
+        let key = EncodingKey::from_secret(REFRESH_SECRET.as_bytes());
+        jsonwebtoken::encode(&header, &claims, &key).unwrap()
+    };
+    refresh(&api, &signed(Some(vec!["exp".into()]))).await.refused(401, "invalid-token");
+    refresh(&api, &signed(None)).await.expect(200);
 }
 
 #[tokio::test]

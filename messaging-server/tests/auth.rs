@@ -6,6 +6,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::{Harness, SECRET, document, request};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use messaging_core::conformance::build::{at, message_id, tenant_id};
 use messaging_core::conformance::entropy::SeededEntropy;
 use messaging_core::domain::tenant::{Permission, Role};
@@ -193,6 +194,66 @@ async fn a_token_that_is_not_believed_is_refused_before_anything_is_read() {
         answer.refused(401, "invalid-token");
         assert_eq!(answer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
     }
+}
+
+#[tokio::test]
+async fn no_part_of_a_token_and_nothing_like_it_is_believed() {
+    let api = Harness::new().await;
+    let good = api.token(1, Role::Owner);
+    let refused = async |token: &str| {
+        let answer = api.call(request("GET", "/sessions", Some(token), None)).await;
+        answer.refused(401, "invalid-token");
+    };
+    for end in 1..good.len() {
+        refused(&good[..end]).await;
+    }
+    let megabyte = "a".repeat(1 << 20);
+    for token in [
+        good.to_lowercase(),
+        format!("{good}."),
+        format!("{good}.{good}"),
+        format!(".{good}"),
+        good.replace('.', ".."),
+        format!("{good}{megabyte}"),
+        ".".repeat(1 << 20),
+        megabyte,
+    ] {
+        refused(&token).await;
+    }
+    assert_eq!(api.call(request("GET", "/sessions", Some(&good), None)).await.status, 200);
+}
+
+/// What may be known to all is no secret: neither the key that others check signatures with, nor what
+/// stands in an example, nor nothing.
+#[tokio::test]
+async fn a_token_signed_with_what_anybody_may_know_is_not_believed() {
+    let api = Harness::new().await;
+    let public = "-----BEGIN PUBLIC KEY-----\n\
+        MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+        -----END PUBLIC KEY-----\n";
+    let claims = json!({
+        "iss": "messaging-server", "sub": "a", "tenant_id": tenant_id(1), "role": "owner",
+        "exp": 9_999_999_999_u64
+    });
+    let signed = |secret: &[u8], kid: Option<&str>| {
+        let (typ, kid) = (Some("at+jwt".to_owned()), kid.map(str::to_owned));
+        let header = Header { typ, kid, ..Header::new(Algorithm::HS256) };
+        jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(secret)).unwrap()
+    };
+    for (secret, kid) in [
+        (public.as_bytes(), None),
+        (public.trim().as_bytes(), Some("public")),
+        (b"".as_slice(), Some("../../../../dev/null")),
+        (b"key".as_slice(), Some("' UNION SELECT 'key' --")),
+        (b"messaging-server".as_slice(), None),
+        (b"msk_live_".as_slice(), None),
+        (b"your-jwt-secret".as_slice(), None),
+    ] {
+        let asked = request("GET", "/sessions", Some(&signed(secret, kid)), None);
+        api.call(asked).await.refused(401, "invalid-token");
+    }
+    let right = signed(SECRET.as_bytes(), Some("' UNION SELECT 'key' --"));
+    assert_eq!(api.call(request("GET", "/sessions", Some(&right), None)).await.status, 200);
 }
 
 #[tokio::test]

@@ -347,6 +347,8 @@ async fn an_api_key_is_made_on_the_command_line() {
     assert!(keys.iter().all(|key| key.starts_with("msk_live_") && key.len() == 106), "{keys:?}");
     let brief = [&make[..], &["--expires-in", "90d", "--name", "shop"]].concat();
     place.line(&brief).await;
+    let checked = place.line(&["audit", "verify", "--tenant", "acme"]).await;
+    assert!(checked.contains("whole  entries=3 "), "{checked}");
     let unknown = ["api-key", "create", "--tenant", "nobody", "--role", "sender"];
     check_failure(&place.run(&unknown).await, 1, "error: there is no such tenant");
     // Beside the other secrets, and readable by its owner alone.

@@ -217,7 +217,7 @@ impl Gateway {
     }
 
     /// Spends a refresh token of a family and gives the next number, good for `lifetime`, with the
-    /// key behind it. One that was spent before ends the family.
+    /// key behind it. One that was spent before ends the family: then there is no next.
     ///
     /// # Errors
     /// [`GatewayError::NotBelieved`] where it is not good.
@@ -226,30 +226,39 @@ impl Gateway {
         id: TokenFamilyId,
         number: u64,
         lifetime: Duration,
-    ) -> Result<(TokenFamily, ApiKey), GatewayError> {
+    ) -> Result<(Option<TokenFamily>, ApiKey), GatewayError> {
         let (_, key) = self.good_family(id).await?;
         let now = self.ports().clock.now();
         let rotated = self.ports().access.rotate(id, number, now.plus(lifetime), now).await?;
         self.inner.recent_access.families.forget(&id);
         match rotated {
-            Rotation::Next(family) => Ok((family, self.note_use(key).await)),
+            Rotation::Next(family) => Ok((Some(family), self.note_use(key).await)),
             Rotation::Replayed => {
                 tracing::warn!(family = %id, "a spent refresh token was shown: its family was ended");
-                Err(GatewayError::NotBelieved)
+                Ok((None, key))
             }
             Rotation::Ended => Err(GatewayError::NotBelieved),
         }
     }
 
-    /// Ends a family: none of its tokens is good any more, on other nodes within a second.
+    /// Ends a family: none of its tokens is good any more, on other nodes within a second. Gives the
+    /// key behind it; `None` where the family was not good anyway.
     ///
     /// # Errors
     /// [`GatewayError::Unavailable`].
-    pub async fn end_token_family(&self, id: TokenFamilyId) -> Result<(), GatewayError> {
+    pub async fn end_token_family(
+        &self,
+        id: TokenFamilyId,
+    ) -> Result<Option<ApiKey>, GatewayError> {
+        let key = match self.good_family(id).await {
+            Ok((_, key)) => Some(key),
+            Err(GatewayError::NotBelieved) => None,
+            Err(error) => return Err(error),
+        };
         let now = self.ports().clock.now();
         self.ports().access.revoke_family(id, now).await?;
         self.inner.recent_access.families.forget(&id);
-        Ok(())
+        Ok(key)
     }
 
     /// The family and its key, where both are good.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::api::body::{JsonBody, RequestJson};
 use crate::api::problem::{BODY, CREDENTIALS, Problem, Refusal};
 use crate::api::source::ClientAddress;
-use crate::api::{ApiState, Tag};
+use crate::api::{ApiState, Tag, trail};
 use crate::auth::{AuthError, Grant};
 
 /// What an example of a token shows.
@@ -193,8 +193,9 @@ impl AuthApi {
         let token = SecretString::from(body.0.token);
         let now = state.clock.now();
         let ended = state.auth.end(&state.gateway, token.expose_secret(), now).await;
-        if !ended.map_err(Problem::from)? {
-            state.gateway.count_failed_authentication(source).await;
+        match ended.map_err(Problem::from)? {
+            Some(caller) => trail::note_caller(request, &caller),
+            None => state.gateway.count_failed_authentication(source).await,
         }
         Ok(RevokeAnswer::Revoked)
     }
@@ -207,7 +208,7 @@ impl AuthApi {
         (now, uuid_v7(now, self.state.entropy.next_u64()))
     }
 
-    /// Lets a source try, and counts it where that fails.
+    /// Lets a source try, counts it where that fails, and remembers whose key it was about.
     async fn tried(
         &self,
         request: &Request,
@@ -217,12 +218,16 @@ impl AuthApi {
         let source = ClientAddress::of(request).number();
         gateway.let_authenticate(source)?;
         let result = trial.await;
-        let failed = matches!(
-            result,
-            Err(AuthError::Token(_) | AuthError::Gateway(GatewayError::NotBelieved))
-        );
-        if failed {
-            gateway.count_failed_authentication(source).await;
+        match &result {
+            Ok(grant) => trail::note_caller(request, &grant.caller),
+            Err(AuthError::Replayed(caller)) => {
+                trail::note_caller(request, caller);
+                gateway.count_failed_authentication(source).await;
+            }
+            Err(AuthError::Token(_) | AuthError::Gateway(GatewayError::NotBelieved)) => {
+                gateway.count_failed_authentication(source).await;
+            }
+            Err(_) => {}
         }
         Ok(result?)
     }

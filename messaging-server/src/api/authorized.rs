@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use messaging_core::domain::id::TenantId;
-use messaging_core::domain::tenant::{Permission, Rights, Role};
+use messaging_core::domain::tenant::{Permission, Rights};
+use messaging_core::gateway::error::GatewayError;
 use poem::http::header::AUTHORIZATION;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
@@ -12,8 +13,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use crate::api::problem::{Problem, kind};
 use crate::api::sight::Sight;
-use crate::api::trail::CallerSeen;
-use crate::api::{ApiState, address_text};
+use crate::api::{ApiState, address_text, trail};
 use crate::auth::{AuthError, Caller};
 
 /// What an operation needs its caller to be allowed.
@@ -63,9 +63,10 @@ impl<N> Authorized<N> {
         self.caller.tenant
     }
 
-    /// Whether it runs the deployment.
+    /// Whether it runs the deployment. The role does not tell: one that is narrowed is as mighty as its
+    /// scope, and may be given to whoever has as much.
     pub fn runs_the_platform(&self) -> bool {
-        self.caller.rights.role == Role::PlatformAdmin
+        self.caller.may(Permission::ManageTenants)
     }
 
     /// What the caller may do.
@@ -115,9 +116,7 @@ impl<'a, N: Needs> ApiExtractor<'a> for Authorized<N> {
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let caller = authenticate(request).await?;
-        if let Some(seen) = request.data::<CallerSeen>() {
-            seen.is(&caller);
-        }
+        trail::note_caller(request, &caller);
         tracing::Span::current().record("tenant.id", tracing::field::display(caller.tenant));
         if !caller.may(N::PERMISSION) {
             return Err(Problem::lacking(N::PERMISSION, "the token does not allow").into());
@@ -144,6 +143,8 @@ impl From<AuthError> for Problem {
                 .with_detail(error.to_string())
                 .with_challenge("Bearer error=\"invalid_token\""),
             AuthError::Gateway(error) => error.into(),
+            // Whoever has the copy is not told that there is another.
+            AuthError::Replayed(_) => GatewayError::NotBelieved.into(),
             AuthError::Issue(error) => {
                 tracing::error!(%error, "a token cannot be signed");
                 Self::new(&kind::INTERNAL_ERROR)

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Caller, ISSUER, IssueError, LONGEST_TOKEN, TokenError, TokenIssuer, TokenVerifier, seconds,
+    Caller, ISSUER, IssueError, LONGEST_TOKEN, TokenError, TokenIssuer, TokenVerifier,
+    is_beyond_us, seconds,
 };
 
 /// The `typ` of a refresh token's header, so that neither kind passes for the other.
@@ -88,7 +89,9 @@ impl RefreshTokens {
         let decoded =
             jsonwebtoken::decode::<RefreshClaims>(token, &self.decoding, &self.validation)
                 .map_err(|_| TokenError::Invalid)?;
-        if decoded.header.typ.as_deref() != Some(REFRESH_TOKEN_TYPE) {
+        if is_beyond_us(&decoded.header)
+            || decoded.header.typ.as_deref() != Some(REFRESH_TOKEN_TYPE)
+        {
             return Err(TokenError::Invalid);
         }
         if decoded.claims.exp <= seconds(now) {
@@ -127,6 +130,9 @@ pub enum AuthError {
     /// The gateway does not know it, or cannot tell.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// It was spent before: somebody has a copy, and all that was given with it is ended.
+    #[error("the token is not known, has expired or was revoked")]
+    Replayed(Box<Caller>),
     /// What is to be given cannot be signed.
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -200,12 +206,15 @@ impl Authentication {
         jti: Uuid,
     ) -> Result<Grant, AuthError> {
         let (family, number) = self.refresh.read(token, now)?;
-        let (family, key) = gateway.rotate_token_family(family, number, self.refresh_lasts).await?;
-        self.give(&family, &key, now, jti)
+        let rotated = gateway.rotate_token_family(family, number, self.refresh_lasts).await?;
+        match rotated {
+            (Some(family), key) => self.give(&family, &key, now, jti),
+            (None, key) => Err(AuthError::Replayed(Box::new(caller_of(&key, Some(family))))),
+        }
     }
 
-    /// Ends the family that a refresh or an access token was given with. What is not known, or has no
-    /// family, needs no end (RFC 7009, section 2.2).
+    /// Ends the family that a refresh or an access token was given with, and gives who had it. What is
+    /// not known, or has no family, needs no end (RFC 7009, section 2.2).
     ///
     /// # Errors
     /// [`AuthError::Gateway`] where it cannot be ended at present.
@@ -214,14 +223,14 @@ impl Authentication {
         gateway: &Gateway,
         token: &str,
         now: Timestamp,
-    ) -> Result<bool, AuthError> {
+    ) -> Result<Option<Caller>, AuthError> {
         let family = match self.refresh.read(token, now) {
             Ok((family, _)) => Some(family),
             Err(_) => self.tokens.verify(token, now).ok().and_then(|caller| caller.family),
         };
-        let Some(family) = family else { return Ok(false) };
-        gateway.end_token_family(family).await?;
-        Ok(true)
+        let Some(family) = family else { return Ok(None) };
+        let key = gateway.end_token_family(family).await?;
+        Ok(key.map(|key| caller_of(&key, Some(family))))
     }
 
     fn give(

@@ -147,7 +147,10 @@ pub(super) async fn api_key<W: Write>(
     let service = Service::build(configure(dir)?).await?;
     let tenant = service.gateway().find_tenant(tenant).await?;
     let operator = Rights::of(Role::PlatformAdmin);
-    let (_, text) = service.gateway().create_api_key(tenant.id, &operator, wanted).await?;
+    let (key, text) = service.gateway().create_api_key(tenant.id, &operator, wanted).await?;
+    let made = ("api-key", key.id.to_string());
+    let chain = Chain::Tenant(tenant.id);
+    audit::leave_about(service.gateway(), chain, "api-key create", made).await?;
     service.close().await;
     Ok(writeln!(out, "{}", text.expose())?)
 }
