@@ -231,8 +231,16 @@ const TELLING: &[&str] = &[
     "list_messages",
     "list_opt_outs",
     "list_sessions",
+    "logout_session",
     "remove_opt_out",
+    "restart_session",
+    "resume_new_chats",
+    "resume_session",
     "retry_message",
+    "start_session",
+    "stop_session",
+    "suspend_session",
+    "update_session",
 ];
 
 /// Walks over all there is, so that what comes later is walked over, too.
