@@ -6,9 +6,9 @@ mod harness;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{Harness, document, main_session, request};
+use harness::{Answer, Harness, document, main_session, request};
 use messaging_core::conformance::build::{message_id, tenant_id};
-use messaging_core::domain::audit::{ActorKind, AuditEntry, AuditFilter, Chain};
+use messaging_core::domain::audit::{ActorKind, AuditEntry, AuditEvent, AuditFilter, Chain};
 use messaging_core::domain::tenant::Role;
 use messaging_core::ports::audit_log::{AuditLog, MockAuditLog};
 use messaging_core::ports::store_error::StoreError;
@@ -47,6 +47,12 @@ fn is_webhook(operation: &str) -> bool {
     operation.starts_with("receive_")
 }
 
+/// Whether the bearer of a token calls it. Who shows a key or a refresh token is told by that.
+fn has_bearer(operation: &str) -> bool {
+    let by_what_is_shown = ["create_token", "refresh_token", "revoke_token"];
+    !is_webhook(operation) && !by_what_is_shown.contains(&operation)
+}
+
 #[tokio::test]
 async fn every_operation_that_may_change_something_leaves_one_entry_also_when_refused() {
     let api = Harness::new().await;
@@ -62,7 +68,7 @@ async fn every_operation_that_may_change_something_leaves_one_entry_also_when_re
             let answer = api.call(asked).await;
             let all = api.own_entries().await;
             let strangers = api.entries(Chain::Platform).await;
-            let (kept, elsewhere) = match token.filter(|_| !is_webhook(operation)) {
+            let (kept, elsewhere) = match token.filter(|_| has_bearer(operation)) {
                 Some(_) => (&all[own..], &strangers[platform..]),
                 None => (&strangers[platform..], &all[own..]),
             };
@@ -78,7 +84,7 @@ async fn every_operation_that_may_change_something_leaves_one_entry_also_when_re
             if path.contains(&message_id(99).to_string()) {
                 assert_eq!(event.target, Some(message_id(99).to_string()), "{operation}");
             }
-            match token.filter(|_| !is_webhook(operation)) {
+            match token.filter(|_| has_bearer(operation)) {
                 Some(_) => {
                     assert_eq!(event.actor_kind, ActorKind::Token);
                     assert_eq!(event.role.as_deref(), Some(role));
@@ -115,6 +121,79 @@ async fn what_is_made_is_named_and_no_number_or_text_is() {
     assert_eq!(target("remove_opt_out"), [opt_out.as_str().unwrap(), "hidden"]);
     let shown = format!("{entries:?}");
     assert!(!shown.contains("5511988887777") && !shown.contains("secret"), "{shown}");
+}
+
+/// Posts to one of the addresses that take no bearer token.
+async fn show(api: &Harness, what: &str, body: Value) -> Answer {
+    let body = Some(body.to_string().into_bytes());
+    api.call(request("POST", &format!("/auth/{what}"), None, body)).await
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_key_and_of_tokens_given_for_it_is_recorded_and_no_secret_is() {
+    let api = Harness::new().await;
+    let made = json!({ "name": "shop", "role": "operator" });
+    let made = api.post("/api-keys", made).await.expect(201);
+    let (key, id) = (made["key"].as_str().unwrap(), made["apiKey"]["id"].as_str().unwrap());
+    // It is used as it is.
+    let used = Some(json!({ "number": NUMBER }).to_string().into_bytes());
+    api.call(request("POST", "/opt-outs", Some(key), used)).await.expect(201);
+    let first = show(&api, "token", json!({ "apiKey": key })).await.expect(200);
+    let first = json!({ "refreshToken": first["refreshToken"] });
+    let second = show(&api, "refresh", first.clone()).await.expect(200);
+    show(&api, "refresh", first.clone()).await.refused(401, "invalid-token");
+    // Of a family that has ended, nobody is told any more.
+    show(&api, "refresh", first).await.refused(401, "invalid-token");
+    let third = show(&api, "token", json!({ "apiKey": key })).await.expect(200);
+    let access = third["accessToken"].as_str().unwrap();
+    let stop = request("POST", "/sessions/main/suspend", Some(access), Some(b"{}".to_vec()));
+    api.call(stop).await.expect(200);
+    for _ in 0..2 {
+        let revoked = show(&api, "revoke", json!({ "token": access })).await;
+        assert_eq!(revoked.status, 204);
+    }
+    api.delete(&format!("/api-keys/{id}")).await.expect(200);
+    show(&api, "token", json!({ "apiKey": key })).await.refused(401, "invalid-token");
+
+    let told = |entries: &[AuditEntry]| -> Vec<(String, String, u16)> {
+        let of = |it: &AuditEvent| (it.action.clone(), it.actor.clone(), it.status);
+        entries.iter().map(|entry| of(&entry.event)).collect()
+    };
+    let entries = api.own_entries().await;
+    let (owner, bearer) = (format!("owner@{}", tenant_id(1)), format!("api-key:{id}"));
+    let line = |action: &str, actor: &str, status| (action.to_owned(), actor.to_owned(), status);
+    let expected = [
+        line("create_api_key", &owner, 201),
+        line("add_opt_out", &bearer, 201),
+        line("create_token", &bearer, 200),
+        line("refresh_token", &bearer, 200),
+        line("refresh_token", &bearer, 401),
+        line("create_token", &bearer, 200),
+        line("suspend_session", &bearer, 200),
+        line("revoke_token", &bearer, 204),
+        line("revoke_api_key", &owner, 200),
+    ];
+    assert_eq!(told(&entries), expected);
+    for entry in [&entries[0], &entries[8]] {
+        assert_eq!(entry.event.target_kind.as_deref(), Some("api-key"));
+        assert_eq!(entry.event.target.as_deref(), Some(id));
+    }
+    for entry in &entries[1..8] {
+        assert_eq!(entry.event.role.as_deref(), Some("operator"));
+    }
+    let strangers = api.entries(Chain::Platform).await;
+    let expected = [
+        line("refresh_token", "", 401),
+        line("revoke_token", "", 204),
+        line("create_token", "", 401),
+    ];
+    assert_eq!(told(&strangers), expected);
+    let shown = format!("{entries:?}{strangers:?}");
+    let secret = key.rsplit_once('_').unwrap().1;
+    let tokens = [&second, &third].map(|given| given["refreshToken"].as_str().unwrap());
+    for kept_back in [secret, access, tokens[0], tokens[1], &NUMBER[1..]] {
+        assert!(!shown.contains(kept_back), "{shown}");
+    }
 }
 
 #[tokio::test]
@@ -257,4 +336,18 @@ async fn the_platforms_entries_are_for_who_runs_it() {
     let listed = listed.expect(200);
     assert_eq!(listed["data"][0]["actorKind"], "unknown");
     assert_eq!(listed["data"][0]["code"], "unauthenticated");
+}
+
+/// Whoever has the permissions may give a key any role that is narrowed to them; so no role by itself
+/// may open anything.
+#[tokio::test]
+async fn a_mighty_role_that_is_narrowed_does_not_open_the_platforms_entries() {
+    let api = Harness::new().await;
+    let wanted = json!({ "name": "a", "role": "platform-admin", "scope": ["audit:read"] });
+    let made = api.post("/api-keys", wanted).await.expect(201);
+    let key = made["key"].as_str();
+    api.call(request("GET", "/audit", key, None)).await.expect(200);
+    let asked = request("GET", "/audit?chain=platform", key, None);
+    let refused = api.call(asked).await.refused(403, "forbidden");
+    assert!(refused["detail"].as_str().unwrap().contains("tenants:manage"), "{refused}");
 }

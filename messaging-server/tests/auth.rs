@@ -5,16 +5,22 @@ mod harness;
 
 use std::time::Duration;
 
-use harness::{Harness, request};
+use harness::{Harness, SECRET, document, request};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use messaging_core::conformance::build::{at, message_id, tenant_id};
+use messaging_core::conformance::entropy::SeededEntropy;
 use messaging_core::domain::tenant::{Permission, Role};
+use messaging_core::ports::entropy::Entropy;
 use messaging_server::api::openapi_document;
-use messaging_server::auth::TokenIssuer;
+use messaging_server::auth::{TokenIssuer, TokenVerifier};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// The operations that need no token. Everything else does.
 const PUBLIC: &[&str] = &[
+    "create_token",
+    "refresh_token",
+    "revoke_token",
     "receive_webhook",
     "receive_session_webhook",
     "get_webhook_health",
@@ -48,6 +54,10 @@ const NEEDS: &[(&str, Permission)] = &[
     ("get_opt_out", Permission::ReadMessages),
     ("remove_opt_out", Permission::SendMessages),
     ("get_queue", Permission::ReadMessages),
+    ("create_api_key", Permission::ManageApiKeys),
+    ("list_api_keys", Permission::ManageApiKeys),
+    ("get_api_key", Permission::ManageApiKeys),
+    ("revoke_api_key", Permission::ManageApiKeys),
     ("create_session", Permission::ManageSessions),
     ("list_sessions", Permission::ReadSessions),
     ("get_session", Permission::ReadSessions),
@@ -103,6 +113,27 @@ async fn every_operation_but_the_public_ones_asks_for_a_token() {
     let mut expected = PUBLIC.to_vec();
     expected.sort_unstable();
     assert_eq!(public, expected);
+}
+
+/// The document says it from the type of the operation's caller; its words are written by hand.
+#[test]
+fn every_operation_says_in_the_document_what_it_needs() {
+    for methods in document()["paths"].as_object().unwrap().values() {
+        for operation in methods.as_object().unwrap().values() {
+            let id = operation["operationId"].as_str().unwrap();
+            let declared = operation["x-permission"].as_str();
+            if PUBLIC.contains(&id) {
+                assert_eq!((declared, operation["security"].is_null()), (None, true), "{id}");
+                continue;
+            }
+            let permission = declared.unwrap_or_else(|| panic!("{id} declares no permission"));
+            let (_, needed) = NEEDS.iter().find(|(each, _)| *each == id).unwrap();
+            assert_eq!(permission, needed.as_str(), "{id}");
+            assert_eq!(operation["security"], json!([{ "bearer": [] }]), "{id}");
+            let words = operation["description"].as_str().unwrap();
+            assert!(words.starts_with(&format!("Needs `{permission}`.")), "{id}: {words}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -166,6 +197,66 @@ async fn a_token_that_is_not_believed_is_refused_before_anything_is_read() {
 }
 
 #[tokio::test]
+async fn no_part_of_a_token_and_nothing_like_it_is_believed() {
+    let api = Harness::new().await;
+    let good = api.token(1, Role::Owner);
+    let refused = async |token: &str| {
+        let answer = api.call(request("GET", "/sessions", Some(token), None)).await;
+        answer.refused(401, "invalid-token");
+    };
+    for end in 1..good.len() {
+        refused(&good[..end]).await;
+    }
+    let megabyte = "a".repeat(1 << 20);
+    for token in [
+        good.to_lowercase(),
+        format!("{good}."),
+        format!("{good}.{good}"),
+        format!(".{good}"),
+        good.replace('.', ".."),
+        format!("{good}{megabyte}"),
+        ".".repeat(1 << 20),
+        megabyte,
+    ] {
+        refused(&token).await;
+    }
+    assert_eq!(api.call(request("GET", "/sessions", Some(&good), None)).await.status, 200);
+}
+
+/// What may be known to all is no secret: neither the key that others check signatures with, nor what
+/// stands in an example, nor nothing.
+#[tokio::test]
+async fn a_token_signed_with_what_anybody_may_know_is_not_believed() {
+    let api = Harness::new().await;
+    let public = "-----BEGIN PUBLIC KEY-----\n\
+        MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+        -----END PUBLIC KEY-----\n";
+    let claims = json!({
+        "iss": "messaging-server", "sub": "a", "tenant_id": tenant_id(1), "role": "owner",
+        "exp": 9_999_999_999_u64
+    });
+    let signed = |secret: &[u8], kid: Option<&str>| {
+        let (typ, kid) = (Some("at+jwt".to_owned()), kid.map(str::to_owned));
+        let header = Header { typ, kid, ..Header::new(Algorithm::HS256) };
+        jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(secret)).unwrap()
+    };
+    for (secret, kid) in [
+        (public.as_bytes(), None),
+        (public.trim().as_bytes(), Some("public")),
+        (b"".as_slice(), Some("../../../../dev/null")),
+        (b"key".as_slice(), Some("' UNION SELECT 'key' --")),
+        (b"messaging-server".as_slice(), None),
+        (b"msk_live_".as_slice(), None),
+        (b"your-jwt-secret".as_slice(), None),
+    ] {
+        let asked = request("GET", "/sessions", Some(&signed(secret, kid)), None);
+        api.call(asked).await.refused(401, "invalid-token");
+    }
+    let right = signed(SECRET.as_bytes(), Some("' UNION SELECT 'key' --"));
+    assert_eq!(api.call(request("GET", "/sessions", Some(&right), None)).await.status, 200);
+}
+
+#[tokio::test]
 async fn an_expired_token_says_so() {
     let api = Harness::new().await;
     let token = api.token(1, Role::Owner);
@@ -188,4 +279,36 @@ async fn another_way_to_authorize_is_none() {
     let mut asked = request("GET", "/sessions", None, None);
     asked.headers_mut().insert("authorization", format!("bearer {token}").parse().unwrap());
     assert_eq!(api.call(asked).await.status, 200);
+}
+
+/// Whatever is done to a token by chance: nothing of it is believed, and nothing panics.
+#[test]
+fn a_token_that_was_changed_anywhere_is_not_believed() {
+    let secret = SECRET.to_owned().into();
+    let ttl = Duration::from_secs(60);
+    let good = TokenIssuer::new(&secret)
+        .issue(tenant_id(1), Role::Owner, ttl, at(0), Uuid::nil())
+        .unwrap();
+    let verifier = TokenVerifier::new(&secret);
+    assert!(verifier.verify(&good, at(0)).is_ok());
+    let chance = SeededEntropy::new(11);
+    let below = |limit: usize| usize::try_from(chance.next_u64() % limit as u64).unwrap();
+    let alphabet: Vec<char> = "ABab01-_.=+/ \u{0}é".chars().collect();
+    for _ in 0..20_000 {
+        let mut token: Vec<char> = good.chars().collect();
+        for _ in 0..=below(3) {
+            let place = below(token.len());
+            let new = alphabet[below(alphabet.len())];
+            match below(4) {
+                0 => token.insert(place, new),
+                1 => drop(token.remove(place)),
+                2 => token.truncate(place.max(1)),
+                _ => token[place] = new,
+            }
+        }
+        let token: String = token.into_iter().collect();
+        if token != good {
+            assert!(verifier.verify(&token, at(0)).is_err(), "{token}");
+        }
+    }
 }

@@ -69,6 +69,26 @@ async fn an_export_holds_what_is_kept_of_a_person_and_of_nobody_else() {
     assert_eq!(theirs.body, b"{\"kind\":\"end\"}\n");
 }
 
+/// What an export holds are contents: whoever sees none is shown none, and not masks in their place.
+#[tokio::test]
+async fn who_sees_no_contents_exports_nobody() {
+    let api = two_persons().await;
+    for (scope, is_allowed) in
+        [(json!(["data:export"]), false), (json!(["data:export", "messages:read:content"]), true)]
+    {
+        let wanted = json!({ "name": "export", "role": "owner", "scope": scope });
+        let key = api.post("/api-keys", wanted).await.expect(201)["key"].clone();
+        let body = Some(json!({ "phone": NUMBER }).to_string().into_bytes());
+        let answer = api.call(request("POST", "/privacy/export", key.as_str(), body)).await;
+        if is_allowed {
+            assert_eq!(answer.status, 200);
+            continue;
+        }
+        let refused = answer.refused(403, "forbidden");
+        assert!(refused["detail"].as_str().unwrap().contains("messages:read:content"));
+    }
+}
+
 #[tokio::test]
 async fn an_export_of_many_messages_is_whole() {
     let api = Harness::new().await;

@@ -1,5 +1,6 @@
 //! Every store port in memory, for tests and first steps: nothing outlives the process.
 
+mod access;
 mod audit;
 mod idempotency;
 mod inbox;
@@ -15,6 +16,7 @@ mod upkeep;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use self::access::Access;
 use self::audit::Audit;
 use self::idempotency::Keys;
 use self::inbox::Inbox;
@@ -32,6 +34,7 @@ use crate::domain::retention::RetentionRules;
 /// [`InboxStore`](crate::ports::inbox_store::InboxStore),
 /// [`IdempotencyStore`](crate::ports::idempotency_store::IdempotencyStore),
 /// [`OptOutStore`](crate::ports::opt_out_store::OptOutStore),
+/// [`AccessStore`](crate::ports::access_store::AccessStore) and
 /// [`AuditLog`](crate::ports::audit_log::AuditLog),
 /// [`PersonStore`](crate::ports::person_store::PersonStore),
 /// [`RetentionStore`](crate::ports::retention_store::RetentionStore) and
@@ -52,6 +55,7 @@ struct State {
     inbox: Inbox,
     keys: Keys,
     opt_outs: OptOuts,
+    access: Access,
     audit: Audit,
     retention: BTreeMap<TenantId, RetentionRules>,
 }

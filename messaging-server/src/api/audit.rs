@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::stream;
 use messaging_core::domain::audit::{self, ActorKind, AuditFilter, Chain};
+use messaging_core::domain::tenant::Permission;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::gateway::Gateway;
 use poem::Body;
@@ -28,7 +29,7 @@ pub enum AuditChain {
     /// The tenant's.
     #[default]
     Tenant,
-    /// Those that are about no tenant, for `platform-admin` alone.
+    /// Those that are about no tenant; needs `tenants:manage`, too.
     Platform,
 }
 
@@ -288,7 +289,8 @@ fn chain_of(caller: &Authorized<ReadAudit>, asked: Option<AuditChain>) -> Result
     match asked.unwrap_or_default() {
         AuditChain::Tenant => Ok(Chain::Tenant(caller.tenant())),
         AuditChain::Platform if caller.runs_the_platform() => Ok(Chain::Platform),
-        AuditChain::Platform => Err(Problem::new(&kind::FORBIDDEN)
-            .with_detail("the platform's entries are for the role platform-admin alone")),
+        AuditChain::Platform => {
+            Err(Problem::lacking(Permission::ManageTenants, "the platform's entries need"))
+        }
     }
 }

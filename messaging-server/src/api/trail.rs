@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use messaging_core::domain::audit::{ActorKind, AuditEvent, Chain};
 use messaging_core::domain::timestamp::Timestamp;
-use poem::Response;
 use poem::http::{Method, StatusCode};
+use poem::{Request, Response};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -29,9 +29,16 @@ const WEBHOOKS: &[&str] = &["receive_webhook", "receive_session_webhook"];
 pub(super) struct CallerSeen(Arc<OnceLock<Caller>>);
 
 impl CallerSeen {
-    pub(super) fn is(&self, caller: &Caller) {
+    fn is(&self, caller: &Caller) {
         // A request has one caller.
         let _ = self.0.set(caller.clone());
+    }
+}
+
+/// Remembers who is found to call.
+pub(super) fn note_caller(request: &Request, caller: &Caller) {
+    if let Some(seen) = request.data::<CallerSeen>() {
+        seen.is(caller);
     }
 }
 
@@ -51,6 +58,16 @@ pub(super) struct Traced {
 struct Told {
     id: Option<serde_json::Value>,
     code: Option<serde_json::Value>,
+    #[serde(rename = "apiKey")]
+    api_key: Option<serde_json::Value>,
+}
+
+impl Told {
+    /// The id of what the answer is about.
+    fn answered(&self) -> Option<&str> {
+        let of_key = || self.api_key.as_ref()?.get("id");
+        self.id.as_ref().or_else(of_key)?.as_str()
+    }
 }
 
 impl Traced {
@@ -74,8 +91,8 @@ impl Traced {
         }
         let told = told(&mut response).await;
         let caller = self.caller.0.get();
-        let answered = told.id.as_ref().and_then(|id| id.as_str());
-        let target = target(route, &self.path, answered.filter(|_| status.is_success()));
+        let answered = told.answered().filter(|_| status.is_success());
+        let target = target(route, &self.path, answered);
         let event = AuditEvent {
             chain: caller.map_or(Chain::Platform, |caller| Chain::Tenant(caller.tenant)),
             at: self.at,
@@ -85,7 +102,7 @@ impl Traced {
                 None => ActorKind::Unknown,
             },
             actor: caller.map(|caller| caller.subject.clone()).unwrap_or_default(),
-            role: caller.map(|caller| caller.role.to_string()),
+            role: caller.map(|caller| caller.rights.role.to_string()),
             action: operation.to_owned(),
             target_kind: Some(kind(&route.template).to_owned()),
             target,

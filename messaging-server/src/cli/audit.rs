@@ -55,6 +55,16 @@ pub(super) async fn leave(
     action: &str,
     tenant: TenantId,
 ) -> Result<(), GatewayError> {
+    leave_about(gateway, chain, action, ("tenant", tenant.to_string())).await
+}
+
+/// The same of anything else: its kind, and its id.
+pub(super) async fn leave_about(
+    gateway: &Gateway,
+    chain: Chain,
+    action: &str,
+    (kind, target): (&str, String),
+) -> Result<(), GatewayError> {
     let event = AuditEvent {
         chain,
         at: SystemClock.now(),
@@ -62,8 +72,8 @@ pub(super) async fn leave(
         actor: String::new(),
         role: None,
         action: action.to_owned(),
-        target_kind: Some("tenant".to_owned()),
-        target: Some(tenant.to_string()),
+        target_kind: Some(kind.to_owned()),
+        target: Some(target),
         source: None,
         status: 200,
         code: None,
