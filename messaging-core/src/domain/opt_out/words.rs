@@ -10,12 +10,12 @@ use crate::named::named_enum;
 named_enum! {
     /// A list of words.
     pub enum WordList {
+        /// English: the first, so that a word which it shares with others counts as English.
+        English = "en",
         /// Arabic.
         Arabic = "ar",
         /// German.
         German = "de",
-        /// English.
-        English = "en",
         /// Spanish.
         Spanish = "es",
         /// French.
