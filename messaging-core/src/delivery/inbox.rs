@@ -6,7 +6,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::delivery::shift::Shift;
 use crate::delivery::{PAUSE_AFTER_FAULT, rest};
-use crate::domain::address::Address;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::{InboxId, MessageId, OptOutId};
 use crate::domain::inbox::{
@@ -186,12 +185,14 @@ impl InboxProcessor {
     /// What a message that came in says of messages to its sender, where it says nothing else.
     fn wish(&self, entry: &InboxEntry, message: &Message) -> Option<Wish> {
         // Who writes to a group, or a channel, does not speak for all.
-        let address = message.from.clone().filter(Address::is_person)?;
+        let address = message.from.as_ref().filter(|from| from.is_person())?.line();
         if message.content.attachment.is_some() {
             return None;
         }
         let said = self.gateway.settings().opt_out_words.read(&message.content.body)?;
-        let (tenant, at) = (entry.tenant, entry.received_at);
+        // When it was said: webhooks overtake one another. But no later than it was heard.
+        let at = message.sent_at.unwrap_or(entry.received_at).min(entry.received_at);
+        let tenant = entry.tenant;
         Some(match said {
             Said::Leave(words) => Wish::Leave(Box::new(OptOut {
                 id: OptOutId(message.id.0),

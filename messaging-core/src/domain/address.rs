@@ -87,6 +87,23 @@ impl Address {
         format!("{code}…{end}{at}{kind}")
     }
 
+    /// The same person, or chat, however its number was written: see [`PhoneNumber::line`].
+    #[must_use]
+    pub fn line(&self) -> Self {
+        match self {
+            Self::Phone(number) => Self::Phone(number.line()),
+            Self::Chat(_) => self.clone(),
+        }
+    }
+
+    /// Every way in which the same person, or chat, is written, this one first.
+    pub fn spellings(&self) -> Vec<Self> {
+        match self {
+            Self::Phone(number) => number.spellings().into_iter().map(Self::Phone).collect(),
+            Self::Chat(_) => vec![self.clone()],
+        }
+    }
+
     /// Whether it is one person, and not a group or a channel.
     pub fn is_person(&self) -> bool {
         match self {

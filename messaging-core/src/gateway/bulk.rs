@@ -15,7 +15,7 @@ use crate::domain::idempotency::{IdempotencyKey, Operation};
 use crate::domain::message::Priority;
 use crate::domain::pii::{self, PiiPolicy};
 use crate::domain::portion::{Page, PortionBy};
-use crate::domain::template;
+use crate::domain::template::Template;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::error::{GatewayError, InvalidField};
 use crate::gateway::once;
@@ -23,6 +23,9 @@ use crate::gateway::send::{Draft, Timing, accepted};
 use crate::gateway::{Gateway, SessionRef, Settings, query, validation};
 use crate::ports::observer::Observation;
 use crate::ports::store_error::StoreError;
+
+/// How many recipients are looked at before others get their turn.
+const AT_A_TIME: usize = 64;
 
 /// One content for many recipients.
 #[derive(Debug, Clone)]
@@ -32,7 +35,7 @@ pub struct BulkRequest {
     /// To whom, one message each, in this order; 1 to 10 000. A recipient named twice is refused
     /// the second time.
     pub recipients: Vec<BulkRecipient>,
-    /// What. Its text may name [variables](crate::domain::template::fill) of the recipients.
+    /// What. Its text may name [variables](crate::domain::template::Template) of the recipients.
     pub content: Content,
     /// How many of these messages may be in the queue at a time, 1 to 100.
     pub batch_size: u32,
@@ -317,17 +320,26 @@ impl Gateway {
         let refuses_pii = self.pii_policy(tenant).await? == PiiPolicy::Refuse;
         let mut seen = std::collections::HashSet::new();
         let (mut good, mut rejected) = (Vec::new(), Vec::new());
+        let body = Template::of(&request.content.body);
         for (index, recipient) in request.recipients.iter().enumerate() {
+            if index % AT_A_TIME == AT_A_TIME - 1 {
+                tokio::task::yield_now().await;
+            }
             let pointer = format!("/recipients/{index}");
             let to = &recipient.to;
             let read = validation::recipient(&pointer, to, self.settings().phone_validation);
             let read = read.and_then(|address| {
-                let content =
-                    filled(&pointer, &request.content, &recipient.variables, self.settings())?;
+                let content = filled(
+                    &pointer,
+                    &body,
+                    &request.content,
+                    &recipient.variables,
+                    self.settings(),
+                )?;
                 if refuses_pii && accepted_at.is_none() {
                     check_pii(&pointer, &content)?;
                 }
-                if !seen.insert(address.clone()) {
+                if !seen.insert(address.line()) {
                     let detail = "is named before in the same request";
                     return Err(InvalidField::new(&pointer, "duplicate-recipient", detail));
                 }
@@ -432,11 +444,13 @@ fn check_pii(pointer: &str, content: &Content) -> Result<(), InvalidField> {
 /// What is said to one recipient.
 fn filled(
     pointer: &str,
+    body: &Template<'_>,
     content: &Content,
     variables: &BTreeMap<String, String>,
     settings: &Settings,
 ) -> Result<Content, InvalidField> {
-    let body = template::fill(&content.body, variables)
+    let body = body
+        .fill(variables)
         .map_err(|error| InvalidField::new(pointer, "missing-variable", error.to_string()))?;
     let content = Content { body, attachment: content.attachment.clone() };
     match validation::content(&content, settings).into_iter().next() {

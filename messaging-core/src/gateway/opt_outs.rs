@@ -185,7 +185,9 @@ impl Gateway {
     }
 
     fn person(&self, pointer: &str, text: &str) -> Result<Address, InvalidField> {
-        validation::recipient(pointer, text, self.settings().phone_validation)
+        let person = validation::recipient(pointer, text, self.settings().phone_validation);
+        // A list has each line once, however it is written.
+        person.map(|person| person.line())
     }
 
     /// Whether a message to this recipient is not to be sent.
@@ -194,7 +196,7 @@ impl Gateway {
         tenant: TenantId,
         to: &Address,
     ) -> Result<bool, GatewayError> {
-        let told = self.ports().opt_outs.opted_out(tenant, std::slice::from_ref(to)).await?;
+        let told = self.ports().opt_outs.opted_out(tenant, &[to.line()]).await?;
         Ok(told.first().copied().unwrap_or(false))
     }
 
@@ -225,10 +227,11 @@ impl Gateway {
         by: Option<Timestamp>,
     ) -> Result<Vec<bool>, GatewayError> {
         let opt_outs = &self.ports().opt_outs;
-        let mut told = opt_outs.opted_out(tenant, addresses).await?;
+        let lines: Vec<_> = addresses.iter().map(Address::line).collect();
+        let mut told = opt_outs.opted_out(tenant, &lines).await?;
         let Some(by) = by else { return Ok(told) };
-        for (told, address) in told.iter_mut().zip(addresses).filter(|(told, _)| **told) {
-            let entry = OptOutRef::Address(address.clone());
+        for (told, line) in told.iter_mut().zip(lines).filter(|(told, _)| **told) {
+            let entry = OptOutRef::Address(line);
             let entry = opt_outs.find(tenant, &entry).await?;
             *told = entry.is_some_and(|entry| entry.since <= by);
         }
@@ -246,14 +249,17 @@ impl Gateway {
         let ports = self.ports();
         let sessions = ports.sessions.list(tenant).await?;
         let sessions: Vec<_> = sessions.iter().map(|session| session.id).collect();
-        loop {
-            let waiting = ports.messages.waiting_to(&sessions, to, PORTION).await?;
-            let ended = self.end_as_opted_out(&waiting).await?;
-            // None is ended where all of them have moved meanwhile, which others see to.
-            if ended == 0 || waiting.len() < PORTION as usize {
-                return Ok(());
+        for to in to.spellings() {
+            loop {
+                let waiting = ports.messages.waiting_to(&sessions, &to, PORTION).await?;
+                let ended = self.end_as_opted_out(&waiting).await?;
+                // None is ended where all of them have moved meanwhile, which others see to.
+                if ended == 0 || waiting.len() < PORTION as usize {
+                    break;
+                }
             }
         }
+        Ok(())
     }
 
     async fn end_as_opted_out(&self, waiting: &[Message]) -> Result<usize, GatewayError> {
