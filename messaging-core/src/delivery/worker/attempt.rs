@@ -589,10 +589,7 @@ impl Worker {
         code: FailureCode,
         asked: Option<Duration>,
     ) -> Result<Next, GatewayError> {
-        let end = self.not_now(begun.attempts, code, asked);
-        let next = next_after(&end);
-        self.end(begun, end).await?;
-        Ok(next)
+        self.end(begun, self.not_now(begun.attempts, code, asked)).await
     }
 
     /// How the last of so many attempts ends that did not succeed.
@@ -611,14 +608,17 @@ impl Worker {
         }
     }
 
+    /// Ends an attempt. Only one that is put back so is to be tried again: an ack may have been faster.
     async fn end(&self, message: &Message, end: End) -> Result<Next, GatewayError> {
-        let outcomes = self.change(&[self.ending(message, end)]).await?;
-        if let Some(ChangeOutcome::Refused(status)) = outcomes.first() {
-            tracing::warn!(
+        let next = next_after(&end);
+        match self.change(&[self.ending(message, end)]).await?.first() {
+            Some(ChangeOutcome::Moved { .. }) => return Ok(next),
+            Some(ChangeOutcome::Refused(status)) => tracing::warn!(
                 message.id = %message.id,
                 message.status = %status,
                 "the end of an attempt of message {} came too late", message.id
-            );
+            ),
+            _ => {}
         }
         Ok(Next::Done)
     }
