@@ -457,6 +457,29 @@ async fn crash_while_sending(world: World, sent: bool) -> World {
     world.restart()
 }
 
+/// What a process that died had asked for may be sent as late as the provider takes.
+#[tokio::test]
+async fn the_quota_holds_where_what_was_under_way_is_sent_after_a_restart() {
+    let world = World::with(quota(2, MINUTE)).await;
+    let first = world.send(1, "first").await;
+    let mut world = crash_while_sending(world, false).await;
+    for n in 2..6 {
+        let on_rate_limit = Some(OnRateLimit::Queue);
+        world.try_send(SendRequest { on_rate_limit, ..request(n, "after") }).await.unwrap();
+    }
+    world.recovery.run_once().await.unwrap();
+    world.work().await;
+    let late = Duration::from_secs(10);
+    world.work_for(late).await;
+    world.provider.arrive_late(&first);
+    world.work_for(10 * MINUTE).await;
+    let times: Vec<_> = world.provider.arrivals().into_iter().map(|it| it.at).collect();
+    assert!(times.len() >= 5, "{times:?}");
+    for three in times.windows(3) {
+        assert!(three[2].since(three[0]) > MINUTE, "{times:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_session_never_sends_more_than_its_quota_in_any_window() {
     let world = World::with(quota(5, MINUTE)).await;

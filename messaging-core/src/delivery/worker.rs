@@ -250,9 +250,12 @@ impl Worker {
         let now = ports.clock.now();
         let settings = self.gateway.settings();
         let since = now.minus(settings.session_quota.window + settings.clock_skew);
-        let done = ports.messages.attempts_since(session, since, now).await?;
+        // What somebody who died had begun may still be sent, for as long as with a permit of its own.
+        let until = now.plus(LEASE).plus(ports.transport.longest_attempt());
+        let attempts = ports.messages.attempts_since(session, since, until).await?;
+        let (begun, done): (Vec<_>, Vec<_>) = attempts.into_iter().partition(|at| *at == until);
         let key = RateKey::Sending(session);
-        self.gateway.counted(ports.limiter.prime(key, ticket, &done).await);
+        self.gateway.counted(ports.limiter.prime_begun(key, ticket, &done, &begun).await);
         Ok(())
     }
 }
