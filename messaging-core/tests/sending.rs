@@ -423,6 +423,29 @@ async fn what_is_settled_while_the_queue_is_told_keeps_nobody_waiting() {
     assert_eq!(world.delivered(), ["first", "second"]);
 }
 
+/// Nor does what an ack settles while its attempt is put off, be it before that is on disk or before the
+/// queue is told.
+#[tokio::test]
+async fn what_is_settled_while_it_is_put_back_keeps_nobody_waiting() {
+    let put_off = Later { reason: LaterReason::Overloaded, after: Some(10 * MINUTE) };
+    for status in [Status::Sending, Status::Retry] {
+        let world = World::new().await;
+        world.provider.script([Script::Answer(SendOutcome::TryLater(put_off.clone()))]);
+        let first = world.send(1, "first").await;
+        world.send(1, "second").await;
+        let (store, queue) = (Arc::clone(&world.store), Arc::clone(&world.queue));
+        let at = world.clock.now();
+        world.witness.when(status, move || {
+            let delivered = StatusChange::new(MessageRef::Id(first.id), StatusEvent::Deliver, at);
+            store.change(&[delivered]).now_or_never().unwrap().unwrap();
+            queue.forget(first.session, &[first.id]).now_or_never().unwrap().unwrap();
+        });
+        world.work_for(5 * Duration::from_secs(1)).await;
+        assert_eq!(world.status(first.id).await, Status::Delivered);
+        assert_eq!(world.delivered(), ["second"], "settled while it was {status}");
+    }
+}
+
 /// Kills the process while it waits for the provider's answer.
 async fn crash_while_sending(world: World, sent: bool) -> World {
     world.provider.script([Script::Hang { sent }]);
@@ -432,6 +455,29 @@ async fn crash_while_sending(world: World, sent: bool) -> World {
         () = std::future::ready(()) => {}
     }
     world.restart()
+}
+
+/// What a process that died had asked for may be sent as late as the provider takes.
+#[tokio::test]
+async fn the_quota_holds_where_what_was_under_way_is_sent_after_a_restart() {
+    let world = World::with(quota(2, MINUTE)).await;
+    let first = world.send(1, "first").await;
+    let mut world = crash_while_sending(world, false).await;
+    for n in 2..6 {
+        let on_rate_limit = Some(OnRateLimit::Queue);
+        world.try_send(SendRequest { on_rate_limit, ..request(n, "after") }).await.unwrap();
+    }
+    world.recovery.run_once().await.unwrap();
+    world.work().await;
+    let late = Duration::from_secs(10);
+    world.work_for(late).await;
+    world.provider.arrive_late(&first);
+    world.work_for(10 * MINUTE).await;
+    let times: Vec<_> = world.provider.arrivals().into_iter().map(|it| it.at).collect();
+    assert!(times.len() >= 5, "{times:?}");
+    for three in times.windows(3) {
+        assert!(three[2].since(three[0]) > MINUTE, "{times:?}");
+    }
 }
 
 #[tokio::test]

@@ -192,17 +192,19 @@ impl RateLimiter for RedisRateLimiter {
         self.ask(permit.key, request::Body::Release { id: permit.id }).await.map(|_| ())
     }
 
-    async fn prime(
+    async fn prime_begun(
         &self,
         key: RateKey,
         ticket: u64,
         done: &[Timestamp],
+        begun_until: &[Timestamp],
     ) -> Result<(), RateLimiterError> {
-        let mut done = done.to_vec();
-        done.sort_unstable();
+        let begun = begun_until.iter().map(|until| (*until, true));
+        let mut entries: Vec<_> = done.iter().map(|at| (*at, false)).chain(begun).collect();
+        entries.sort_unstable();
         // No ticket of ours is larger.
         let life = u32::try_from(ticket).unwrap_or_default();
-        self.ask(key, request::Body::Prime { life, done }).await.map(|_| ())
+        self.ask(key, request::Body::Prime { life, entries }).await.map(|_| ())
     }
 
     async fn time(&self) -> Result<Option<Timestamp>, RateLimiterError> {

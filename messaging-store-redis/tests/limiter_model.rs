@@ -86,10 +86,12 @@ async fn compare(test: &str, seed: u64) {
             0 => {
                 let done: Vec<_> =
                     (0..draw(4)).map(|_| now.minus(Duration::from_millis(draw(9000)))).collect();
+                let begun_until: Vec<_> =
+                    (0..draw(3)).map(|_| now.plus(Duration::from_millis(draw(12_000)))).collect();
                 // Only who has asked has a ticket.
                 if let Some(ticket) = both.tickets.get(&key) {
-                    both.redis.prime(key, *ticket, &done).await.unwrap();
-                    both.memory.prime_now(key, &done);
+                    both.redis.prime_begun(key, *ticket, &done, &begun_until).await.unwrap();
+                    both.memory.prime_begun_now(key, &done, &begun_until);
                 }
             }
             1..10 => {

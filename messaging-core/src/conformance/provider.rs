@@ -64,6 +64,7 @@ struct State {
     sessions: BTreeMap<ProviderSession, ProviderState>,
     absent: BTreeSet<String>,
     scripts: VecDeque<Script>,
+    put_off: VecDeque<Later>,
     arrivals: Vec<Arrival>,
     unreachable: bool,
     silent: BTreeSet<String>,
@@ -170,6 +171,12 @@ impl FakeProvider {
     /// What the next sends come to, in this order; those behind are accepted.
     pub fn script(&self, scripts: impl IntoIterator<Item = Script>) {
         self.state().scripts.extend(scripts);
+    }
+
+    /// Puts the next messages off, each for this reason, when it is asked how they will go.
+    pub fn put_off(&self, reasons: impl IntoIterator<Item = LaterReason>) {
+        let later = reasons.into_iter().map(|reason| Later { reason, after: None });
+        self.state().put_off.extend(later);
     }
 
     /// Makes the provider unreachable, or reachable again.
@@ -320,7 +327,10 @@ impl Transport for FakeProvider {
         if let Some(later) = self.refuse(envelope.session) {
             return Preparation::TryLater(later);
         }
-        let state = self.state();
+        let mut state = self.state();
+        if let Some(later) = state.put_off.pop_front() {
+            return Preparation::TryLater(later);
+        }
         if state.absent.contains(envelope.to.as_str()) {
             return Preparation::Rejected(Failure::new(FailureCode::NotOnWhatsapp));
         }

@@ -35,6 +35,8 @@ macro_rules! for_each_rate_limiter_behavior {
         $test!(grants_nothing_of_a_key_before_it_is_primed);
         $test!(counts_what_was_done_before);
         $test!(counts_what_was_done_before_in_whatever_order);
+        $test!(counts_what_was_begun_before_until_its_term_ends_and_a_window_longer);
+        $test!(tells_its_own_permits_from_what_was_begun_before);
         $test!(believes_the_first_priming_alone);
         $test!(believes_one_of_many_primings_at_once);
         $test!(does_not_count_what_was_done_long_before);
@@ -313,6 +315,36 @@ pub async fn counts_what_was_done_before_in_whatever_order(limiter: &dyn RateLim
     limited(limiter, at(5000), secs(57)).await;
     granted(limiter, at(62_000), 0).await;
     limited(limiter, at(62_000), secs(1)).await;
+}
+
+/// The term may be longer than the window, as that of a permit.
+pub async fn counts_what_was_begun_before_until_its_term_ends_and_a_window_longer(
+    limiter: &dyn RateLimiter,
+) {
+    let ticket = ticket(limiter, key()).await;
+    limiter.prime_begun(key(), ticket, &[at(0)], &[at(100_000), at(90_000)]).await.unwrap();
+    limited(limiter, at(1000), secs(59)).await;
+    done(limiter, at(60_000), 0).await;
+    limited(limiter, at(119_000), secs(1)).await;
+    done(limiter, at(120_000), 0).await;
+    limited(limiter, at(120_000), secs(30)).await;
+    granted(limiter, at(150_000), 0).await;
+    limited(limiter, at(150_000), secs(10)).await;
+    granted(limiter, at(160_000), 0).await;
+}
+
+/// Whoever ends one of its own, ends that one.
+pub async fn tells_its_own_permits_from_what_was_begun_before(limiter: &dyn RateLimiter) {
+    let ticket = ticket(limiter, key()).await;
+    limiter.prime_begun(key(), ticket, &[], &[at(30_000)]).await.unwrap();
+    let own = take_permit(limiter, at(0), 1).await;
+    limiter.release(own).await.unwrap();
+    done(limiter, at(0), 1).await;
+    done(limiter, at(0), 0).await;
+    limited(limiter, at(0), secs(60)).await;
+    granted(limiter, at(60_000), 1).await;
+    granted(limiter, at(60_000), 0).await;
+    limited(limiter, at(60_000), secs(30)).await;
 }
 
 /// What a second one tells may have been counted meanwhile.

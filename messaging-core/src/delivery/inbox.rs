@@ -1,5 +1,6 @@
 //! Applying webhooks that were kept.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use crate::domain::opt_out::words::Said;
 use crate::domain::opt_out::{OptOut, OptOutSource, Return, Wish};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::status::{Status, StatusEvent};
+use crate::domain::timestamp::Timestamp;
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
 use crate::gateway::send::accepted;
@@ -48,24 +50,39 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Gives kept webhooks their effect: each node those it keeps, and one of them what is left over.
 pub struct InboxProcessor {
     gateway: Gateway,
+    /// When it was looked last whether anything is left over, and all of it was seen.
+    looked: Mutex<Option<Timestamp>>,
 }
 
 impl InboxProcessor {
     /// A processor for this gateway's webhooks.
     pub fn new(gateway: Gateway) -> Self {
-        Self { gateway }
+        Self { gateway, looked: Mutex::default() }
     }
 
-    /// Applies one portion of what this node has kept or, where there is nothing, of what is left
-    /// over and due; tells how many it looked at.
+    /// Applies one portion of what this node has kept and, where there is nothing or it was not looked
+    /// for lately, one of what is left over and due; tells how many it looked at.
     ///
     /// # Errors
     /// [`GatewayError::Unavailable`] where the store does not answer; nothing is lost by it.
     pub async fn run_once(&self) -> Result<usize, GatewayError> {
         match self.apply_fresh().await? {
-            0 => self.apply_left_over().await,
-            applied => Ok(applied),
+            applied if applied > 0 && !self.is_time_to_look() => Ok(applied),
+            applied => Ok(applied + self.apply_left_over().await?),
         }
+    }
+
+    /// Whether what is left over has its turn, however much comes in. Of more than one portion that is
+    /// every other.
+    fn is_time_to_look(&self) -> bool {
+        let now = self.gateway.ports().clock.now();
+        let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back puts nothing off.
+        looked.is_none_or(|at| now < at || now.since(at) >= LOOK_EVERY)
+    }
+
+    fn note_look(&self, at: Timestamp) {
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 
     async fn apply_fresh(&self) -> Result<usize, GatewayError> {
@@ -76,8 +93,12 @@ impl InboxProcessor {
 
     async fn apply_left_over(&self) -> Result<usize, GatewayError> {
         let ports = self.gateway.ports();
-        let entries = ports.inbox.due(ports.clock.now(), PORTION).await?;
+        let now = ports.clock.now();
+        let entries = ports.inbox.due(now, PORTION).await?;
         self.apply(&entries).await?;
+        if entries.len() < PORTION as usize {
+            self.note_look(now);
+        }
         Ok(entries.len())
     }
 
@@ -365,13 +386,15 @@ impl InboxProcessor {
 
     /// Applies some; where there was nothing, says how long to wait.
     async fn pass(&self, shift: &mut Shift) -> Result<Option<Duration>, GatewayError> {
-        if self.apply_fresh().await? > 0 {
+        let is_busy = self.apply_fresh().await? > 0;
+        if is_busy && !self.is_time_to_look() {
             return Ok(None);
         }
         if !shift.is_ours().await {
-            return Ok(Some(LOOK_EVERY));
+            self.note_look(self.gateway.ports().clock.now());
+            return Ok((!is_busy).then_some(LOOK_EVERY));
         }
-        if self.apply_left_over().await? > 0 {
+        if self.apply_left_over().await? > 0 || is_busy {
             return Ok(None);
         }
         Ok(Some(self.until_due().await))

@@ -56,11 +56,16 @@ impl SlidingWindow {
         self.expire(quota, now);
         let used = self.used();
         if used < quota.limit {
-            let place = self.reservations.partition_point(|reserved| reserved.until <= until);
-            self.reservations.insert(place, Reserved { id, until });
+            self.hold(id, until);
             return Decision::Allowed { remaining: quota.limit - used - 1 };
         }
         Decision::Limited { retry_after: self.free_at(quota, used).since(now) }
+    }
+
+    /// Reserves one event whatever the quota: somebody else had the right to it.
+    pub fn hold(&mut self, id: u64, until: Timestamp) {
+        let place = self.reservations.partition_point(|reserved| reserved.until <= until);
+        self.reservations.insert(place, Reserved { id, until });
     }
 
     /// The reservation's event happened at `at`. Unknown names are ignored.

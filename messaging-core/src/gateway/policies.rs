@@ -11,6 +11,7 @@ use crate::domain::pii::{self, PiiPolicy};
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
+use crate::ports::observer::Observation;
 
 /// How long what another node has changed may go unseen. What this node changes is seen at once.
 const BELIEVED_FOR: Duration = Duration::from_secs(1);
@@ -112,5 +113,17 @@ impl Gateway {
         let tenant = message.tenant;
         self.shown(tenant, std::slice::from_mut(&mut message)).await?;
         Ok(message)
+    }
+
+    /// One message as the tenant wants it shown, where something was done to it that must not be
+    /// answered as if it had not been: what the tenant wants is not known then, and it is masked.
+    pub(super) async fn shown_done(&self, mut message: Message) -> Message {
+        let tenant = message.tenant;
+        if let Err(error) = self.shown(tenant, std::slice::from_mut(&mut message)).await {
+            tracing::warn!(%error, message.id = %message.id, "message {} is masked", message.id);
+            self.observe(Observation::Fault { what: "store" });
+            pii::mask_content(&mut message.content);
+        }
+        message
     }
 }

@@ -202,7 +202,7 @@ impl Gateway {
         let result = self.send_once(tenant, request).await;
         match result {
             Ok(accepted) => {
-                let message = self.shown_one(accepted.message).await?;
+                let message = self.shown_done(accepted.message).await;
                 Ok(Accepted { message, ..accepted })
             }
             Err(error) => {

@@ -142,6 +142,18 @@ pub trait RateLimiter: Send + Sync + 'static {
         key: RateKey,
         ticket: u64,
         done: &[Timestamp],
+    ) -> Result<(), RateLimiterError> {
+        self.prime_begun(key, ticket, done, &[]).await
+    }
+
+    /// [Primes](Self::prime), where besides what was done there is what was begun and may still be
+    /// done, each until such an instant: it counts as a permit of that term that nobody ends.
+    async fn prime_begun(
+        &self,
+        key: RateKey,
+        ticket: u64,
+        done: &[Timestamp],
+        begun_until: &[Timestamp],
     ) -> Result<(), RateLimiterError>;
 
     /// What time it is where the counting is done; `None` where it is done in this process. Those

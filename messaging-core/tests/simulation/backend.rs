@@ -132,12 +132,13 @@ impl Backend {
         }
     }
 
-    fn prime(&self, key: RateKey, ticket: u64, done: &[Timestamp]) {
+    fn prime(&self, key: RateKey, ticket: u64, done: &[Timestamp], begun_until: &[Timestamp]) {
         let (life, limiter) = self.limiter.lock().unwrap().clone();
         if ticket == life {
             let settled = self.settled.lock().unwrap();
             let since = settled.iter().filter(|(of, _)| *of == key).map(|(_, at)| *at);
-            limiter.prime_now(key, &done.iter().copied().chain(since).collect::<Vec<_>>());
+            let done: Vec<_> = done.iter().copied().chain(since).collect();
+            limiter.prime_begun_now(key, &done, begun_until);
         }
     }
 }
@@ -439,14 +440,15 @@ impl RateLimiter for Connection {
         self.of_limiter(release).await
     }
 
-    async fn prime(
+    async fn prime_begun(
         &self,
         key: RateKey,
         ticket: u64,
         done: &[Timestamp],
+        begun_until: &[Timestamp],
     ) -> Result<(), RateLimiterError> {
         let prime = async {
-            self.backend.prime(key, ticket, done);
+            self.backend.prime(key, ticket, done, begun_until);
             Ok(())
         };
         self.of_limiter(prime).await

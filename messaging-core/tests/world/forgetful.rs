@@ -63,13 +63,14 @@ impl RateLimiter for ForgetfulLimiter {
         self.counted()?.release(permit).await
     }
 
-    async fn prime(
+    async fn prime_begun(
         &self,
         key: RateKey,
         ticket: u64,
         done: &[Timestamp],
+        begun_until: &[Timestamp],
     ) -> Result<(), RateLimiterError> {
-        self.counted()?.prime(key, ticket, done).await
+        self.counted()?.prime_begun(key, ticket, done, begun_until).await
     }
 
     async fn time(&self) -> Result<Option<Timestamp>, RateLimiterError> {

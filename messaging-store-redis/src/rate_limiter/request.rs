@@ -45,7 +45,8 @@ pub(super) enum Body {
     },
     Prime {
         life: u32,
-        done: Vec<Timestamp>,
+        /// The earliest first: when each was done, or until when it may be, and whether it may.
+        entries: Vec<(Timestamp, bool)>,
     },
     Admit {
         quota: Quota,
@@ -140,13 +141,14 @@ impl Body {
                 to.push(b'F');
                 put(&mut to, *id);
             }
-            Self::Prime { life, done } => {
+            Self::Prime { life, entries } => {
                 to.push(b'P');
                 to.extend_from_slice(&life.to_be_bytes());
                 put_millis(&mut to, KEEP_UNASKED);
-                for at in done {
+                for (at, is_begun) in entries {
                     put_instant(&mut to, *at);
-                    put(&mut to, 0);
+                    // A permit's name, but one that nobody has: the first that is granted is numbered 1.
+                    put(&mut to, if *is_begun { u64::from(*life) << 32 } else { 0 });
                 }
             }
             Self::Admit { quota, now } | Self::AdmitBeside { quota, now } => {

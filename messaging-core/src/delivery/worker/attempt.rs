@@ -197,12 +197,7 @@ impl Worker {
                     // must come to an end some time: the attempt counts.
                     LaterReason::Overloaded
                     | LaterReason::Failed
-                    | LaterReason::MediaUnavailable => {
-                        match self.begin(message, None, claim.lease_until).await? {
-                            Some(begun) => self.end_later(&begun, &later).await,
-                            None => Ok(Next::Done),
-                        }
-                    }
+                    | LaterReason::MediaUnavailable => self.put_off(message, &later, claim).await,
                 }
             }
         }
@@ -527,6 +522,20 @@ impl Worker {
         id: Option<ProviderMessageId>,
         lease_until: Timestamp,
     ) -> Result<Option<Message>, GatewayError> {
+        let outcomes = self.change(&[self.beginning(message, id, lease_until)]).await?;
+        Ok(match outcomes.into_iter().next() {
+            Some(ChangeOutcome::Moved { message, .. }) => Some(*message),
+            _ => None,
+        })
+    }
+
+    /// That an attempt begins.
+    fn beginning(
+        &self,
+        message: &Message,
+        id: Option<ProviderMessageId>,
+        lease_until: Timestamp,
+    ) -> StatusChange {
         let now = self.gateway.ports().clock.now();
         let mut change = StatusChange::new(MessageRef::Id(message.id), StatusEvent::Begin, now);
         change.generation = Some(message.generation);
@@ -534,11 +543,26 @@ impl Worker {
         // Should a queue forget that the message is being sent and be told of it again, it waits
         // for as long as it may still be this worker's.
         change.due_at = Some(lease_until);
-        let outcome = self.change(change).await?;
-        Ok(match outcome {
-            Some(ChangeOutcome::Moved { message, .. }) => Some(*message),
-            _ => None,
-        })
+        change
+    }
+
+    /// Has an attempt count that was over before anything was sent. Begun and ended at once: whoever
+    /// found it begun would have to take it for one that may have been sent.
+    async fn put_off(
+        &self,
+        message: &Message,
+        later: &Later,
+        claim: &Claim,
+    ) -> Result<Next, GatewayError> {
+        let begins = self.beginning(message, None, claim.lease_until);
+        let end = self.not_now(message.attempts + 1, code_of(later.reason), later.after);
+        let next = next_after(&end);
+        let ends =
+            StatusChange { generation: Some(message.generation + 1), ..self.ending(message, end) };
+        match self.change(&[begins, ends]).await?.first() {
+            Some(ChangeOutcome::Moved { .. }) => Ok(next),
+            _ => Ok(Next::Done),
+        }
     }
 
     /// Ends an attempt that reached nobody and does not count.
@@ -555,14 +579,7 @@ impl Worker {
 
     /// Ends an attempt that did not succeed and may be repeated.
     async fn end_later(&self, begun: &Message, later: &Later) -> Result<Next, GatewayError> {
-        let code = match later.reason {
-            LaterReason::Overloaded => FailureCode::ProviderOverloaded,
-            LaterReason::Unreachable => FailureCode::ProviderUnreachable,
-            LaterReason::SessionNotWorking => FailureCode::SessionNotWorking,
-            LaterReason::Failed => FailureCode::ProviderError,
-            LaterReason::MediaUnavailable => FailureCode::MediaUnavailable,
-        };
-        self.end_retry(begun, code, later.after).await
+        self.end_retry(begun, code_of(later.reason), later.after).await
     }
 
     /// Puts a message back for its next attempt, or fails it after its last.
@@ -572,45 +589,56 @@ impl Worker {
         code: FailureCode,
         asked: Option<Duration>,
     ) -> Result<Next, GatewayError> {
+        self.end(begun, self.not_now(begun.attempts, code, asked)).await
+    }
+
+    /// How the last of so many attempts ends that did not succeed.
+    fn not_now(&self, attempts: u32, code: FailureCode, asked: Option<Duration>) -> End {
         let ports = self.gateway.ports();
         let drawn = ports.entropy.next_unit();
         let failure = Failure::new(code);
-        match self.gateway.settings().retry.after_attempt(begun.attempts, drawn, asked) {
-            NextStep::GiveUp => self.end(begun, End::failed(failure)).await,
-            NextStep::RetryAfter(wait) => {
-                let due_at = ports.clock.now().plus(wait);
-                let end = End {
-                    event: StatusEvent::Defer,
-                    provider_message_id: None,
-                    failure: Some(failure),
-                    due_at: Some(due_at),
-                };
-                self.end(begun, end).await?;
-                Ok(Next::Again(due_at, HeldBy::Retry))
-            }
+        match self.gateway.settings().retry.after_attempt(attempts, drawn, asked) {
+            NextStep::GiveUp => End::failed(failure),
+            NextStep::RetryAfter(wait) => End {
+                event: StatusEvent::Defer,
+                provider_message_id: None,
+                failure: Some(failure),
+                due_at: Some(ports.clock.now().plus(wait)),
+            },
         }
     }
 
+    /// Ends an attempt. Only one that is put back so is to be tried again: an ack may have been faster.
     async fn end(&self, message: &Message, end: End) -> Result<Next, GatewayError> {
+        let next = next_after(&end);
+        match self.change(&[self.ending(message, end)]).await?.first() {
+            Some(ChangeOutcome::Moved { .. }) => return Ok(next),
+            Some(ChangeOutcome::Refused(status)) => tracing::warn!(
+                message.id = %message.id,
+                message.status = %status,
+                "the end of an attempt of message {} came too late", message.id
+            ),
+            _ => {}
+        }
+        Ok(Next::Done)
+    }
+
+    /// That an attempt ends so.
+    fn ending(&self, message: &Message, end: End) -> StatusChange {
         let now = self.gateway.ports().clock.now();
         let mut change = StatusChange::new(MessageRef::Id(message.id), end.event, now);
         change.generation = Some(message.generation);
         change.provider_message_id = end.provider_message_id;
         change.failure = end.failure.map(|failure| failure.after(message.failure.as_ref()));
         change.due_at = end.due_at;
-        if let Some(ChangeOutcome::Refused(status)) = self.change(change).await? {
-            tracing::warn!(
-                message.id = %message.id,
-                message.status = %status,
-                "the end of an attempt of message {} came too late", message.id
-            );
-        }
-        Ok(Next::Done)
+        change
     }
 
-    async fn change(&self, change: StatusChange) -> Result<Option<ChangeOutcome>, GatewayError> {
-        let outcome = self.gateway.ports().messages.change(&[change]).await?.into_iter().next();
-        if let Some(ChangeOutcome::Moved { from, message }) = &outcome {
+    /// Makes changes to one message, all or none.
+    async fn change(&self, changes: &[StatusChange]) -> Result<Vec<ChangeOutcome>, GatewayError> {
+        let outcomes = self.gateway.ports().messages.change(changes).await?;
+        for outcome in &outcomes {
+            let ChangeOutcome::Moved { from, message } = outcome else { continue };
             tracing::info!(
                 message.id = %message.id,
                 message.status = %message.status,
@@ -620,7 +648,26 @@ impl Worker {
             );
             self.gateway.observe(moved(*from, message));
         }
-        Ok(outcome)
+        Ok(outcomes)
+    }
+}
+
+/// What becomes of the claim of a message whose attempt ends so.
+fn next_after(end: &End) -> Next {
+    match (end.event, end.due_at) {
+        (StatusEvent::Defer, Some(due_at)) => Next::Again(due_at, HeldBy::Retry),
+        _ => Next::Done,
+    }
+}
+
+/// What a message that was put off is said to wait for.
+fn code_of(reason: LaterReason) -> FailureCode {
+    match reason {
+        LaterReason::Overloaded => FailureCode::ProviderOverloaded,
+        LaterReason::Unreachable => FailureCode::ProviderUnreachable,
+        LaterReason::SessionNotWorking => FailureCode::SessionNotWorking,
+        LaterReason::Failed => FailureCode::ProviderError,
+        LaterReason::MediaUnavailable => FailureCode::MediaUnavailable,
     }
 }
 
