@@ -310,6 +310,14 @@ impl MessageStore for PostgresStore {
         chats::opened(self.connections(), session, since, but, now).await
     }
 
+    async fn reseal(&self, messages: &[(Option<u32>, Message)]) -> Result<u64, StoreError> {
+        let mut connection = self.connections().acquire().await?;
+        let mut transaction = connection.begin().await.map_err(store_error)?;
+        let changed = row::reseal(&mut transaction, messages).await?;
+        transaction.commit().await.map_err(store_error)?;
+        Ok(changed)
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         let written = async {
             sqlx::query!("UPDATE pulse SET beat = beat + 1")

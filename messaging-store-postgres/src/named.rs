@@ -11,6 +11,7 @@ use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::tenant::OnUnknown;
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::key_store::KeyPurpose;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use uuid::Uuid;
 
@@ -79,6 +80,7 @@ named!(
     OnRateLimit in "on_rate_limit",
     OptOutSource in "source",
     WordList in "words",
+    KeyPurpose in "purpose",
 );
 
 /// The variant of this name.

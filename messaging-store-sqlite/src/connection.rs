@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::marks;
 use crate::open_error::OpenError;
 use crate::options::SqliteOptions;
 
@@ -47,6 +48,7 @@ pub(crate) fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection,
     let set_up = || {
         let connection = open(path, flags, options)?;
         connection.pragma_update(None, "cache_size", -i64::from(options.cache_kib / 4))?;
+        marks::teach(&connection)?;
         Ok(connection)
     };
     set_up().map_err(|error| OpenError::from_sqlite(path, error))

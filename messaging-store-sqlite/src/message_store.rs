@@ -275,6 +275,28 @@ impl MessageStore for SqliteStore {
         self.read(move |connection| chats::opened(connection, session, since, but, now)).await
     }
 
+    async fn reseal(&self, messages: &[(Option<u32>, Message)]) -> Result<u64, StoreError> {
+        let new =
+            |(key, message): &(Option<u32>, Message)| Ok((*key, NewMessage::new(message.clone())?));
+        let messages = messages.iter().map(new).collect::<Result<Vec<_>, StoreError>>()?;
+        self.write(move |connection| {
+            let mut changed = 0;
+            for (key, new) in &messages {
+                if !row::reseal(connection, *key, new)? {
+                    continue;
+                }
+                changed += 1;
+                if let Some(message) = row::find(connection, new.id())?
+                    && let Some(chat) = message.open_chat()
+                {
+                    chats::open(connection, chat, message.created_at)?;
+                }
+            }
+            Ok(changed)
+        })
+        .await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.write(|connection| {
             connection.prepare_cached("UPDATE pulse SET beat = beat + 1")?.execute([])?;

@@ -23,6 +23,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0008_chats.sql"),
     include_str!("../migrations/0009_catch_up.sql"),
     include_str!("../migrations/0010_waits.sql"),
+    include_str!("../migrations/0011_sealed.sql"),
 ];
 
 /// The newest version of the schema that this program knows.

@@ -4,6 +4,7 @@ use crate::domain::address::Address;
 use crate::domain::failure::FailureCode;
 use crate::domain::id::{BatchId, MessageId, SessionId};
 use crate::domain::message::{Direction, Message};
+use crate::domain::sealed::Trapdoor;
 use crate::domain::status::Status;
 use crate::domain::timestamp::Timestamp;
 
@@ -29,6 +30,9 @@ pub struct MessageFilter {
     pub to: Option<Timestamp>,
     /// Whose body, sender or recipient contains this text, in whatever case (of ASCII letters).
     pub search: Option<String>,
+    /// The words of `search`, for messages that are sealed: those let through that have them all.
+    /// Without any, none is.
+    pub words: Vec<Trapdoor>,
     /// Whose metadata has this text as its `campaignId`.
     pub campaign: Option<String>,
 }
@@ -47,7 +51,10 @@ impl MessageFilter {
             && self.from.is_none_or(|from| from <= message.created_at)
             && self.to.is_none_or(|to| message.created_at <= to)
             && self.campaign.as_deref().is_none_or(|name| campaign(message) == Some(name))
-            && self.search.as_deref().is_none_or(|text| mentions(message, text))
+            && self.search.as_deref().is_none_or(|text| match &message.sealed {
+                Some(sealed) => sealed.terms.have_all(message.id, &self.words),
+                None => mentions(message, text),
+            })
     }
 }
 

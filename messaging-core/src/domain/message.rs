@@ -6,6 +6,7 @@ use crate::domain::address::{Address, RecipientKey};
 use crate::domain::content::Content;
 use crate::domain::failure::Failure;
 use crate::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
+use crate::domain::sealed::Sealed;
 use crate::domain::status::{Status, StatusEvent};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::urgency::Lane;
@@ -53,6 +54,12 @@ pub struct Message {
     pub to: Option<Address>,
     /// What it says.
     pub content: Content,
+    /// What stands for whom the message is exchanged with; `None` where that can be worked out from
+    /// the address by whoever knows it.
+    pub alias: Option<RecipientKey>,
+    /// What a vault made of addresses, content and metadata, for a store to keep in their place:
+    /// then they hold nothing but the kind of the content. `None` where they say what they say.
+    pub sealed: Option<Sealed>,
     /// What leaves first.
     pub priority: Priority,
     /// The tenant's own data, given back as it came. A JSON object.
@@ -94,14 +101,11 @@ impl Message {
     /// having been received, or, which nobody can take back, sent, or perhaps sent for all that will
     /// ever be known.
     pub fn open_chat(&self) -> Option<OpenChat> {
-        let (peer, by_us) = match self.direction {
-            Direction::Inbound => (self.from.as_ref()?, false),
-            Direction::Outbound => (self.to.as_ref()?, true),
-        };
+        let by_us = self.direction == Direction::Outbound;
+        let recipient = self.peer_key()?;
         let is_over = !matches!(self.status, Status::Queued | Status::Retry | Status::Sending);
         let is_unknown = self.failure.as_ref().is_some_and(Failure::is_unknown);
         let is_open = !by_us || self.sent_at.is_some() || (is_over && is_unknown);
-        let recipient = RecipientKey::of(self.session, peer);
         is_open.then_some(OpenChat { session: self.session, recipient, by_us })
     }
 
@@ -112,6 +116,20 @@ impl Message {
         self.status == Status::Sending || (self.status == Status::Retry && is_unknown)
     }
 
+    /// Whom the message is exchanged with: whom it goes to or, of one that came in, who sent it.
+    pub fn peer(&self) -> Option<&Address> {
+        match self.direction {
+            Direction::Inbound => self.from.as_ref(),
+            Direction::Outbound => self.to.as_ref(),
+        }
+    }
+
+    /// Stands for whom the message is exchanged with.
+    pub fn peer_key(&self) -> Option<RecipientKey> {
+        let peer = self.peer()?;
+        Some(self.alias.unwrap_or_else(|| RecipientKey::of(self.session, peer)))
+    }
+
     /// What stands for the message in a queue; `None` for one without a recipient.
     ///
     /// As if its chat were open: what a message says does not tell whether it is.
@@ -120,7 +138,7 @@ impl Message {
             message: self.id,
             tenant: self.tenant,
             session: self.session,
-            recipient: RecipientKey::of(self.session, self.to.as_ref()?),
+            recipient: self.to.is_some().then(|| self.peer_key())??,
             priority: self.priority,
             lane: Lane::Known,
             due_at: self.due_at,

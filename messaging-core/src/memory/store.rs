@@ -2,6 +2,7 @@
 
 mod idempotency;
 mod inbox;
+mod keys;
 mod message_index;
 mod messages;
 mod opt_outs;
@@ -13,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::idempotency::Keys;
 use self::inbox::Inbox;
+use self::keys::WrappedKeys;
 use self::messages::Messages;
 use self::opt_outs::OptOuts;
 use self::sessions::Sessions;
@@ -24,7 +26,8 @@ use crate::domain::portion::{Page, PortionBy};
 /// [`TenantStore`](crate::ports::tenant_store::TenantStore),
 /// [`InboxStore`](crate::ports::inbox_store::InboxStore),
 /// [`IdempotencyStore`](crate::ports::idempotency_store::IdempotencyStore),
-/// [`OptOutStore`](crate::ports::opt_out_store::OptOutStore) and
+/// [`OptOutStore`](crate::ports::opt_out_store::OptOutStore),
+/// [`KeyStore`](crate::ports::key_store::KeyStore) and
 /// [`Upkeep`](crate::ports::upkeep::Upkeep).
 ///
 /// Behaves as any other store but for durability, and grows with all it was ever given.
@@ -42,6 +45,7 @@ struct State {
     inbox: Inbox,
     keys: Keys,
     opt_outs: OptOuts,
+    wrapped_keys: WrappedKeys,
 }
 
 impl MemoryStore {

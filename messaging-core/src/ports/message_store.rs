@@ -235,6 +235,12 @@ pub trait MessageStore: Send + Sync + 'static {
         ids: &[ProviderMessageId],
     ) -> Result<Vec<Message>, StoreError>;
 
+    /// Puts what a vault made of messages in the place of what the store has of them: addresses,
+    /// content, metadata and what is sealed, and nothing else. Passes over those that are not there,
+    /// or not kept under the key given with them any more (`None` for what is not sealed). Gives how
+    /// many it changed.
+    async fn reseal(&self, messages: &[(Option<u32>, Message)]) -> Result<u64, StoreError>;
+
     /// Whether the store can be written at present.
     async fn ping(&self) -> Result<(), StoreError>;
 }

@@ -222,6 +222,7 @@ relay!(MessageStore to store by of_store -> StoreError {
     open_chats(chats: &[(SessionId, RecipientKey)]) -> Vec<(SessionId, RecipientKey)>;
     chats_opened(session: SessionId, since: Timestamp, but: RecipientKey, now: Timestamp)
         -> Vec<Timestamp>;
+    reseal(messages: &[(Option<u32>, Message)]) -> u64;
     ping() -> ();
 });
 
@@ -277,6 +278,7 @@ relay!(OptOutStore to store by of_store -> StoreError {
     find(tenant: TenantId, entry: &OptOutRef) -> Option<OptOut>;
     opted_out(tenant: TenantId, addresses: &[Address]) -> Vec<bool>;
     list(tenant: TenantId, portion: PortionBy<OptOutId>) -> Page<OptOut>;
+    reseal(opt_out: &OptOut) -> bool;
 });
 
 relay!(Upkeep to store by of_store -> StoreError {

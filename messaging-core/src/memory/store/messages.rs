@@ -573,6 +573,26 @@ impl MessageStore for MemoryStore {
         Ok(known.iter().filter_map(|id| Some(messages.rows.get(id)?.message.clone())).collect())
     }
 
+    async fn reseal(&self, messages: &[(Option<u32>, Message)]) -> Result<u64, StoreError> {
+        let state = &mut self.lock().messages;
+        let mut changed = 0;
+        for (key, given) in messages {
+            let Some(row) = state.rows.get_mut(&given.id) else { continue };
+            if row.message.sealed.as_ref().map(|sealed| sealed.key) != *key {
+                continue;
+            }
+            state.index.take_out(&row.message);
+            let Message { from, to, alias, sealed, content, metadata, .. } = given.clone();
+            let kept = row.message.clone();
+            row.message = Message { from, to, alias, sealed, content, metadata, ..kept };
+            state.index.put(&row.message);
+            let (chat, at) = (row.message.open_chat(), row.message.created_at);
+            state.open(chat, at);
+            changed += 1;
+        }
+        Ok(changed)
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
     }
