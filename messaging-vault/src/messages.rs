@@ -146,6 +146,7 @@ impl Vault {
         message.content = Content { body: spoken.body, attachment: spoken.attachment };
         message.metadata = spoken.metadata;
         // Where everybody works it out alike there is nothing to remember.
+        message.alias = None;
         message.alias = alias.filter(|_| message.peer_key() != alias);
         Ok(message)
     }
