@@ -10,12 +10,14 @@ use messaging_core::conformance::provider::FakeProvider;
 use messaging_core::domain::inbox::ProviderEvent;
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::session::OnRateLimit;
+use messaging_core::domain::webhook_secret::WebhookSecret;
 use messaging_core::gateway::send::SendRequest;
 use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::memory::store::MemoryStore;
+use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::clock::SystemClock;
 use messaging_core::ports::entropy::SystemEntropy;
 use messaging_core::ports::idempotency_store::IdempotencyStore;
@@ -23,6 +25,8 @@ use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::NoObserver;
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
+use messaging_core::ports::retention_store::RetentionStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::upkeep::Upkeep;
@@ -38,6 +42,15 @@ struct NoWebhooks;
 
 impl WebhookVerifier for NoWebhooks {
     fn verify(&self, _: &dyn Headers, _: &[u8]) -> Result<(), SignatureError> {
+        Err(SignatureError::Missing)
+    }
+
+    fn verify_with(
+        &self,
+        _: &[&WebhookSecret],
+        _: &dyn Headers,
+        _: &[u8],
+    ) -> Result<(), SignatureError> {
         Err(SignatureError::Missing)
     }
 }
@@ -61,6 +74,9 @@ where
         + InboxStore
         + IdempotencyStore
         + OptOutStore
+        + AuditLog
+        + PersonStore
+        + RetentionStore
         + Upkeep,
 {
     TenantStore::insert(&*store, &tenant(1)).await.unwrap();
@@ -73,6 +89,9 @@ where
         inbox: store.clone(),
         idempotency: store.clone(),
         opt_outs: store.clone(),
+        audit: store.clone(),
+        persons: store.clone(),
+        retention: store.clone(),
         upkeep: store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),

@@ -26,11 +26,13 @@ use messaging_core::domain::inbox::ProviderEvent;
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::session::Session;
 use messaging_core::domain::status::Status;
+use messaging_core::domain::webhook_secret::WebhookSecret;
 use messaging_core::gateway::send::SendRequest;
 use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
+use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::clock::SystemClock;
 use messaging_core::ports::duty_roster::DutyRoster;
 use messaging_core::ports::entropy::SystemEntropy;
@@ -39,8 +41,10 @@ use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::{Observation, Observer};
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::queue::Queue;
 use messaging_core::ports::rate_limiter::RateLimiter;
+use messaging_core::ports::retention_store::RetentionStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::transport::{
@@ -123,6 +127,15 @@ impl WebhookVerifier for NoWebhooks {
     fn verify(&self, _: &dyn Headers, _: &[u8]) -> Result<(), SignatureError> {
         Err(SignatureError::Missing)
     }
+
+    fn verify_with(
+        &self,
+        _: &[&WebhookSecret],
+        _: &dyn Headers,
+        _: &[u8],
+    ) -> Result<(), SignatureError> {
+        Err(SignatureError::Missing)
+    }
 }
 
 impl WebhookDecoder for NoWebhooks {
@@ -160,6 +173,9 @@ impl Whole {
             + InboxStore
             + IdempotencyStore
             + OptOutStore
+            + AuditLog
+            + PersonStore
+            + RetentionStore
             + Upkeep,
     {
         let provider = Arc::new(FakeProvider::new(Arc::new(SystemClock)));
@@ -180,6 +196,9 @@ impl Whole {
             inbox: store.clone(),
             idempotency: store.clone(),
             opt_outs: store.clone(),
+            audit: store.clone(),
+            persons: store.clone(),
+            retention: store.clone(),
             upkeep: store,
             queue,
             limiter,

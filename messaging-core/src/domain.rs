@@ -1,6 +1,7 @@
 //! What the gateway talks about: plain data and the rules it obeys, without I/O and without a clock.
 
 pub mod address;
+pub mod audit;
 pub mod batch;
 pub mod breaker;
 pub mod clock_offset;
@@ -12,13 +13,17 @@ pub mod id;
 pub mod idempotency;
 pub mod inbox;
 pub mod insertion;
+pub mod media_url;
 pub mod message;
+pub mod network;
 pub mod new_chats;
 pub mod opt_out;
 pub mod phone;
+pub mod pii;
 pub mod portion;
 pub mod pseudonym;
 pub mod quota;
+pub mod retention;
 pub mod retry;
 pub mod sealed;
 pub mod session;
@@ -27,5 +32,7 @@ pub mod status;
 pub mod suspension;
 pub mod template;
 pub mod tenant;
+pub mod text_safety;
 pub mod timestamp;
 pub mod urgency;
+pub mod webhook_secret;

@@ -1,5 +1,6 @@
 //! The one door: what a host program, or the HTTP server, can ask of the gateway.
 
+pub mod audit;
 pub(crate) mod breakers;
 pub mod bulk;
 pub mod bulk_pacing;
@@ -15,9 +16,12 @@ pub mod new_chats;
 mod once;
 pub mod opt_outs;
 pub mod pacing;
+pub mod persons;
 mod placement;
+mod policies;
 pub mod query;
 pub mod receive_webhook;
+pub mod retention;
 pub mod send;
 pub mod sessions;
 pub mod suspension;
@@ -32,6 +36,7 @@ use std::time::Duration;
 
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::id::{NodeId, SessionId, TenantId};
+use crate::domain::media_url::{HostNames, MediaUrls};
 use crate::domain::message::{Message, QueueItem};
 use crate::domain::new_chats::{DAY, NewChatLimits};
 use crate::domain::opt_out::words::OptOutWords;
@@ -48,7 +53,9 @@ use crate::gateway::fresh_webhooks::FreshWebhooks;
 use crate::gateway::ids::IdSource;
 use crate::gateway::opt_outs::EmptyLists;
 use crate::gateway::pacing::LatestSends;
+use crate::gateway::policies::Policies;
 use crate::gateway::untold::Untold;
+use crate::ports::audit_log::AuditLog;
 use crate::ports::clock::Clock;
 use crate::ports::duty_roster::DutyRoster;
 use crate::ports::entropy::Entropy;
@@ -57,9 +64,11 @@ use crate::ports::inbox_store::InboxStore;
 use crate::ports::message_store::MessageStore;
 use crate::ports::observer::{Observation, Observer};
 use crate::ports::opt_out_store::OptOutStore;
+use crate::ports::person_store::PersonStore;
 use crate::ports::provider_history::ProviderHistory;
 use crate::ports::queue::{Queue, QueueError};
 use crate::ports::rate_limiter::{RateKey, RateLimiter, RateLimiterError};
+use crate::ports::retention_store::RetentionStore;
 use crate::ports::session_control::SessionControl;
 use crate::ports::session_store::SessionStore;
 use crate::ports::tenant_store::TenantStore;
@@ -81,6 +90,12 @@ pub struct Ports {
     pub idempotency: Arc<dyn IdempotencyStore>,
     /// The truth about who wants no messages.
     pub opt_outs: Arc<dyn OptOutStore>,
+    /// What is kept of one person.
+    pub persons: Arc<dyn PersonStore>,
+    /// What tenants want to be kept no longer.
+    pub retention: Arc<dyn RetentionStore>,
+    /// What was done, by whom.
+    pub audit: Arc<dyn AuditLog>,
     /// The truth about webhooks received.
     pub inbox: Arc<dyn InboxStore>,
     /// When messages are tried.
@@ -122,6 +137,8 @@ pub struct Settings {
     pub tenant_quota: Quota,
     /// How many webhooks one source may send; bursts up to the limit.
     pub webhook_quota: Quota,
+    /// How many webhooks that are believed one session may have; bursts up to the limit.
+    pub session_webhook_quota: Quota,
     /// How many messages of one session may wait in the queue before more are refused.
     pub max_waiting: u64,
     /// For how long the same content to the same recipient is taken for a repeat; zero for never.
@@ -132,6 +149,10 @@ pub struct Settings {
     pub pseudonyms: Pseudonyms,
     /// Whether messages are found by what they say, and not only by numbers.
     pub finds_words: bool,
+    /// What becomes of files that are named by an address.
+    pub media_urls: MediaUrls,
+    /// Hosts that files may be fetched from though they are not on the public Internet.
+    pub media_hosts: HostNames,
     /// When failed attempts are repeated.
     pub retry: RetryPolicy,
     /// How many chats a session may open, unless it says something else. Without limits by default:
@@ -153,17 +174,7 @@ pub struct Settings {
 
 /// A secret that no Debug shows.
 pub mod secret {
-    use std::fmt;
-
-    /// What a provider signs its webhooks with.
-    #[derive(Clone, PartialEq, Eq)]
-    pub struct WebhookSecret(pub String);
-
-    impl fmt::Debug for WebhookSecret {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("WebhookSecret(hidden)")
-        }
-    }
+    pub use crate::domain::webhook_secret::WebhookSecret;
 }
 
 impl Default for Settings {
@@ -175,11 +186,14 @@ impl Default for Settings {
             clock_skew: Duration::from_millis(250),
             tenant_quota: Quota { limit: 60_000, window: minute },
             webhook_quota: Quota { limit: 60_000, window: minute },
+            session_webhook_quota: Quota { limit: 12_000, window: minute },
             max_waiting: 1_000_000,
             duplicate_window: Duration::from_secs(10),
             opt_out_words: OptOutWords::default(),
             pseudonyms: Pseudonyms::default(),
             finds_words: true,
+            media_urls: MediaUrls::default(),
+            media_hosts: HostNames::default(),
             retry: RetryPolicy::default(),
             breaker: BreakerPolicy::default(),
             new_chats: NewChatLimits::default(),
@@ -242,6 +256,8 @@ pub(crate) struct Inner {
     pub(crate) open_chats: OpenChats,
     /// Tenants of whose recipients none has opted out.
     pub(crate) empty_lists: EmptyLists,
+    /// What becomes of personal data in tenants' texts.
+    pub(crate) policies: Policies,
     /// When sessions sent latest, for estimates.
     pub(crate) latest_sends: LatestSends,
     /// Whether this node's clock was found to be wrong.
@@ -265,6 +281,7 @@ impl Gateway {
             breakers: Breakers::default(),
             open_chats: OpenChats::default(),
             empty_lists: EmptyLists::default(),
+            policies: Policies::default(),
             latest_sends: LatestSends::default(),
             clock_is_off: AtomicBool::new(false),
         };

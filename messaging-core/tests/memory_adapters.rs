@@ -96,6 +96,44 @@ mod opt_out_store {
     messaging_core::for_each_opt_out_store_behavior!(behavior);
 }
 
+mod audit_log {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                super::conformance::audit_log::$name(&super::MemoryStore::new()).await;
+            }
+        };
+    }
+    messaging_core::for_each_audit_log_behavior!(behavior);
+}
+
+mod person_store {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                let store = super::MemoryStore::new();
+                super::conformance::person_store::$name(&store, &store, &store).await;
+            }
+        };
+    }
+    messaging_core::for_each_person_store_behavior!(behavior);
+}
+
+mod retention_store {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                let store = super::MemoryStore::new();
+                super::conformance::retention_store::$name(&store, &store, &store).await;
+            }
+        };
+    }
+    messaging_core::for_each_retention_store_behavior!(behavior);
+}
+
 mod wishes {
     macro_rules! behavior {
         ($name:ident) => {

@@ -9,8 +9,9 @@ use messaging_core::conformance::build::{at, session, tenant_id};
 use messaging_core::conformance::provider::Script;
 use messaging_core::domain::failure::{Failure, FailureCode};
 use messaging_core::domain::id::{MessageId, SessionId};
-use messaging_core::domain::message::Message;
+use messaging_core::domain::message::{Message, Priority};
 use messaging_core::domain::new_chats::{DAY, NewChatLimits, NewChatsPatch, Spacing};
+use messaging_core::domain::quota::Quota;
 use messaging_core::domain::session::{OnRateLimit, SessionPatch, SessionStatus};
 use messaging_core::domain::status::Status;
 use messaging_core::domain::timestamp::Timestamp;
@@ -314,6 +315,29 @@ async fn messages_to_one_recipient_keep_their_distance_and_hold_up_nobody_else()
         assert_eq!(pair[1].at.since(pair[0].at), SECOND);
     }
     assert_eq!(world.message(last.id).await.attempts, 1);
+}
+
+#[tokio::test]
+async fn what_its_session_holds_back_does_not_count_as_sent_to_its_recipient() {
+    let window = Duration::from_millis(500);
+    let settings = Settings {
+        session_quota: Quota { limit: 1, window },
+        clock_skew: Duration::ZERO,
+        recipient_spacing: SECOND,
+        ..Settings::default()
+    };
+    let world = World::with(settings).await;
+    send(&world, 1, "takes the quota").await;
+    world.work().await;
+    let usual = send(&world, 2, "usual").await;
+    let on_rate_limit = Some(OnRateLimit::Queue);
+    let urgent = SendRequest { on_rate_limit, priority: Priority::High, ..request(3, "urgent") };
+    world.try_send(urgent).await.unwrap();
+    world.work().await;
+    world.clock.advance(window);
+    world.work().await;
+    assert_eq!(world.delivered(), ["takes the quota", "urgent"]);
+    assert_eq!(world.status(usual.id).await, Status::Queued);
 }
 
 #[tokio::test]

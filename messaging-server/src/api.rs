@@ -1,10 +1,12 @@
 //! The HTTP API: resources joined into one service with one way of refusing.
 
 mod address_text;
+pub mod audit;
 pub mod authorized;
 pub mod body;
 pub mod bulk;
 pub mod content;
+pub mod cors;
 pub mod cursor;
 pub mod dead_letters;
 mod document;
@@ -15,14 +17,19 @@ pub mod messages;
 pub mod metrics;
 pub mod named;
 pub mod opt_outs;
+pub mod privacy;
 pub mod problem;
 pub mod queue;
 pub mod sessions;
+pub mod source;
 pub mod suspension;
+mod trail;
 pub mod webhooks;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use messaging_core::domain::network::Networks;
 use messaging_core::gateway::Gateway;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::entropy::Entropy;
@@ -33,16 +40,21 @@ use poem::{EndpointExt, IntoResponse, Response, Route, get};
 use poem_openapi::{OpenApiService, Tags};
 use secrecy::SecretString;
 
+use self::audit::AuditApi;
 use self::bulk::BulkApi;
+use self::cors::Origins;
 use self::dead_letters::DeadLettersApi;
 use self::exchange::{Exchange, RouteInfo};
 use self::health::HealthApi;
 use self::messages::MessagesApi;
 use self::metrics::MetricsApi;
 use self::opt_outs::OptOutsApi;
+use self::privacy::PrivacyApi;
 use self::queue::QueueApi;
 use self::sessions::SessionsApi;
+use self::source::Proxies;
 use self::webhooks::WebhooksApi;
+use crate::audit::AuditTrail;
 use crate::auth::TokenVerifier;
 
 pub use self::document::openapi_document;
@@ -71,11 +83,40 @@ impl Default for BodyLimits {
     }
 }
 
+/// What stands before the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// Which proxies are believed as to who calls.
+    pub proxies: Proxies,
+    /// From where webhooks are taken; `None` from everywhere.
+    pub webhook_sources: Option<Networks>,
+    /// Whose pages may call from a browser.
+    pub origins: Origins,
+    /// Whether it is served encrypted, so that browsers may be told to ask for nothing else.
+    pub is_tls: bool,
+    /// How long the body of a request may take to come.
+    pub body_timeout: Duration,
+}
+
+impl Default for Edge {
+    fn default() -> Self {
+        Self {
+            proxies: Proxies::default(),
+            webhook_sources: None,
+            origins: Origins::default(),
+            is_tls: false,
+            body_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
 /// What the API is made of.
 #[derive(Clone)]
 pub struct ApiState {
     /// The one door to everything.
     pub gateway: Gateway,
+    /// What takes entries to the audit log.
+    pub audit: AuditTrail,
     /// Whose tokens are believed.
     pub tokens: TokenVerifier,
     /// The time, the same as the gateway's.
@@ -88,6 +129,8 @@ pub struct ApiState {
     pub metrics_token: Option<SecretString>,
     /// How large requests may be.
     pub limits: BodyLimits,
+    /// What stands before it.
+    pub edge: Edge,
 }
 
 /// What operations are about.
@@ -105,6 +148,10 @@ enum Tag {
     OptOuts,
     /// WhatsApp accounts: make, adopt, pair, start, stop and end them.
     Sessions,
+    /// Who did what.
+    Audit,
+    /// What is kept of one person.
+    Privacy,
     /// What WAHA reports; no token but a signature.
     Webhooks,
     /// Whether the service works, and how well; no token.
@@ -119,6 +166,8 @@ type Resources = (
     OptOutsApi,
     QueueApi,
     SessionsApi,
+    AuditApi,
+    PrivacyApi,
     WebhooksApi,
     HealthApi,
     MetricsApi,
@@ -136,6 +185,8 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         OptOutsApi { gateway: gateway() },
         QueueApi { gateway: gateway() },
         SessionsApi { gateway: gateway() },
+        AuditApi { gateway: gateway() },
+        PrivacyApi { gateway: gateway() },
         WebhooksApi { gateway: gateway() },
         HealthApi { state: Arc::clone(&state) },
         MetricsApi { state: Arc::clone(&state) },

@@ -1,7 +1,9 @@
 //! The commands of the binary. Each writes its result, and nothing else, to the output it is given.
 
+mod audit;
 mod config;
 mod doctor;
+mod encryption;
 mod error;
 mod serve;
 mod simulator;
@@ -12,6 +14,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use messaging_core::domain::audit::Link;
+use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::tenant::{OnUnknown, Role};
 
 use crate::api;
@@ -64,6 +68,12 @@ pub enum Command {
         #[arg(long, value_parser = time)]
         ttl: Option<Duration>,
     },
+    /// Look at what was done, by whom.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Look at and go on with encryption at rest.
+    #[command(subcommand)]
+    Encryption(EncryptionCommand),
     /// Print the OpenAPI document.
     Openapi,
     /// Run a simulated WAHA, to develop against.
@@ -82,16 +92,32 @@ pub enum TenantCommand {
         /// Its name, unique in the deployment.
         name: String,
     },
-    /// Print the ids and names of all tenants, and what they want of unknown outcomes.
+    /// Print the ids and names of all tenants, and what they want that is not the default.
     List,
     /// Change what is done for a tenant.
+    #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(
+        ["on_unknown", "pii", "retention_messages", "retention_webhooks", "retention_audit"]
+    ))]
     Set {
         /// Its id or name.
         tenant: String,
         /// What becomes of messages of which nobody can tell whether they were sent: `dead-letter`
         /// (they fail, and somebody decides) or `resend` (they are sent again, and may arrive twice).
         #[arg(long, value_name = "CHOICE", value_parser = on_unknown)]
-        on_unknown: OnUnknown,
+        on_unknown: Option<OnUnknown>,
+        /// For how long messages are kept that are over: a time from 1d, or `default`.
+        #[arg(long, value_name = "TIME", value_parser = kept_for)]
+        retention_messages: Option<KeptFor>,
+        /// For how long webhooks are kept that were applied.
+        #[arg(long, value_name = "TIME", value_parser = kept_for)]
+        retention_webhooks: Option<KeptFor>,
+        /// For how long entries of the audit log are kept.
+        #[arg(long, value_name = "TIME", value_parser = kept_for)]
+        retention_audit: Option<KeptFor>,
+        /// What becomes of personal data in its texts: `off`, `mask` (shown as what kind it is) or
+        /// `refuse` (not sent; what comes in is shown masked).
+        #[arg(long, value_name = "CHOICE", value_parser = pii)]
+        pii: Option<PiiPolicy>,
     },
     /// Stop sending for a tenant. What is accepted meanwhile waits.
     Suspend {
@@ -109,6 +135,51 @@ pub enum TenantCommand {
         /// Its id or name.
         tenant: String,
     },
+}
+
+/// What can be done with the audit log.
+#[derive(Subcommand)]
+#[non_exhaustive]
+pub enum AuditCommand {
+    /// Check that no entry was changed, removed or inserted; print where each chain ends.
+    Verify {
+        /// Only this tenant's entries; by its id or name.
+        #[arg(long, value_name = "NAME|ID")]
+        tenant: Option<String>,
+        /// Only the entries that are about no tenant.
+        #[arg(long, conflicts_with = "tenant")]
+        platform: bool,
+        /// A head that was printed earlier and kept elsewhere: it must still be part of the chain.
+        #[arg(long, value_name = "SEQ:HASH")]
+        expect: Option<Link>,
+    },
+}
+
+/// What can be done with encryption at rest. A service may run meanwhile; what is done is done in small
+/// steps, and each command can be stopped and begun anew.
+#[derive(Subcommand)]
+#[non_exhaustive]
+pub enum EncryptionCommand {
+    /// Print what is encrypted, and with which keys; looks at every message.
+    Status,
+    /// Encrypt what is kept with each tenant's newest key or, with ENCRYPTION=plain, decrypt it.
+    Seal {
+        /// Only what this tenant has; by its id or name.
+        #[arg(long, value_name = "NAME|ID")]
+        tenant: Option<String>,
+        /// Also messages that are encrypted with the newest key: to find them by words after
+        /// ENCRYPTION was `numbers`, or not to find them so any more.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Give tenants new keys; running services use them within a minute.
+    Rotate {
+        /// Only this tenant; by its id or name.
+        #[arg(long, value_name = "NAME|ID")]
+        tenant: Option<String>,
+    },
+    /// Wrap all keys in ENCRYPTION_KEY, so that ENCRYPTION_PREVIOUS_KEYS are needed no more.
+    Rewrap,
 }
 
 /// What can be done with the configuration.
@@ -138,8 +209,16 @@ impl Cli {
                 tenants::create(dir, &name, out).await
             }
             Command::Tenant(TenantCommand::List) => tenants::list(dir, out).await,
-            Command::Tenant(TenantCommand::Set { tenant, on_unknown }) => {
-                tenants::set(dir, &tenant, on_unknown).await
+            Command::Tenant(TenantCommand::Set {
+                tenant,
+                on_unknown,
+                pii,
+                retention_messages,
+                retention_webhooks,
+                retention_audit,
+            }) => {
+                let kept = [retention_messages, retention_webhooks, retention_audit];
+                tenants::set(dir, &tenant, on_unknown, pii, kept).await
             }
             Command::Tenant(TenantCommand::Suspend { tenant, reason, lasting }) => {
                 tenants::suspend(dir, &tenant, reason, lasting).await
@@ -150,6 +229,22 @@ impl Cli {
             Command::Token { tenant, role, ttl } => {
                 tenants::token(dir, &tenant, role, ttl, out).await
             }
+            Command::Audit(AuditCommand::Verify {
+                expect: Some(_),
+                tenant: None,
+                platform: false,
+            }) => Err(CliError::ExpectedOfWhich),
+            Command::Audit(AuditCommand::Verify { tenant, platform, expect }) => {
+                audit::verify(dir, tenant.as_deref(), platform, expect, out).await
+            }
+            Command::Encryption(EncryptionCommand::Status) => encryption::status(dir, out).await,
+            Command::Encryption(EncryptionCommand::Seal { tenant, all }) => {
+                encryption::seal(dir, tenant.as_deref(), all, out).await
+            }
+            Command::Encryption(EncryptionCommand::Rotate { tenant }) => {
+                encryption::rotate(dir, tenant.as_deref(), out).await
+            }
+            Command::Encryption(EncryptionCommand::Rewrap) => encryption::rewrap(dir, out).await,
             Command::Openapi => Ok(writeln!(out, "{}", api::openapi_document().trim_end())?),
             Command::WahaSim(args) => simulator::run(&args, out).await,
             Command::Config(command) => config::run(command, dir, out),
@@ -174,6 +269,27 @@ fn role(text: &str) -> Result<Role, String> {
 fn on_unknown(text: &str) -> Result<OnUnknown, String> {
     OnUnknown::from_name(text).ok_or_else(|| {
         let names: Vec<_> = OnUnknown::ALL.iter().map(|choice| choice.as_str()).collect();
+        format!("must be one of {}", names.join(", "))
+    })
+}
+
+/// For how long something is kept; `None` as long as the deployment keeps it.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptFor(pub Option<Duration>);
+
+fn kept_for(text: &str) -> Result<KeptFor, String> {
+    if text == "default" {
+        return Ok(KeptFor(None));
+    }
+    let time = kind::TENANT_RETENTION;
+    (time.read)(text)
+        .map(|time| KeptFor(Some(time)))
+        .ok_or_else(|| format!("expected default, or {}", time.expected))
+}
+
+fn pii(text: &str) -> Result<PiiPolicy, String> {
+    PiiPolicy::from_name(text).ok_or_else(|| {
+        let names: Vec<_> = PiiPolicy::ALL.iter().map(|choice| choice.as_str()).collect();
         format!("must be one of {}", names.join(", "))
     })
 }

@@ -3,6 +3,7 @@
 //! [`settings`] is the table of all settings: their names, defaults and meanings. Nothing else in
 //! the program reads the environment.
 
+pub mod encryption;
 pub mod environment;
 pub mod example;
 pub mod kept_secret;
@@ -25,16 +26,26 @@ use messaging_core::domain::opt_out::words::OptOutWords;
 use messaging_core::domain::phone::PhoneValidation;
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::retry::RetryPolicy;
+use messaging_vault::Mode;
 use secrecy::SecretString;
 
-use crate::api::BodyLimits;
+use crate::api::source::Proxies;
+use crate::api::{BodyLimits, Edge};
+use crate::config::encryption::EncryptionConfig;
 use crate::config::node_role::NodeRole;
 use crate::config::problem::{ConfigError, Problem, Reported};
 use crate::config::setting::Reader;
+use crate::listening::ConnectionLimits;
+use crate::listening::tls::TlsFiles;
+use crate::media::MediaFetching;
 use crate::telemetry::logs::LogFormat;
 
 pub use crate::config::services::{PostgresConfig, RedisConfig};
 pub use crate::config::waha_servers::WahaServerConfig;
+
+/// How long a connection may be idle. Longer than WAHA and most clients keep theirs, so that they
+/// close first and never write into a connection that is just going.
+const IDLE_CONNECTION: Duration = Duration::from_secs(75);
 
 /// The configuration of one process. Debug shows no secret.
 #[derive(Debug, Clone)]
@@ -55,6 +66,12 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// The largest bodies of requests.
     pub body_limits: BodyLimits,
+    /// Where the certificate is that HTTPS is served with; `None` for HTTP.
+    pub tls: Option<TlsFiles>,
+    /// What stands before the API.
+    pub edge: Edge,
+    /// How long connections may keep the service waiting, and how many there may be.
+    pub connections: ConnectionLimits,
     /// What access tokens are signed with; `None` draws one and keeps it.
     pub jwt_secret: Option<SecretString>,
     /// How long access tokens are valid.
@@ -71,6 +88,8 @@ pub struct Config {
     pub waha_servers: Option<Vec<WahaServerConfig>>,
     /// What WAHA signs webhooks with.
     pub waha_webhook_secret: Option<SecretString>,
+    /// What it may still sign with.
+    pub waha_webhook_secret_previous: Vec<SecretString>,
     /// Takes its place where it is not set.
     pub webhook_secret: Option<SecretString>,
     /// How many messages may leave through one session, in any window.
@@ -81,6 +100,10 @@ pub struct Config {
     pub tenant_quota: Quota,
     /// How many webhooks one source may send.
     pub webhook_quota: Quota,
+    /// How many webhooks one session may have.
+    pub session_webhook_quota: Quota,
+    /// How files are had that are named by an address.
+    pub media: MediaFetching,
     /// How strictly recipients' numbers are judged.
     pub phone_validation: PhoneValidation,
     /// How many messages of one session may wait.
@@ -103,6 +126,8 @@ pub struct Config {
     pub log_filter: String,
     /// What `/metrics` asks for; `None` leaves it open.
     pub metrics_token: Option<SecretString>,
+    /// What is encrypted, and with which key.
+    pub encryption: EncryptionConfig,
     /// The PostgreSQL that is asked for.
     pub postgres: Option<PostgresConfig>,
     /// The Redis that is asked for.
@@ -161,6 +186,14 @@ impl Config {
                 }
             }
         }
+        if self.postgres.is_some()
+            && self.encryption.mode != Mode::Plain
+            && self.encryption.key.is_none()
+        {
+            let why = "expected the same key on every node, such as `openssl rand -base64 32` prints \
+                       (keep a copy apart from the database), or ENCRYPTION=plain";
+            problems.push(Problem::new("ENCRYPTION_KEY", "is not set", why));
+        }
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
     }
 
@@ -174,8 +207,14 @@ impl Config {
             SocketAddr::V6(v6) if !v6.ip().is_unspecified() => format!("[{}]", v6.ip()),
             _ => "localhost".to_owned(),
         };
-        self.public_url.get_or_insert_with(|| format!("http://{host}:{}", address.port()));
+        let scheme = self.scheme();
+        self.public_url.get_or_insert_with(|| format!("{scheme}://{host}:{}", address.port()));
         self
+    }
+
+    /// What is spoken where it listens.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// The WAHA servers, whether one is configured or several.
@@ -213,6 +252,14 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let json = reader.required(&settings::MAX_BODY_SIZE);
     let media = reader.required(&settings::MAX_MEDIA_BODY_SIZE);
     let webhook = reader.required(&settings::MAX_WEBHOOK_SIZE);
+    let certificate = reader.optional(&settings::TLS_CERT_FILE);
+    let tls_key = reader.optional(&settings::TLS_KEY_FILE);
+    let trusted_proxies = reader.optional(&settings::TRUSTED_PROXIES);
+    let proxy_header = reader.required(&settings::PROXY_HEADER);
+    let origins = reader.optional(&settings::CORS_ALLOWED_ORIGINS);
+    let header_timeout = reader.required(&settings::HEADER_TIMEOUT);
+    let body_timeout = reader.required(&settings::BODY_TIMEOUT);
+    let max_connections = reader.required(&settings::MAX_CONNECTIONS);
     let jwt_secret = reader.optional(&settings::JWT_SECRET);
     let jwt_expires_in = reader.required(&settings::JWT_EXPIRES_IN);
     let jwt_refresh_secret = reader.optional(&settings::JWT_REFRESH_SECRET);
@@ -222,12 +269,18 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let waha_api_key = reader.optional(&settings::WAHA_API_KEY);
     let waha_servers = reader.optional(&settings::WAHA_SERVERS);
     let waha_webhook_secret = reader.optional(&settings::WAHA_WEBHOOK_SECRET);
+    let waha_webhook_secret_previous = reader.optional(&settings::WAHA_WEBHOOK_SECRET_PREVIOUS);
+    let webhook_sources = reader.optional(&settings::WEBHOOK_ALLOWED_IPS);
     let webhook_secret = reader.optional(&settings::WEBHOOK_SECRET);
     let session_limit = reader.required(&settings::SESSION_RATE_LIMIT);
     let session_window = reader.required(&settings::SESSION_RATE_WINDOW);
     let sends_at_once = reader.required(&settings::SENDS_AT_ONCE);
     let tenant_limit = reader.required(&settings::TENANT_RATE_LIMIT);
     let webhook_limit = reader.required(&settings::WEBHOOK_RATE_LIMIT);
+    let session_webhook_limit = reader.required(&settings::WEBHOOK_SESSION_RATE_LIMIT);
+    let media_urls = reader.required(&settings::MEDIA_URLS);
+    let media_hosts = reader.optional(&settings::MEDIA_ALLOWED_HOSTS);
+    let max_media = reader.required(&settings::MAX_MEDIA_FETCH_SIZE);
     let phone_validation = reader.required(&settings::PHONE_VALIDATION);
     let max_waiting = reader.required(&settings::MAX_WAITING);
     let duplicate_window = reader.required(&settings::DUPLICATE_WINDOW);
@@ -244,10 +297,22 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let log_format = reader.required(&settings::LOG_FORMAT);
     let log_level = reader.required(&settings::LOG_LEVEL);
     let rust_log = reader.optional(&settings::RUST_LOG);
+    let encryption = reader.required(&settings::ENCRYPTION);
+    let encryption_key = reader.optional(&settings::ENCRYPTION_KEY);
+    let previous_keys = reader.optional(&settings::ENCRYPTION_PREVIOUS_KEYS);
     let postgres = services::postgres(reader);
     let redis = services::redis(reader);
 
     let minute = Duration::from_secs(60);
+    let tls = match (certificate?, tls_key?) {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (None, None) => None,
+        (certificate, _) => {
+            let missing = if certificate.is_some() { "TLS_KEY_FILE" } else { "TLS_CERT_FILE" };
+            let why = "both TLS_CERT_FILE and TLS_KEY_FILE, or neither";
+            return Err(reader.report(missing, "is not set", why));
+        }
+    };
     Ok(Config {
         host: host?,
         port: port?,
@@ -257,6 +322,22 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         retention: retention?,
         shutdown_timeout: shutdown_timeout?,
         body_limits: BodyLimits { json: json?, media: media?, webhook: webhook? },
+        edge: Edge {
+            proxies: Proxies {
+                trusted: trusted_proxies?.unwrap_or_default(),
+                header: proxy_header?,
+            },
+            webhook_sources: webhook_sources?,
+            origins: origins?.unwrap_or_default(),
+            is_tls: tls.is_some(),
+            body_timeout: body_timeout?,
+        },
+        tls,
+        connections: ConnectionLimits {
+            head: header_timeout?,
+            idle: IDLE_CONNECTION,
+            connections: max_connections? as usize,
+        },
         jwt_secret: jwt_secret?,
         jwt_expires_in: jwt_expires_in?,
         jwt_refresh_secret: jwt_refresh_secret?,
@@ -265,11 +346,18 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         waha_api_key: waha_api_key?,
         waha_servers: waha_servers?,
         waha_webhook_secret: waha_webhook_secret?,
+        waha_webhook_secret_previous: waha_webhook_secret_previous?.unwrap_or_default(),
         webhook_secret: webhook_secret?,
         session_quota: Quota { limit: session_limit?, window: session_window? },
         sends_at_once: sends_at_once? as usize,
         tenant_quota: Quota { limit: tenant_limit?, window: minute },
         webhook_quota: Quota { limit: webhook_limit?, window: minute },
+        session_webhook_quota: Quota { limit: session_webhook_limit?, window: minute },
+        media: MediaFetching {
+            by: media_urls?,
+            exceptions: media_hosts?.unwrap_or_default(),
+            max_bytes: max_media?,
+        },
         phone_validation: phone_validation?,
         max_waiting: u64::from(max_waiting?),
         duplicate_window: duplicate_window?,
@@ -293,6 +381,11 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         log_format: log_format?,
         log_filter: rust_log?.unwrap_or(log_level?),
         metrics_token: metrics_token?,
+        encryption: EncryptionConfig {
+            mode: encryption?,
+            key: encryption_key?,
+            previous: previous_keys?.unwrap_or_default(),
+        },
         postgres: postgres?,
         redis: redis?,
     })

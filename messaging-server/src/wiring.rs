@@ -2,6 +2,7 @@
 
 mod error;
 pub(crate) mod storage;
+mod vault;
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,8 +20,17 @@ use messaging_core::gateway::secret::WebhookSecret;
 use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::ports::clock::{Clock, SystemClock};
 use messaging_core::ports::entropy::{Entropy, SystemEntropy};
-use poem::listener::TcpAcceptor;
-use poem::{EndpointExt, Server};
+use messaging_core::ports::idempotency_store::IdempotencyStore;
+use messaging_core::ports::inbox_store::InboxStore;
+use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
+use messaging_core::ports::session_store::SessionStore;
+use messaging_vault::{
+    Mode, SealedIdempotency, SealedInbox, SealedMessages, SealedOptOuts, SealedPersons,
+    SealedSessions, Sealer, Stores, Vault,
+};
+use poem::EndpointExt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -30,19 +40,22 @@ use waha_client::transport::{WahaDecoder, WahaProvider, WahaServer, WahaVerifier
 use waha_client::webhooks::SigningKeys;
 
 use crate::api::{self, ApiState};
+use crate::audit::AuditTrail;
 use crate::auth::{IssueError, TokenIssuer, TokenVerifier};
 use crate::config::Config;
 use crate::config::kept_secret;
+use crate::listening;
+use crate::listening::tls::Tls;
+use crate::media::{FetchingTransport, SystemResolver};
 use crate::telemetry::http_metrics::http_metrics;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::sampler::Sampler;
 use crate::wiring::storage::Storage;
 
-pub use error::{BindError, BuildError};
+pub use error::{BindError, BuildError, EncryptionError};
 
-/// How long a connection may be idle. Longer than WAHA and most clients keep theirs, so that they
-/// close first and never write into a connection that is just going.
-const IDLE_CONNECTION: Duration = Duration::from_secs(75);
+/// How long the end waits for what the audit log does not have yet.
+const LAST_ENTRIES: Duration = Duration::from_secs(5);
 
 /// A gateway with everything it needs, ready to run.
 pub struct Service {
@@ -53,6 +66,8 @@ pub struct Service {
     metrics: Arc<Metrics>,
     issuer: TokenIssuer,
     verifier: TokenVerifier,
+    tls: Option<Arc<Tls>>,
+    vault: Option<Arc<Vault>>,
 }
 
 /// Listens where the configuration says.
@@ -93,20 +108,33 @@ impl Service {
         });
         let servers = servers.collect::<Result<Vec<_>, ClientConfigError>>()?;
         let waha = Arc::new(WahaProvider::new(servers));
-        let signing_keys = SigningKeys::new([webhook_secret.clone()])?;
+        let previous = config.waha_webhook_secret_previous.iter().cloned();
+        let secrets = std::iter::once(webhook_secret.clone()).chain(previous);
+        let signing_keys = SigningKeys::new(secrets)?;
+        let transport = FetchingTransport::new(
+            Arc::clone(&waha) as _,
+            config.media.clone(),
+            Arc::new(SystemResolver),
+        )?;
+        let tls = config.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
         let metrics = Arc::new(Metrics::new()?);
+        let vault = vault::open(&config, &storage.keys, &clock, &entropy).await?;
+        let kept = Kept::of(&storage, vault.as_ref());
         let ports = Ports {
-            messages: Arc::clone(&storage.messages),
-            sessions: Arc::clone(&storage.sessions),
+            messages: kept.messages,
+            sessions: kept.sessions,
             tenants: Arc::clone(&storage.tenants),
-            inbox: Arc::clone(&storage.inbox),
-            idempotency: Arc::clone(&storage.idempotency),
-            opt_outs: Arc::clone(&storage.opt_outs),
+            inbox: kept.inbox,
+            idempotency: kept.idempotency,
+            opt_outs: kept.opt_outs,
+            audit: Arc::clone(&storage.audit),
+            persons: kept.persons,
+            retention: Arc::clone(&storage.retention),
             queue: Arc::clone(&storage.queue),
             limiter: Arc::clone(&storage.limiter),
             duties: Arc::clone(&storage.duties),
             upkeep: Arc::clone(&storage.upkeep),
-            transport: Arc::clone(&waha) as _,
+            transport: Arc::new(transport),
             control: Arc::clone(&waha) as _,
             history: waha,
             verifier: Arc::new(WahaVerifier::new(signing_keys)),
@@ -115,7 +143,8 @@ impl Service {
             clock,
             entropy,
         };
-        let gateway = Gateway::new(ports.clone(), settings(&config, &webhook_secret));
+        let gateway =
+            Gateway::new(ports.clone(), settings(&config, &webhook_secret, vault.as_deref()));
         Ok(Self {
             config,
             gateway,
@@ -124,6 +153,8 @@ impl Service {
             metrics,
             issuer: TokenIssuer::new(&jwt_secret),
             verifier: TokenVerifier::new(&jwt_secret),
+            tls,
+            vault,
         })
     }
 
@@ -156,6 +187,29 @@ impl Service {
         self.issuer.issue(tenant, role, ttl.unwrap_or(self.config.jwt_expires_in), now, id)
     }
 
+    /// What seals and opens what is kept; `None` where nothing is sealed, and nothing was.
+    pub fn vault(&self) -> Option<&Vault> {
+        self.vault.as_deref()
+    }
+
+    /// What brings all that is kept to what the vault does now.
+    pub fn sealer(&self) -> Option<Sealer> {
+        let vault = Arc::clone(self.vault.as_ref()?);
+        let stores = Stores {
+            messages: Arc::clone(&self.storage.messages),
+            opt_outs: Arc::clone(&self.storage.opt_outs),
+            inbox: Arc::clone(&self.storage.inbox),
+            persons: Arc::clone(&self.storage.persons),
+            sessions: Arc::clone(&self.storage.sessions),
+        };
+        Some(Sealer::new(vault, stores))
+    }
+
+    /// Messages as they are kept, sealed or not.
+    pub(crate) fn stored_messages(&self) -> &dyn MessageStore {
+        self.storage.messages.as_ref()
+    }
+
     /// Lets go of the store, for a service that is not run.
     pub async fn close(self) {
         self.storage.close().await;
@@ -174,14 +228,11 @@ impl Service {
         let stop = stop.child_token();
         self.storage.warn_of_shortage().await;
         let address = listener.local_addr()?;
-        let acceptor = TcpAcceptor::from_tokio(listener)?;
         let limit = self.config.shutdown_timeout;
         let role = self.config.role;
-        let endpoint = if role.serves() {
-            api::routes(self.api_state())
-        } else {
-            api::probes(self.api_state())
-        };
+        let trail = AuditTrail::start(self.gateway.clone());
+        let state = self.api_state(trail.clone());
+        let endpoint = if role.serves() { api::routes(state) } else { api::probes(state) };
         let endpoint =
             endpoint.with(http_metrics(Arc::clone(&self.metrics), Arc::clone(&self.ports.clock)));
 
@@ -201,9 +252,15 @@ impl Service {
         let sampling = tokio::spawn(sampler.run(stop.clone()));
         self.announce(address);
 
-        let serving = Server::new_with_acceptor(acceptor)
-            .idle_timeout(IDLE_CONNECTION)
-            .run_with_graceful_shutdown(endpoint, stop.clone().cancelled_owned(), Some(limit));
+        let following = self.tls.clone().map(|tls| tokio::spawn(tls.follow(stop.clone())));
+        let serving = listening::serve(
+            listener,
+            self.tls.clone(),
+            self.config.connections,
+            endpoint,
+            stop.clone(),
+            limit,
+        );
         let sending = async {
             stop.cancelled().await;
             delivery.stop().await;
@@ -237,36 +294,44 @@ impl Service {
             }
         };
         sampling.abort();
+        following.iter().for_each(tokio::task::JoinHandle::abort);
+        // What was answered just before.
+        if tokio::time::timeout(LAST_ENTRIES, trail.flush()).await.is_err() {
+            tracing::error!("the last entries of the audit log cannot be written");
+        }
         self.storage.close().await;
         tracing::info!("stopped");
         served
     }
 
-    fn api_state(&self) -> ApiState {
+    fn api_state(&self, audit: AuditTrail) -> ApiState {
         let metrics = Arc::clone(&self.metrics);
         ApiState {
             gateway: self.gateway.clone(),
+            audit,
             tokens: self.verifier.clone(),
             clock: Arc::clone(&self.ports.clock),
             entropy: Arc::clone(&self.ports.entropy),
             metrics: Arc::new(move || metrics.text()),
             metrics_token: self.config.metrics_token.clone(),
             limits: self.config.body_limits,
+            edge: self.config.edge.clone(),
         }
     }
 
     fn announce(&self, address: SocketAddr) {
         let (role, storage) = (self.config.role.as_str(), self.storage.description());
+        let scheme = self.config.scheme();
         if !self.config.role.serves() {
             tracing::info!(
                 %address, role, storage,
-                "sending from {storage}; health and metrics at http://{address}"
+                "sending from {storage}; health and metrics at {scheme}://{address}"
             );
             return;
         }
         tracing::info!(
             %address, role, storage,
-            "serving http://{address} from {storage}; try it at http://{address}/docs"
+            "serving {scheme}://{address} from {storage}; try it at {scheme}://{address}/docs"
         );
         tracing::info!(
             "for a token: messaging-server tenant create NAME, \
@@ -281,14 +346,51 @@ fn read_numbering_plans() {
     let _ = PhoneNumber::parse("+14155552671", PhoneValidation::Strict);
 }
 
-fn settings(config: &Config, webhook_secret: &SecretString) -> Settings {
-    let where_it_listens = || format!("http://{}:{}", config.host, config.port);
+/// The stores that a vault stands before, with it or without.
+struct Kept {
+    messages: Arc<dyn MessageStore>,
+    sessions: Arc<dyn SessionStore>,
+    inbox: Arc<dyn InboxStore>,
+    idempotency: Arc<dyn IdempotencyStore>,
+    opt_outs: Arc<dyn OptOutStore>,
+    persons: Arc<dyn PersonStore>,
+}
+
+impl Kept {
+    fn of(storage: &Storage, vault: Option<&Arc<Vault>>) -> Self {
+        let plain = Self {
+            messages: Arc::clone(&storage.messages),
+            sessions: Arc::clone(&storage.sessions),
+            inbox: Arc::clone(&storage.inbox),
+            idempotency: Arc::clone(&storage.idempotency),
+            opt_outs: Arc::clone(&storage.opt_outs),
+            persons: Arc::clone(&storage.persons),
+        };
+        let Some(vault) = vault else { return plain };
+        let vault = || Arc::clone(vault);
+        let list = Arc::clone(&plain.opt_outs);
+        Self {
+            messages: Arc::new(SealedMessages::new(plain.messages, vault())),
+            sessions: Arc::new(SealedSessions::new(plain.sessions, vault())),
+            inbox: Arc::new(SealedInbox::new(plain.inbox, list, vault())),
+            idempotency: Arc::new(SealedIdempotency::new(plain.idempotency, vault())),
+            opt_outs: Arc::new(SealedOptOuts::new(plain.opt_outs, vault())),
+            persons: Arc::new(SealedPersons::new(plain.persons, vault())),
+        }
+    }
+}
+
+fn settings(config: &Config, webhook_secret: &SecretString, vault: Option<&Vault>) -> Settings {
+    let where_it_listens = || format!("{}://{}:{}", config.scheme(), config.host, config.port);
     let usual = Settings::default();
     Settings {
         phone_validation: config.phone_validation,
         session_quota: config.session_quota,
         tenant_quota: config.tenant_quota,
         webhook_quota: config.webhook_quota,
+        session_webhook_quota: config.session_webhook_quota,
+        media_urls: config.media.by,
+        media_hosts: config.media.exceptions.clone(),
         max_waiting: config.max_waiting,
         duplicate_window: config.duplicate_window,
         recipient_spacing: config.recipient_spacing,
@@ -298,6 +400,8 @@ fn settings(config: &Config, webhook_secret: &SecretString) -> Settings {
         retry: config.retry,
         public_url: Some(config.public_url.clone().unwrap_or_else(where_it_listens)),
         webhook_secret: Some(WebhookSecret(webhook_secret.expose_secret().to_owned())),
+        pseudonyms: vault.map(|vault| vault.pseudonyms().clone()).unwrap_or_default(),
+        finds_words: config.encryption.mode != Mode::Numbers,
         ..usual
     }
 }

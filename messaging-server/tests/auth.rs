@@ -60,8 +60,14 @@ const NEEDS: &[(&str, Permission)] = &[
     ("resume_session", Permission::ManageSessions),
     ("resume_new_chats", Permission::ManageSessions),
     ("logout_session", Permission::ManageSessions),
+    ("rotate_webhook_secret", Permission::ManageSessions),
     ("get_session_qr", Permission::ManageSessions),
     ("request_pairing_code", Permission::ManageSessions),
+    ("list_audit", Permission::ReadAudit),
+    ("export_audit", Permission::ReadAudit),
+    ("verify_audit", Permission::ReadAudit),
+    ("export_person", Permission::ExportData),
+    ("erase_person", Permission::EraseData),
 ];
 
 /// Every operation of the document: its id, method and path.

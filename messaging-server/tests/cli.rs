@@ -286,3 +286,53 @@ async fn a_stop_has_a_limit() {
     assert!(!status(&place, message).await.is_final());
     simulator.shutdown().await;
 }
+
+#[tokio::test]
+async fn the_audit_log_tells_of_commands_and_shows_what_somebody_did_to_it() {
+    let place = Place::new();
+    let id = place.line(&["tenant", "create", "acme"]).await;
+    place.line(&["token", "--tenant", "acme", "--role", "owner"]).await;
+    place.run(&["tenant", "set", "acme", "--on-unknown", "resend"]).await;
+    let outcome = place.run(&["audit", "verify"]).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let lines: Vec<_> = outcome.out.lines().collect();
+    assert!(lines[0].starts_with("platform  whole  entries=1  head=1:"), "{outcome:?}");
+    assert!(lines[1].starts_with(&format!("{id}  whole  entries=2  head=2:")), "{outcome:?}");
+    let head = lines[1].split("head=").nth(1).unwrap();
+    let expect = ["audit", "verify", "--tenant", "acme", "--expect", head];
+    assert_eq!(place.run(&expect).await.code, Some(0));
+    check_failure(&place.run(&["audit", "verify", "--expect", head]).await, 1, "needs --tenant");
+    check_failure(&place.run(&["audit", "verify", "--expect", "x"]).await, 2, "64 hexadecimal");
+
+    // Another end than the one that was kept elsewhere.
+    let other = format!("2:{}", "0".repeat(64));
+    let broken = place.run(&["audit", "verify", "--tenant", "acme", "--expect", &other]).await;
+    assert_eq!(broken.code, Some(1));
+    assert!(broken.out.contains(&format!("{id}  BROKEN")), "{broken:?}");
+    assert!(broken.out.contains("entry 2 is not the one expected"), "{broken:?}");
+    assert!(broken.err.contains("1 of these chains are broken"), "{broken:?}");
+}
+
+#[tokio::test]
+async fn a_tenant_says_how_long_its_data_is_kept() {
+    let place = Place::new();
+    let id = place.line(&["tenant", "create", "acme"]).await;
+    let set = ["tenant", "set", "acme"];
+    let with = async |more: &[&str]| place.run(&[&set[..], more].concat()).await;
+    assert_eq!(
+        with(&["--retention-messages", "30d", "--retention-audit", "1d"]).await.code,
+        Some(0)
+    );
+    let listed = place.line(&["tenant", "list"]).await;
+    assert_eq!(listed, format!("{id}  acme  retention-messages=30days  retention-audit=1day"));
+    assert_eq!(with(&["--retention-messages", "default"]).await.code, Some(0));
+    assert_eq!(with(&["--retention-webhooks", "7d"]).await.code, Some(0));
+    let listed = place.line(&["tenant", "list"]).await;
+    assert_eq!(listed, format!("{id}  acme  retention-webhooks=7days  retention-audit=1day"));
+    check_failure(
+        &with(&["--retention-audit", "23h"]).await,
+        2,
+        "expected default, or a time from 1d",
+    );
+    check_failure(&with(&[]).await, 2, "required");
+}

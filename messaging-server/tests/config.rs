@@ -9,6 +9,7 @@ use messaging_core::domain::phone::PhoneValidation;
 use messaging_core::domain::quota::Quota;
 use messaging_server::config::Config;
 use messaging_server::config::example::effective;
+use messaging_server::config::settings::TABLE;
 use messaging_server::telemetry::logs::LogFormat;
 use secrecy::ExposeSecret;
 
@@ -173,6 +174,24 @@ fn secrets_that_everybody_knows_or_could_guess_are_refused() {
     assert!(line("METRICS_TOKEN", "secret").starts_with(&format!("METRICS_TOKEN {placeholder}")));
     assert!(line("JWT_SECRET", &STRONG[1..]).starts_with("JWT_SECRET is shorter than 32 bytes"));
     read(&[("JWT_SECRET", STRONG), ("WAHA_WEBHOOK_SECRET", STRONG)]).check_usable().unwrap();
+}
+
+#[test]
+fn no_secret_of_any_setting_may_be_one_that_everybody_knows() {
+    for row in TABLE.iter().filter(|row| row.secret) {
+        let value = match row.name {
+            "DATABASE_URL" => "postgres://me:changeme@db/messaging".to_owned(),
+            "REDIS_URL" => "redis://a,redis://:changeme@b".to_owned(),
+            "WAHA_SERVERS" => {
+                r#"[{"name":"a","url":"http://a:3000","apiKey":"changeme"}]"#.to_owned()
+            }
+            _ => "changeme".to_owned(),
+        };
+        let refused = read(&[(row.name, &value)]).check_usable().unwrap_err().to_string();
+        let line = format!("{} holds a placeholder that everybody knows", row.name);
+        assert!(refused.contains(&line), "{}: {refused}", row.name);
+        assert!(!refused.contains("changeme"));
+    }
 }
 
 #[test]

@@ -56,6 +56,7 @@ async fn anothers_id_is_answered_as_an_unknown_one() {
         ("POST", "/sessions/{}/stop", &session),
         ("POST", "/sessions/{}/restart", &session),
         ("POST", "/sessions/{}/logout", &session),
+        ("POST", "/sessions/{}/webhook-secret/rotate", &session),
         ("POST", "/sessions/{}/new-chats/resume", &session),
         ("GET", "/sessions/{}/qr", &session),
     ] {

@@ -123,3 +123,23 @@ async fn the_life_of_a_message_shows_in_the_metrics() {
         .await;
     running.end().await;
 }
+
+#[tokio::test]
+async fn webhooks_come_through_when_their_secret_is_replaced() {
+    let running = run().await;
+    assert_eq!(running.post("/sessions", &json!({"name": "main"})).await, 201);
+    running.counted(&[r#"messaging_session_changes_total{status="working"} 1"#]).await;
+    let rotate = "/sessions/main/webhook-secret/rotate";
+    assert_eq!(running.post(rotate, &json!({})).await, 200);
+    // WAHA restarts the session, and tells of it signed with the new secret.
+    running.counted(&[r#"messaging_session_changes_total{status="working"} 2"#]).await;
+    let message = json!({"sessionId": "main", "to": "+4915112345678", "body": "hello"});
+    assert_eq!(running.post("/messages/send", &message).await, 202);
+    running
+        .counted(&[
+            r#"messaging_transitions_total{direction="outbound",status="read"} 1"#,
+            r#"messaging_webhooks_total{reason="mismatch",result="bad_signature"} 0"#,
+        ])
+        .await;
+    running.end().await;
+}

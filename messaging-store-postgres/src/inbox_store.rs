@@ -20,16 +20,16 @@ use crate::store::PostgresStore;
 use crate::text;
 use crate::together::{Fault, Work};
 
-struct EntryRow {
-    id: Uuid,
-    tenant: Uuid,
-    session: Uuid,
-    event: String,
-    key: String,
-    attempts: i32,
-    due_at: i64,
-    received_at: i64,
-    payload: Vec<u8>,
+pub(crate) struct EntryRow {
+    pub(crate) id: Uuid,
+    pub(crate) tenant: Uuid,
+    pub(crate) session: Uuid,
+    pub(crate) event: String,
+    pub(crate) key: String,
+    pub(crate) attempts: i32,
+    pub(crate) due_at: i64,
+    pub(crate) received_at: i64,
+    pub(crate) payload: Vec<u8>,
 }
 
 impl Stored for EntryRow {
@@ -215,6 +215,22 @@ impl InboxStore for PostgresStore {
         .await
         .map_err(store_error)?;
         Ok(())
+    }
+
+    async fn reseal(&self, bodies: &[(InboxId, Vec<u8>)]) -> Result<u64, StoreError> {
+        let (ids, bodies): (Vec<_>, Vec<_>) =
+            bodies.iter().map(|(id, body)| (id.0, body.clone())).unzip();
+        let changed = sqlx::query!(
+            "UPDATE inbox SET payload = given.body
+             FROM unnest($1::uuid[], $2::bytea[]) AS given (id, body)
+             WHERE inbox.id = given.id AND inbox.id = ANY($1) AND length(inbox.payload) > 0",
+            &ids,
+            &bodies,
+        )
+        .execute(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        Ok(changed.rows_affected())
     }
 
     async fn depth(&self) -> Result<InboxDepth, StoreError> {

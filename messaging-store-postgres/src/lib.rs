@@ -5,6 +5,7 @@
 //!
 //! ```no_run
 //! use messaging_core::domain::id::{TenantId, uuid_v7};
+//! use messaging_core::domain::pii::PiiPolicy;
 //! use messaging_core::domain::tenant::{OnUnknown, Tenant};
 //! use messaging_core::domain::timestamp::Timestamp;
 //! use messaging_core::ports::tenant_store::TenantStore;
@@ -18,7 +19,8 @@
 //! let at = Timestamp::parse("2026-01-31T09:30:00Z")?;
 //! let (id, name) = (TenantId(uuid_v7(at, 1)), "acme".into());
 //! let on_unknown = OnUnknown::DeadLetter;
-//! let acme = Tenant { id, name, suspension: None, on_unknown, created_at: at };
+//! let pii = PiiPolicy::Off;
+//! let acme = Tenant { id, name, suspension: None, on_unknown, pii, created_at: at };
 //! store.insert(&acme).await?;
 //! assert_eq!(store.find_named("acme").await?, Some(acme));
 //!
@@ -53,6 +55,7 @@
 //! [`Upkeep`]: messaging_core::ports::upkeep::Upkeep
 //! [`Upkeep::upkeep`]: messaging_core::ports::upkeep::Upkeep::upkeep
 
+mod audit_log;
 mod connections;
 mod duty_roster;
 mod error;
@@ -67,8 +70,10 @@ mod named;
 mod open_error;
 mod opt_out_store;
 mod options;
+mod person_store;
 mod place;
 mod retention;
+mod retention_store;
 mod room;
 mod schema_name;
 mod session_store;

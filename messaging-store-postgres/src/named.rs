@@ -1,10 +1,12 @@
 //! How ids, instants and names are read from columns, and what becomes of those that cannot be.
 
+use messaging_core::domain::audit::ActorKind;
 use messaging_core::domain::content::ContentKind;
 use messaging_core::domain::failure::{Failure, FailureCode};
 use messaging_core::domain::message::{Direction, Priority};
 use messaging_core::domain::opt_out::OptOutSource;
 use messaging_core::domain::opt_out::words::WordList;
+use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::session::{OnRateLimit, SessionHealth, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
@@ -77,10 +79,12 @@ named!(
     SessionStatus in "status",
     SessionHealth in "health",
     OnUnknown in "on_unknown",
+    PiiPolicy in "pii",
     OnRateLimit in "on_rate_limit",
     OptOutSource in "source",
     WordList in "words",
     KeyPurpose in "purpose",
+    ActorKind in "actor_kind",
 );
 
 /// The variant of this name.

@@ -14,6 +14,7 @@ use messaging_core::domain::session::{
 };
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::webhook_secret::WebhookSecrets;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use sqlx::PgExecutor;
@@ -64,11 +65,11 @@ impl SessionStore for PostgresStore {
                  id, tenant, name, server, server_name, adopted, status, status_at, own_address,
                  on_rate_limit, created_at, updated_at, suspended_at, suspended_until,
                  suspension_reason, tenant_suspended_at, tenant_suspended_until,
-                 tenant_suspension_reason, new_chats
+                 tenant_suspension_reason, new_chats, webhook_secrets
              )
              SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
                  owner.suspended_at, owner.suspended_until, owner.suspension_reason,
-                 $16::text::jsonb
+                 $16::text::jsonb, $17
              FROM (SELECT) AS new LEFT JOIN owner ON true",
             session.id.0,
             session.tenant.0,
@@ -86,6 +87,7 @@ impl SessionStore for PostgresStore {
             until,
             reason,
             (session.new_chats != NewChats::default()).then(|| json(&session.new_chats)),
+            session.webhook_secrets.as_ref().map(WebhookSecrets::to_stored),
         )
         .execute(&mut *self.connections().acquire().await?)
         .await
@@ -190,6 +192,25 @@ impl SessionStore for PostgresStore {
             json(&NewChats { restriction, ..NewChats::default() }),
         )
         .fetch_optional(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        row.map(Stored::decode).transpose()
+    }
+
+    async fn set_webhook_secrets(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        secrets: &WebhookSecrets,
+    ) -> Result<Option<Session>, StoreError> {
+        let row = query_sessions!(
+            "UPDATE sessions s SET webhook_secrets = $3 WHERE s.id = $1 AND s.tenant = $2 RETURNING",
+            "",
+            id.0,
+            tenant.0,
+            secrets.to_stored(),
+        )
+        .fetch_optional(&mut *self.of_tenant(tenant).await?)
         .await
         .map_err(store_error)?;
         row.map(Stored::decode).transpose()

@@ -8,6 +8,7 @@ use std::time::Duration;
 use messaging_core::domain::id::TenantId;
 use messaging_core::ports::store_error::StoreError;
 
+use crate::audit_log::Appends;
 use crate::connections::{Connections, Lent};
 use crate::error::store_error;
 use crate::idempotency_store::{Begins, Finishes};
@@ -51,6 +52,7 @@ struct Parts {
     orders: Together<Orders>,
     opens: Together<Opens>,
     looks: Together<Looks>,
+    appends: Together<Appends>,
     finds: Together<Finds>,
     own_finds: Together<OwnFinds>,
 }
@@ -94,6 +96,7 @@ impl PostgresStore {
             orders: Together::new(&all, limit),
             opens: Together::new(&all, limit),
             looks: Together::new(&all, limit),
+            appends: Together::new(&all, limit),
             finds: Together::new(&all, limit),
             own_finds: Together::new(&of_tenants, limit),
             all,
@@ -200,6 +203,10 @@ impl PostgresStore {
 
     pub(crate) fn looks(&self) -> &Together<Looks> {
         &self.0.looks
+    }
+
+    pub(crate) fn appends(&self) -> &Together<Appends> {
+        &self.0.appends
     }
 
     pub(crate) fn finds(&self) -> &Together<Finds> {

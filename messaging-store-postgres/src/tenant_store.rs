@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use messaging_core::domain::id::TenantId;
+use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::tenant::{OnUnknown, Tenant};
 use messaging_core::ports::store_error::{BoxError, StoreError};
@@ -21,6 +22,7 @@ struct TenantRow {
     suspended_until: Option<i64>,
     suspension_reason: Option<String>,
     on_unknown: String,
+    pii: String,
 }
 
 impl Stored for TenantRow {
@@ -42,6 +44,7 @@ impl Stored for TenantRow {
                 self.suspension_reason,
             )?,
             on_unknown: named(&self.on_unknown)?,
+            pii: named(&self.pii)?,
         })
     }
 }
@@ -50,11 +53,12 @@ impl Stored for TenantRow {
 impl TenantStore for PostgresStore {
     async fn insert(&self, tenant: &Tenant) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO tenants (id, name, created_at, on_unknown) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO tenants (id, name, created_at, on_unknown, pii) VALUES ($1, $2, $3, $4, $5)",
             tenant.id.0,
             &*text::kept(&tenant.name),
             tenant.created_at.as_micros(),
             tenant.on_unknown.as_str(),
+            tenant.pii.as_str(),
         )
         .execute(&mut *self.connections().acquire().await?)
         .await
@@ -65,7 +69,7 @@ impl TenantStore for PostgresStore {
     async fn find(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
         let row = sqlx::query_as!(
             TenantRow,
-            "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown FROM tenants WHERE id = $1",
+            "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown, pii FROM tenants WHERE id = $1",
             id.0
         )
         .fetch_optional(&mut *self.connections().acquire().await?)
@@ -77,7 +81,7 @@ impl TenantStore for PostgresStore {
     async fn find_named(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
         let row = sqlx::query_as!(
             TenantRow,
-            "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown FROM tenants WHERE name = $1",
+            "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown, pii FROM tenants WHERE name = $1",
             &*text::kept(name),
         )
         .fetch_optional(&mut *self.connections().acquire().await?)
@@ -101,7 +105,7 @@ impl TenantStore for PostgresStore {
                  SET suspended_at = $2, suspended_until = $3, suspension_reason = $4
                  WHERE id = $1
                  RETURNING id, name, created_at, suspended_at, suspended_until,
-                     suspension_reason, on_unknown",
+                     suspension_reason, on_unknown, pii",
                 id.0,
                 since,
                 until,
@@ -137,7 +141,7 @@ impl TenantStore for PostgresStore {
             TenantRow,
             "UPDATE tenants SET on_unknown = $2 WHERE id = $1
              RETURNING id, name, created_at, suspended_at, suspended_until,
-                 suspension_reason, on_unknown",
+                 suspension_reason, on_unknown, pii",
             id.0,
             on_unknown.as_str(),
         )
@@ -147,9 +151,24 @@ impl TenantStore for PostgresStore {
         row.map(Stored::decode).transpose()
     }
 
+    async fn set_pii(&self, id: TenantId, pii: PiiPolicy) -> Result<Option<Tenant>, StoreError> {
+        let row = sqlx::query_as!(
+            TenantRow,
+            "UPDATE tenants SET pii = $2 WHERE id = $1
+             RETURNING id, name, created_at, suspended_at, suspended_until,
+                 suspension_reason, on_unknown, pii",
+            id.0,
+            pii.as_str(),
+        )
+        .fetch_optional(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        row.map(Stored::decode).transpose()
+    }
+
     async fn list(&self) -> Result<Vec<Tenant>, StoreError> {
         let rows =
-            sqlx::query_as!(TenantRow, "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown FROM tenants ORDER BY id")
+            sqlx::query_as!(TenantRow, "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown, pii FROM tenants ORDER BY id")
                 .fetch_all(&mut *self.connections().acquire().await?)
                 .await
                 .map_err(store_error)?;

@@ -5,11 +5,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use messaging_core::conformance::build::{at, inbox_entry, message};
+use messaging_core::conformance::build::{at, audit_event, inbox_entry, message};
 use messaging_core::domain::address::{Address, RecipientKey};
+use messaging_core::domain::audit::{AuditFilter, Chain};
 use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::id::{
-    BatchId, MessageId, OptOutId, ProviderMessageId, SessionId, TenantId,
+    BatchId, InboxId, MessageId, OptOutId, ProviderMessageId, SessionId, TenantId,
 };
 use messaging_core::domain::inbox::InboxEffect;
 use messaging_core::domain::message::{
@@ -20,9 +21,12 @@ use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::statistics::StatisticsRange;
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
+use messaging_core::ports::retention_store::RetentionStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_store_postgres::{PostgresOptions, PostgresStore};
 use test_services::Postgres;
@@ -73,6 +77,13 @@ const FILL: &str = "
     INSERT INTO opt_outs
     SELECT lpad(to_hex(n), 32, '0')::uuid, lpad(to_hex(n % 20), 32, '0')::uuid, '+5511' || n, 0, 'api'
     FROM generate_series(0, 19999) AS n;
+    INSERT INTO audit_entries
+    SELECT lpad(to_hex(n % 20), 32, '0')::uuid, n / 20 + 1, n, 'token', 'actor ' || n % 1000, 'owner',
+        'send_message', 'message', 'target ' || n, '', 202, NULL, '', decode(repeat('00', 32), 'hex'),
+        decode(repeat('00', 32), 'hex')
+    FROM generate_series(0, 19999) AS n;
+    INSERT INTO audit_chains (chain, seq)
+    SELECT lpad(to_hex(n), 32, '0')::uuid, 1000 FROM generate_series(0, 19) AS n;
     INSERT INTO sessions
     SELECT lpad(to_hex(n), 32, '0')::uuid, lpad(to_hex(n % 20), 32, '0')::uuid, 's' || n, 'one',
         's' || n, false, 'working', 0, NULL, 'reject', 0, 0
@@ -251,6 +262,21 @@ async fn every_call_is_served_by_the_index_it_was_made_for() {
     plans.check("opt_out_by_id", OptOutStore::find(store, tenant, &OptOutRef::Id(by_id))).await;
     plans.check("opted_out", store.opted_out(tenant, std::slice::from_ref(&person))).await;
     plans.check("opt_out_removed", OptOutStore::remove(store, tenant, &entry)).await;
+    let (chain, none) = (Chain::Tenant(tenant), AuditFilter::default());
+    plans.check("audit", AuditLog::list(store, chain, &none, None, 20)).await;
+    let of_target = AuditFilter { target: Some("target 4007".into()), ..none.clone() };
+    plans.check("audit_of_target", AuditLog::list(store, chain, &of_target, None, 20)).await;
+    let of_actor = AuditFilter { actor: Some("actor 27".into()), ..none };
+    plans.check("audit_of_actor", AuditLog::list(store, chain, &of_actor, None, 20)).await;
+    plans.check("audit_walk", store.walk(chain, 500, 20)).await;
+    plans.check("audit_append", store.append(&[audit_event(1)])).await;
+    plans.check("audit_forget", store.forget(chain, at(0), 20)).await;
+    plans.check("messages_with", store.messages_with(tenant, &person, None, 20)).await;
+    plans.check("erase_messages", store.erase_messages(tenant, &[some])).await;
+    plans.check("webhooks", store.webhooks(tenant, None, 20)).await;
+    plans.check("erase_webhooks", store.erase_webhooks(tenant, &[InboxId(some.0)])).await;
+    plans.check("forget_messages", store.forget_messages(tenant, first, 20)).await;
+    plans.check("forget_webhooks", store.forget_webhooks(tenant, first, 20)).await;
     plans.check("waiting_to", store.waiting_to(&[session], &person, 500)).await;
 
     plans.check("load", store.load(&[some])).await;

@@ -4,8 +4,9 @@
 mod support;
 
 use messaging_core::conformance::build::{
-    at, batch, message, message_id, opt_out, session, tenant_id,
+    address, at, audit_event, batch, message, message_id, opt_out, session, tenant_id,
 };
+use messaging_core::domain::audit::{AuditEvent, AuditFilter, Chain};
 use messaging_core::domain::batch::Batch;
 use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::message::{Message, MessageRef, StatusChange};
@@ -14,8 +15,10 @@ use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::session::{ProviderSession, Session};
 use messaging_core::domain::statistics::StatisticsRange;
 use messaging_core::domain::status::StatusEvent;
+use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 use messaging_core::ports::upkeep::Upkeep;
@@ -24,7 +27,7 @@ use sqlx::PgConnection;
 use support::{Database, count};
 
 /// Everything a tenant may look at.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 10] = [
     "SELECT count(*) FROM messages",
     "SELECT count(*) FROM message_contents",
     "SELECT count(*) FROM message_events",
@@ -33,6 +36,8 @@ const TABLES: [&str; 8] = [
     "SELECT count(*) FROM batches",
     "SELECT count(*) FROM sessions",
     "SELECT count(*) FROM opt_outs",
+    "SELECT count(*) FROM audit_entries",
+    "SELECT count(*) FROM audit_chains",
 ];
 
 /// One message, bulk request, session and opt-out for each of two tenants, and something in every table.
@@ -46,6 +51,8 @@ async fn two_tenants(store: &PostgresStore) {
         let message = Message { tenant, batch: Some(batch.id), ..message(n) };
         store.insert_batch(&batch, &[message]).await.unwrap();
         OptOutStore::add(store, &OptOut { tenant, ..opt_out(n) }).await.unwrap();
+        let event = AuditEvent { chain: Chain::Tenant(tenant), ..audit_event(n) };
+        AuditLog::append(store, &[event]).await.unwrap();
     }
     store.upkeep(at(0)).await.unwrap();
     for n in 1..=2 {
@@ -117,16 +124,23 @@ async fn what_is_asked_for_a_tenant_is_asked_under_its_role() {
                 .await
                 .err()
                 .map(unavailable),
+            AuditLog::list(&store, Chain::Tenant(tenant), &AuditFilter::default(), None, 9)
+                .await
+                .err()
+                .map(unavailable),
+            store.walk(Chain::Tenant(tenant), 0, 9).await.err().map(unavailable),
+            store.ends(Chain::Tenant(tenant)).await.err().map(unavailable),
+            store.messages_with(tenant, &address(1), None, 9).await.err().map(unavailable),
             SessionStore::find(&store, tenant, session(1).id).await.err().map(unavailable),
             SessionStore::find_named(&store, tenant, "1").await.err().map(unavailable),
             SessionStore::list(&store, tenant).await.err().map(unavailable),
         ]
     };
-    assert_eq!(everything().await, [None; 12]);
+    assert_eq!(everything().await, [None; 16]);
     let mut connection = database.connection().await;
     let revoke = "REVOKE SELECT ON ALL TABLES IN SCHEMA messaging FROM messaging_tenant";
     run(&mut connection, revoke.to_owned()).await;
-    assert_eq!(everything().await, [Some(true); 12]);
+    assert_eq!(everything().await, [Some(true); 16]);
     // The worker's own calls are not a tenant's.
     assert_eq!(store.load(&[id]).await.unwrap().len(), 1);
 }

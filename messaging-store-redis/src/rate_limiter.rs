@@ -74,6 +74,7 @@ impl RedisRateLimiter {
         let partition = match key {
             RateKey::Admission(session)
             | RateKey::Sending(session)
+            | RateKey::WebhookSession(session)
             | RateKey::Recipient(session, _) => partitions.of_session(session),
             RateKey::WebhookSource(source) => partitions.of_number(source),
             RateKey::Tenant(tenant) => {

@@ -87,6 +87,21 @@ impl InboxStore for SqliteStore {
         .await
     }
 
+    async fn reseal(&self, bodies: &[(InboxId, Vec<u8>)]) -> Result<u64, StoreError> {
+        let bodies = bodies.to_vec();
+        self.write(move |connection| {
+            let mut reseal = connection.prepare_cached(
+                "UPDATE inbox SET payload = ?2 WHERE id = ?1 AND length(payload) > 0",
+            )?;
+            let mut changed = 0;
+            for (id, body) in &bodies {
+                changed += reseal.execute((id.bytes(), body))? as u64;
+            }
+            Ok(changed)
+        })
+        .await
+    }
+
     async fn depth(&self) -> Result<InboxDepth, StoreError> {
         self.read(|connection| {
             let count = |sql| {

@@ -6,6 +6,7 @@
 //!
 //! ```
 //! use messaging_core::domain::id::{TenantId, uuid_v7};
+//! use messaging_core::domain::pii::PiiPolicy;
 //! use messaging_core::domain::tenant::{OnUnknown, Tenant};
 //! use messaging_core::domain::timestamp::Timestamp;
 //! use messaging_core::ports::tenant_store::TenantStore;
@@ -20,7 +21,8 @@
 //! let at = Timestamp::parse("2026-01-31T09:30:00Z")?;
 //! let (id, name) = (TenantId(uuid_v7(at, 1)), "acme".into());
 //! let on_unknown = OnUnknown::DeadLetter;
-//! let acme = Tenant { id, name, suspension: None, on_unknown, created_at: at };
+//! let pii = PiiPolicy::Off;
+//! let acme = Tenant { id, name, suspension: None, on_unknown, pii, created_at: at };
 //! store.insert(&acme).await?;
 //! assert_eq!(store.find_named("acme").await?, Some(acme));
 //!
@@ -49,6 +51,7 @@
 //! [`InboxStore`]: messaging_core::ports::inbox_store::InboxStore
 //! [`Unavailable`]: messaging_core::ports::store_error::StoreError::Unavailable
 
+mod audit_log;
 mod column;
 mod connection;
 mod error;
@@ -63,8 +66,10 @@ mod migrate;
 mod open_error;
 mod opt_out_store;
 mod options;
+mod person_store;
 mod readers;
 mod retention;
+mod retention_store;
 mod session_store;
 mod store;
 mod tenant_store;

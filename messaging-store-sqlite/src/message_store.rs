@@ -10,6 +10,8 @@ pub(crate) mod row;
 mod statistics;
 mod waiting;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::batch::{Batch, BatchProgress};
@@ -293,6 +295,23 @@ impl MessageStore for SqliteStore {
                 }
             }
             Ok(changed)
+        })
+        .await
+    }
+
+    async fn sealed_under(
+        &self,
+        tenant: TenantId,
+    ) -> Result<BTreeMap<Option<u32>, u64>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT sealed_under, count(*) FROM messages WHERE tenant = ?1 GROUP BY sealed_under",
+            )?;
+            let counts = statement.query_map([tenant.bytes()], |row| {
+                let count: i64 = row.get(1)?;
+                Ok((row.get(0)?, u64::try_from(count).unwrap_or(0)))
+            })?;
+            Ok(counts.collect::<rusqlite::Result<_>>()?)
         })
         .await
     }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::connection;
 use crate::open_error::OpenError;
 use crate::options::SqliteOptions;
+use crate::person_store;
 
 /// In the header of every file of ours ("MsGw"), so that another program's file is told apart.
 const APPLICATION_ID: i32 = 0x4D73_4777;
@@ -23,8 +24,15 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0008_chats.sql"),
     include_str!("../migrations/0009_catch_up.sql"),
     include_str!("../migrations/0010_waits.sql"),
-    include_str!("../migrations/0011_sealed.sql"),
+    include_str!("../migrations/0011_audit.sql"),
+    include_str!("../migrations/0012_persons.sql"),
+    include_str!("../migrations/0013_tenants_retention.sql"),
+    include_str!("../migrations/0014_edge.sql"),
+    include_str!("../migrations/0016_sealed.sql"),
 ];
+
+/// The step after which messages are given what stands for the persons on their other side.
+const PERSONS: u32 = 12;
 
 /// The newest version of the schema that this program knows.
 pub const SCHEMA_VERSION: u32 = STEPS.len() as u32;
@@ -80,6 +88,7 @@ fn take(connection: &mut Connection, path: &Path, from: u32, step: &str) -> Resu
     let to = from + 1;
     transaction
         .execute_batch(step)
+        .and_then(|()| if to == PERSONS { person_store::fill_in(&transaction) } else { Ok(()) })
         .and_then(|()| transaction.pragma_update(None, "application_id", APPLICATION_ID))
         .and_then(|()| transaction.pragma_update(None, "user_version", to))
         .and_then(|()| transaction.commit())

@@ -13,6 +13,7 @@ use messaging_core::domain::session::{
 };
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::webhook_secret::WebhookSecrets;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use rusqlite::Row;
@@ -113,6 +114,17 @@ impl SessionStore for SqliteStore {
         restriction: Option<Restriction>,
     ) -> Result<Option<Session>, StoreError> {
         self.write(move |connection| row::restrict(connection, id, restriction)).await
+    }
+
+    async fn set_webhook_secrets(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        secrets: &WebhookSecrets,
+    ) -> Result<Option<Session>, StoreError> {
+        let secrets = secrets.clone();
+        self.write(move |connection| row::set_webhook_secrets(connection, tenant, id, &secrets))
+            .await
     }
 
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError> {

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use messaging_core::domain::id::TenantId;
+use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::tenant::{OnUnknown, Tenant};
 use messaging_core::ports::store_error::{BoxError, StoreError};
@@ -23,6 +24,7 @@ impl Stored for Tenant {
             created_at: instant(row, 2)?,
             suspension: suspension(row, 3)?,
             on_unknown: named(row, 6)?,
+            pii: named(row, 7)?,
         })
     }
 }
@@ -34,14 +36,15 @@ impl TenantStore for SqliteStore {
         self.write(move |connection| {
             connection
                 .prepare_cached(
-                    "INSERT INTO tenants (id, name, created_at, on_unknown)
-                     VALUES (?1, ?2, ?3, ?4)",
+                    "INSERT INTO tenants (id, name, created_at, on_unknown, pii)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
                 )?
                 .execute((
                     tenant.id.bytes(),
                     &tenant.name,
                     tenant.created_at.as_micros(),
                     tenant.on_unknown.as_str(),
+                    tenant.pii.as_str(),
                 ))?;
             Ok(())
         })
@@ -52,7 +55,7 @@ impl TenantStore for SqliteStore {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT id, name, created_at, suspended_at, suspended_until,
-                     suspension_reason, on_unknown FROM tenants WHERE id = ?1",
+                     suspension_reason, on_unknown, pii FROM tenants WHERE id = ?1",
             )?;
             decode_first(statement.query([id.bytes()])?)
         })
@@ -64,7 +67,7 @@ impl TenantStore for SqliteStore {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT id, name, created_at, suspended_at, suspended_until,
-                     suspension_reason, on_unknown FROM tenants WHERE name = ?1",
+                     suspension_reason, on_unknown, pii FROM tenants WHERE name = ?1",
             )?;
             decode_first(statement.query([name])?)
         })
@@ -83,7 +86,7 @@ impl TenantStore for SqliteStore {
                      suspension_reason = ?4
                  WHERE id = ?1
                  RETURNING id, name, created_at, suspended_at, suspended_until,
-                     suspension_reason, on_unknown",
+                     suspension_reason, on_unknown, pii",
             )?;
             decode_first(statement.query((id.bytes(), since, until, reason))?)
         })
@@ -99,9 +102,21 @@ impl TenantStore for SqliteStore {
             let mut statement = connection.prepare_cached(
                 "UPDATE tenants SET on_unknown = ?2 WHERE id = ?1
                  RETURNING id, name, created_at, suspended_at, suspended_until,
-                     suspension_reason, on_unknown",
+                     suspension_reason, on_unknown, pii",
             )?;
             decode_first(statement.query((id.bytes(), on_unknown.as_str()))?)
+        })
+        .await
+    }
+
+    async fn set_pii(&self, id: TenantId, pii: PiiPolicy) -> Result<Option<Tenant>, StoreError> {
+        self.write(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "UPDATE tenants SET pii = ?2 WHERE id = ?1
+                 RETURNING id, name, created_at, suspended_at, suspended_until,
+                     suspension_reason, on_unknown, pii",
+            )?;
+            decode_first(statement.query((id.bytes(), pii.as_str()))?)
         })
         .await
     }
@@ -110,7 +125,7 @@ impl TenantStore for SqliteStore {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT id, name, created_at, suspended_at, suspended_until,
-                     suspension_reason, on_unknown FROM tenants ORDER BY id",
+                     suspension_reason, on_unknown, pii FROM tenants ORDER BY id",
             )?;
             decode_all(statement.query([])?)
         })

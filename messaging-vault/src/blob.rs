@@ -23,6 +23,12 @@ pub(crate) async fn seal(
     Ok(blob)
 }
 
+/// Under which version of the key it is sealed; `None` for what is not.
+pub(crate) fn version(blob: &[u8]) -> Option<u32> {
+    let [MARK, rest @ ..] = blob else { return None };
+    rest.first_chunk().map(|version| u32::from_be_bytes(*version))
+}
+
 /// What was sealed; bytes that were not, as they are.
 pub(crate) async fn open(
     vault: &Vault,

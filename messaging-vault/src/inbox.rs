@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use messaging_core::domain::address::Address;
-use messaging_core::domain::id::InboxId;
+use messaging_core::domain::id::{InboxId, TenantId};
 use messaging_core::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxVerdict, Kept};
-use messaging_core::domain::opt_out::Wish;
+use messaging_core::domain::opt_out::{OptOut, OptOutRef, Wish};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::inbox_store::{InboxDepth, InboxStore};
+use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::store_error::StoreError;
 
 use crate::blob;
@@ -17,17 +18,30 @@ use crate::vault::{Place, Vault};
 /// Keeps webhooks, and what they turn out to mean, sealed in any store.
 pub struct SealedInbox {
     inner: Arc<dyn InboxStore>,
+    /// Also the store itself, not one that opens what it gives.
+    opt_outs: Arc<dyn OptOutStore>,
     vault: Arc<Vault>,
 }
 
-fn place(entry: &InboxEntry) -> Place<'_> {
+pub(crate) fn place(entry: &InboxEntry) -> Place<'_> {
     Place { field: "webhook", tenant: entry.tenant, row: entry.id.0.as_bytes() }
 }
 
 impl SealedInbox {
-    /// Keeps them in `inner`.
-    pub fn new(inner: Arc<dyn InboxStore>, vault: Arc<Vault>) -> Self {
-        Self { inner, vault }
+    /// Keeps them in `inner`. `opt_outs` is what that changes where somebody wants no more messages.
+    pub fn new(
+        inner: Arc<dyn InboxStore>,
+        opt_outs: Arc<dyn OptOutStore>,
+        vault: Arc<Vault>,
+    ) -> Self {
+        Self { inner, opt_outs, vault }
+    }
+
+    /// How somebody is named on the list, or would be.
+    async fn name(&self, tenant: TenantId, address: &Address) -> Result<Address, StoreError> {
+        let [name, otherwise] = self.vault.names(tenant, address);
+        let kept = self.opt_outs.find(tenant, &OptOutRef::Address(otherwise.clone())).await?;
+        Ok(if kept.is_some() { otherwise } else { name })
     }
 
     async fn seal(&self, effect: &InboxEffect) -> Result<InboxEffect, StoreError> {
@@ -40,11 +54,14 @@ impl SealedInbox {
                 let message = Box::new(vault.seal_message(message).await?);
                 let wish = match wish {
                     Wish::Leave(opt_out) => {
-                        Wish::Leave(Box::new(vault.seal_opt_out(opt_out).await?))
+                        // Who is on the list under another name stays there under that.
+                        let address = self.name(opt_out.tenant, &opt_out.address).await?;
+                        let sealed = vault.seal_opt_out(opt_out).await?;
+                        Wish::Leave(Box::new(OptOut { address, ..sealed }))
                     }
                     Wish::Return(back) => {
                         let mut back = back.clone();
-                        back.address = vault.person(back.tenant, &back.address);
+                        back.address = self.name(back.tenant, &back.address).await?;
                         Wish::Return(back)
                     }
                 };
@@ -78,7 +95,15 @@ impl InboxStore for SealedInbox {
         let mut entries = self.inner.due(now, limit).await?;
         for entry in &mut entries {
             let payload = std::mem::take(&mut entry.payload);
-            entry.payload = blob::open(&self.vault, &place(entry), payload).await?;
+            entry.payload = match blob::open(&self.vault, &place(entry), payload).await {
+                // What says nothing cannot be applied, and is set aside: it must not keep others from
+                // being applied.
+                Err(StoreError::Corrupt { .. }) => {
+                    tracing::error!(webhook = %entry.id, "a webhook cannot be opened");
+                    Vec::new()
+                }
+                opened => opened?,
+            };
         }
         Ok(entries)
     }
@@ -104,6 +129,10 @@ impl InboxStore for SealedInbox {
 
     async fn defer(&self, verdicts: &[(InboxId, InboxVerdict)]) -> Result<(), StoreError> {
         self.inner.defer(verdicts).await
+    }
+
+    async fn reseal(&self, bodies: &[(InboxId, Vec<u8>)]) -> Result<u64, StoreError> {
+        self.inner.reseal(bodies).await
     }
 
     async fn depth(&self) -> Result<InboxDepth, StoreError> {

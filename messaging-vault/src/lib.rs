@@ -1,6 +1,6 @@
 //! Encryption at rest for any store of `messaging-core`.
 //!
-//! [`SealedMessages`], [`SealedInbox`], [`SealedOptOuts`], [`SealedSessions`] and
+//! [`SealedMessages`], [`SealedInbox`], [`SealedOptOuts`], [`SealedSessions`], [`SealedPersons`] and
 //! [`SealedIdempotency`] each wrap a store of the port they implement. The store inside keeps what
 //! messages say, whom they go to and come from, their metadata, webhooks, answers and who opted out
 //! encrypted, and works as before: order, chats and repeats are told by keyed pseudonyms, and search by
@@ -55,6 +55,7 @@ mod inbox;
 mod local_keys;
 mod messages;
 mod opt_outs;
+mod persons;
 mod sealing;
 mod sessions;
 mod vault;
@@ -66,7 +67,7 @@ pub use inbox::SealedInbox;
 pub use local_keys::LocalKeys;
 pub use messages::SealedMessages;
 pub use opt_outs::SealedOptOuts;
-pub use sealing::{Progress, Sealer, parse_key};
+pub use persons::SealedPersons;
+pub use sealing::{Progress, Sealer, Stores, parse_key};
 pub use sessions::SealedSessions;
 pub use vault::{KEYS_BELIEVED_FOR, Mode, Parts, Vault, VaultError};
-pub use words::{MIN_DIGITS, number};

@@ -18,6 +18,11 @@ pub struct LocalKeys {
 }
 
 impl LocalKeys {
+    /// What its keys are called, the one that wraps first.
+    pub fn names(&self) -> Vec<&str> {
+        self.keys.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
     /// Wraps in `current`; unwraps what is wrapped in any of `previous` as well.
     ///
     /// # Errors

@@ -1,14 +1,12 @@
 //! A store of messages that cannot read what it keeps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use messaging_core::domain::address::{Address, Alias, RecipientKey};
+use messaging_core::domain::address::{Address, Alias, PersonKey, RecipientKey};
 use messaging_core::domain::batch::{Batch, BatchProgress};
-use messaging_core::domain::content::{
-    Attachment, ContactCard, Content, Location, Media, MediaSource, Poll,
-};
+use messaging_core::domain::content::{Attachment, Content};
 use messaging_core::domain::filter::{MessageFilter, MessagePage, Portion};
 use messaging_core::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
 use messaging_core::domain::insertion::{Inserted, Insertion};
@@ -54,30 +52,6 @@ fn bad(message: &Message, error: impl Into<BoxError>) -> StoreError {
     StoreError::corrupt("message", message.id, error)
 }
 
-/// What tells the kind of an attachment and nothing else.
-fn kind_of(attachment: &Attachment) -> Attachment {
-    match attachment {
-        Attachment::Media(media) => Attachment::Media(Media {
-            kind: media.kind,
-            source: MediaSource::Missing,
-            mimetype: None,
-            filename: None,
-        }),
-        Attachment::Location(_) => {
-            Attachment::Location(Location { latitude: 0.0, longitude: 0.0, title: None })
-        }
-        Attachment::Contact(_) => {
-            Attachment::Contact(ContactCard { name: String::new(), phone: None })
-        }
-        Attachment::Poll(_) => Attachment::Poll(Poll {
-            question: String::new(),
-            options: Vec::new(),
-            multiple_answers: false,
-        }),
-        Attachment::Unsupported => Attachment::Unsupported,
-    }
-}
-
 impl Vault {
     /// The message as a store is to keep it.
     pub(crate) async fn seal_message(&self, message: &Message) -> Result<Message, StoreError> {
@@ -106,22 +80,29 @@ impl Vault {
             Direction::Inbound => (peer, None),
             Direction::Outbound => (None, peer),
         };
+        let person = message.person().map(|person| self.person_key(message.tenant, person));
         let campaign = message.metadata.as_ref().and_then(|data| data.get("campaignId")?.as_str());
-        let attachment = message.content.attachment.as_ref().map(kind_of);
+        let attachment = message.content.attachment.as_ref().map(Attachment::erased);
         Ok(Message {
             from,
             to,
             content: Content { body: String::new(), attachment },
             metadata: campaign.map(|name| json!({ "campaignId": keys.campaign(name) })),
-            sealed: Some(Sealed { key, bytes, terms: self.terms(keys, message) }),
+            sealed: Some(Sealed { key, bytes, terms: self.terms(keys, message), person }),
             failure: message.failure.clone(),
             provider_message_id: message.provider_message_id.clone(),
             ..*message
         })
     }
 
+    /// Stands for somebody within a tenant.
+    pub(crate) fn person_key(&self, tenant: TenantId, person: &Address) -> PersonKey {
+        let keyed = self.keyed().person(tenant, person);
+        keyed.map_or_else(|| PersonKey::of(tenant, person), PersonKey)
+    }
+
     fn terms(&self, keys: &TenantKeys, message: &Message) -> Terms {
-        let mut found = message.peer().map(words::of_address).unwrap_or_default();
+        let mut found = message.person().map(words::of_address).unwrap_or_default();
         if self.mode() == Mode::Words {
             found.append(&mut words::of_content(&message.content));
         }
@@ -241,7 +222,19 @@ impl MessageStore for SealedMessages {
     }
 
     async fn load(&self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
-        self.vault.open_messages(self.inner.load(ids).await?).await
+        let mut opened = Vec::with_capacity(ids.len());
+        for message in self.inner.load(ids).await? {
+            let id = message.id;
+            match self.vault.open_message(message).await {
+                Ok(message) => opened.push(message),
+                // Nobody can send it any more, and it must not keep others from being sent.
+                Err(StoreError::Corrupt { .. }) => {
+                    tracing::error!(message = %id, "a message cannot be opened: it is left out");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(opened)
     }
 
     async fn list(
@@ -347,7 +340,7 @@ impl MessageStore for SealedMessages {
         let mut found = self.inner.waiting_to(sessions, to, limit).await?;
         for session in sessions {
             let plain = RecipientKey::of(*session, to);
-            let keyed = self.vault.pseudonyms().recipient(*session, to);
+            let keyed = self.vault.keyed().recipient(*session, to);
             for key in [Some(plain), keyed].into_iter().flatten() {
                 let taken = u32::try_from(found.len()).unwrap_or(u32::MAX);
                 if taken >= limit {
@@ -416,6 +409,13 @@ impl MessageStore for SealedMessages {
         ids: &[ProviderMessageId],
     ) -> Result<Vec<Message>, StoreError> {
         self.vault.open_messages(self.inner.known_at_provider(session, ids).await?).await
+    }
+
+    async fn sealed_under(
+        &self,
+        tenant: TenantId,
+    ) -> Result<BTreeMap<Option<u32>, u64>, StoreError> {
+        self.inner.sealed_under(tenant).await
     }
 
     async fn reseal(&self, messages: &[(Option<u32>, Message)]) -> Result<u64, StoreError> {

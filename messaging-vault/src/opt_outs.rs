@@ -33,12 +33,15 @@ fn bad(entry: &OptOut) -> StoreError {
 }
 
 impl Vault {
-    /// Somebody within a tenant, as a store that cannot read is asked for them.
+    /// Stands for somebody within a tenant wherever they are sealed.
     pub(crate) fn person(&self, tenant: TenantId, address: &Address) -> Address {
-        match self.pseudonyms().person(tenant, address) {
-            Some(key) => Address::Sealed(Alias::new(key, "")),
-            None => address.clone(),
-        }
+        Address::Sealed(Alias::new(self.person_key(tenant, address).0, ""))
+    }
+
+    /// How somebody may be named in a store: as it is written now, then otherwise.
+    pub(crate) fn names(&self, tenant: TenantId, address: &Address) -> [Address; 2] {
+        let (sealed, plain) = (self.person(tenant, address), address.clone());
+        if self.seals() { [sealed, plain] } else { [plain, sealed] }
     }
 
     /// The entry as a store is to keep it.
@@ -92,10 +95,7 @@ impl SealedOptOuts {
         match entry {
             OptOutRef::Id(_) => vec![entry.clone()],
             OptOutRef::Address(address) => {
-                let sealed = self.vault.person(tenant, address);
-                let is_plain = sealed == *address;
-                let sealed = OptOutRef::Address(sealed);
-                if is_plain { vec![sealed] } else { vec![sealed, entry.clone()] }
+                self.vault.names(tenant, address).map(OptOutRef::Address).into()
             }
         }
     }
@@ -104,8 +104,9 @@ impl SealedOptOuts {
 #[async_trait]
 impl OptOutStore for SealedOptOuts {
     async fn add(&self, opt_out: &OptOut) -> Result<(OptOut, bool), StoreError> {
-        let plain = OptOutRef::Address(opt_out.address.clone());
-        if let Some(kept) = self.inner.find(opt_out.tenant, &plain).await? {
+        let [_, otherwise] = self.vault.names(opt_out.tenant, &opt_out.address);
+        let otherwise = OptOutRef::Address(otherwise);
+        if let Some(kept) = self.inner.find(opt_out.tenant, &otherwise).await? {
             return Ok((self.vault.open_opt_out(kept).await?, false));
         }
         let (kept, is_new) = self.inner.add(&self.vault.seal_opt_out(opt_out).await?).await?;
@@ -117,12 +118,11 @@ impl OptOutStore for SealedOptOuts {
         tenant: TenantId,
         entry: &OptOutRef,
     ) -> Result<Option<OptOut>, StoreError> {
+        let mut removed = None;
         for name in self.names(tenant, entry) {
-            if let Some(removed) = self.inner.remove(tenant, &name).await? {
-                return self.opened(Some(removed)).await;
-            }
+            removed = self.inner.remove(tenant, &name).await?.or(removed);
         }
-        Ok(None)
+        self.opened(removed).await
     }
 
     async fn find(

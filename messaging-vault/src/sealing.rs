@@ -4,26 +4,46 @@ use std::sync::Arc;
 
 use messaging_core::domain::address::Address;
 use messaging_core::domain::filter::{MessageFilter, Portion};
-use messaging_core::domain::id::{MessageId, OptOutId, TenantId};
+use messaging_core::domain::id::{InboxId, MessageId, OptOutId, TenantId};
 use messaging_core::domain::message::Message;
 use messaging_core::domain::portion::PortionBy;
+use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::key_provider::SecretKey;
 use messaging_core::ports::key_store::Wrapping;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
+use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 
+use crate::blob;
+use crate::inbox::place;
+use crate::sessions::SealedSessions;
 use crate::vault::{Vault, rewrap};
 
-/// How many messages or keys are taken at once.
-const AT_ONCE: u32 = 100;
+/// How many messages, webhooks or keys are taken at once.
+const AT_ONCE: u32 = 200;
 
-/// Seals anew what a store keeps, in small steps, while others work with it.
+/// The stores themselves, not those that seal and open.
+pub struct Stores {
+    /// Messages.
+    pub messages: Arc<dyn MessageStore>,
+    /// Who wants none.
+    pub opt_outs: Arc<dyn OptOutStore>,
+    /// Webhooks.
+    pub inbox: Arc<dyn InboxStore>,
+    /// What finds those.
+    pub persons: Arc<dyn PersonStore>,
+    /// Sessions.
+    pub sessions: Arc<dyn SessionStore>,
+}
+
+/// Brings what stores keep to what a vault does now, in small steps, while others work with it: seals
+/// it with each tenant's newest key or, where nothing is sealed any more, opens it.
 pub struct Sealer {
     vault: Arc<Vault>,
-    /// The store itself, not one that opens what it gives.
-    messages: Arc<dyn MessageStore>,
-    opt_outs: Arc<dyn OptOutStore>,
+    stores: Stores,
+    all: bool,
 }
 
 /// How far sealing one tenant's messages has come.
@@ -40,17 +60,29 @@ pub struct Progress {
 }
 
 impl Sealer {
-    /// Of these stores themselves, not of those that seal and open.
-    pub fn new(
-        vault: Arc<Vault>,
-        messages: Arc<dyn MessageStore>,
-        opt_outs: Arc<dyn OptOutStore>,
-    ) -> Self {
-        Self { vault, messages, opt_outs }
+    /// Of these stores.
+    pub fn new(vault: Arc<Vault>, stores: Stores) -> Self {
+        Self { vault, stores, all: false }
     }
 
-    /// The next step through a tenant's messages, from the newest to the oldest: those that are not
-    /// sealed with its newest key are. Begin with `None`.
+    /// Messages that are sealed with the newest key are sealed anew as well: so they are found by what
+    /// they are to be found by now.
+    #[must_use]
+    pub fn sealing_all(mut self) -> Self {
+        self.all = true;
+        self
+    }
+
+    /// The version of the tenant's key that all is to be sealed with; `None` where nothing is to be.
+    async fn target(&self, tenant: TenantId) -> Result<Option<u32>, StoreError> {
+        if self.vault.seals() {
+            Ok(Some(self.vault.newest_keys(tenant).await?.current()))
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// The next step through a tenant's messages, from the newest to the oldest. Begin with `None`.
     ///
     /// # Errors
     /// [`StoreError`]: what was done stays done, and the step can be repeated.
@@ -64,22 +96,27 @@ impl Sealer {
             None => Portion::Page { page: 1, limit: AT_ONCE },
             Some(message) => Portion::OlderThan { message, limit: AT_ONCE },
         };
-        let page = self.messages.list(tenant, &MessageFilter::default(), portion).await?;
-        let newest = self.vault.keys(tenant).await?.current();
+        let filter = MessageFilter::default();
+        let page = self.stores.messages.list(tenant, &filter, portion).await?;
+        let target = self.target(tenant).await?;
         let mut anew: Vec<(Option<u32>, Message)> = Vec::new();
         for kept in &page.messages {
             let key = kept.sealed.as_ref().map(|sealed| sealed.key);
-            if key == Some(newest) && self.has_keyed_alias(kept) {
+            if key == target && (key.is_none() || !self.all) {
+                continue;
+            }
+            // What was erased says nothing, and nobody seals it.
+            if key.is_none() && kept.person().is_none() {
                 continue;
             }
             let mut open = self.vault.open_message(kept.clone()).await?;
             // As the gateway names whom it is exchanged with from now on.
-            if let Some(peer) = open.peer() {
-                open.alias = self.vault.pseudonyms().recipient(open.session, peer);
-            }
+            let person = open.person();
+            open.alias =
+                person.and_then(|person| self.vault.pseudonyms().recipient(open.session, person));
             anew.push((key, self.vault.seal_message(&open).await?));
         }
-        let sealed = if anew.is_empty() { 0 } else { self.messages.reseal(&anew).await? };
+        let sealed = if anew.is_empty() { 0 } else { self.stores.messages.reseal(&anew).await? };
         let seen = so_far.seen + page.messages.len() as u64;
         let last = page.messages.last().map(|message| message.id);
         Ok(Progress {
@@ -90,13 +127,7 @@ impl Sealer {
         })
     }
 
-    /// A sealed message's alias never changes by itself.
-    fn has_keyed_alias(&self, kept: &Message) -> bool {
-        kept.peer().is_none_or(|peer| matches!(peer, Address::Sealed(_)))
-    }
-
-    /// Seals all of a tenant's list of who wants no messages with its newest key. Gives how many
-    /// entries there are.
+    /// Seals all of a tenant's list of who wants no messages. Gives how many entries there are.
     ///
     /// # Errors
     /// [`StoreError`]: what was done stays done.
@@ -108,10 +139,11 @@ impl Sealer {
                 None => PortionBy::Page { page: 1, limit: AT_ONCE },
                 Some(last) => PortionBy::OlderThan { last, limit: AT_ONCE },
             };
-            let page = self.opt_outs.list(tenant, portion).await?;
+            let page = self.stores.opt_outs.list(tenant, portion).await?;
             for kept in &page.items {
                 let open = self.vault.open_opt_out(kept.clone()).await?;
-                match self.opt_outs.reseal(&self.vault.seal_opt_out(&open).await?).await {
+                let sealed = self.vault.seal_opt_out(&open).await?;
+                match self.stores.opt_outs.reseal(&sealed).await {
                     // They opted out again since anything is sealed: one entry is enough.
                     Ok(_) | Err(StoreError::Conflict { .. }) => count += 1,
                     Err(error) => return Err(error),
@@ -122,6 +154,67 @@ impl Sealer {
                 return Ok(count);
             }
         }
+    }
+
+    /// The next step through the webhooks that are kept, whosever they are, in order of id: the tenant's
+    /// are sealed. Gives the last that was looked at, `None` at the end, and how many were sealed.
+    ///
+    /// # Errors
+    /// [`StoreError`]: what was done stays done, and the step can be repeated.
+    pub async fn seal_webhooks(
+        &self,
+        tenant: TenantId,
+        after: Option<InboxId>,
+    ) -> Result<(Option<InboxId>, u64), StoreError> {
+        let seen = self.stores.persons.webhooks(tenant, after, AT_ONCE).await?;
+        let target = self.target(tenant).await?;
+        let mut anew = Vec::new();
+        for entry in &seen.entries {
+            if entry.payload.is_empty() || blob::version(&entry.payload) == target {
+                continue;
+            }
+            let place = place(entry);
+            let open = blob::open(&self.vault, &place, entry.payload.clone()).await?;
+            let body = match target {
+                Some(_) => blob::seal(&self.vault, &place, open).await?,
+                None => open,
+            };
+            anew.push((entry.id, body));
+        }
+        let sealed = if anew.is_empty() { 0 } else { self.stores.inbox.reseal(&anew).await? };
+        Ok((seen.reached, sealed))
+    }
+
+    /// Seals what of a tenant's sessions is not: their own numbers, and what their webhooks are signed
+    /// with. Gives how many there are.
+    ///
+    /// # Errors
+    /// [`StoreError`]: what was done stays done.
+    pub async fn seal_sessions(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        let kept = self.stores.sessions.list(tenant).await?;
+        let stores = SealedSessions::new(Arc::clone(&self.stores.sessions), self.vault.clone());
+        let is_due = |is_sealed: bool| is_sealed != self.vault.seals();
+        for session in &kept {
+            let own = session.own_address.as_ref();
+            let secrets = session.webhook_secrets.as_ref();
+            let own = own.filter(|own| is_due(matches!(own, Address::Sealed(_))));
+            let secrets = secrets.filter(|secrets| is_due(SealedSessions::are_sealed(secrets)));
+            if own.is_none() && secrets.is_none() {
+                continue;
+            }
+            let (has_own, has_secrets) = (own.is_some(), secrets.is_some());
+            let Some(open) = stores.find(tenant, session.id).await? else { continue };
+            if has_own {
+                // What is told of it meanwhile is younger, and seals by itself.
+                stores
+                    .record_status(open.id, open.status, open.status_at, open.own_address)
+                    .await?;
+            }
+            if let Some(secrets) = open.webhook_secrets.filter(|_| has_secrets) {
+                stores.set_webhook_secrets(tenant, session.id, &secrets).await?;
+            }
+        }
+        Ok(kept.len() as u64)
     }
 
     /// Wraps some of the keys that are wrapped in an earlier key of the provider's in its current one.

@@ -14,6 +14,7 @@ use messaging_core::domain::session::{
 };
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::webhook_secret::{WebhookSecret, WebhookSecrets};
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 
@@ -22,6 +23,17 @@ use crate::vault::Vault;
 
 /// Whichever session it is of: a webhook that tells it names no tenant.
 const OWN_ADDRESS: &str = "own address";
+
+/// What sealed secrets begin with, which none of ours does.
+const SEALED: &str = "sealed:";
+
+fn secrets_of(session: SessionId) -> String {
+    format!("webhook secrets {session}")
+}
+
+fn bad_secrets(session: SessionId, error: DoesNotOpen) -> StoreError {
+    StoreError::corrupt("webhook secrets", session, error)
+}
 
 fn bad(error: DoesNotOpen) -> StoreError {
     StoreError::corrupt("session", OWN_ADDRESS, error)
@@ -46,12 +58,45 @@ impl SealedSessions {
     }
 
     fn opened(&self, mut session: Session) -> Result<Session, StoreError> {
+        session.webhook_secrets =
+            session.webhook_secrets.map(|kept| self.open_secrets(session.id, kept)).transpose()?;
         if let Some(Address::Sealed(alias)) = &session.own_address {
             let sealed = STANDARD.decode(alias.sealed()).map_err(|_| bad(DoesNotOpen))?;
             let address = self.vault.open_own(OWN_ADDRESS, &sealed).map_err(bad)?;
             session.own_address = Some(Address::from_stored(&address));
         }
         Ok(session)
+    }
+
+    /// In the place of the current one stands what all of them were sealed to.
+    fn seal_secrets(
+        &self,
+        session: SessionId,
+        secrets: &WebhookSecrets,
+    ) -> Result<WebhookSecrets, StoreError> {
+        if !self.vault.seals() {
+            return Ok(secrets.clone());
+        }
+        let sealed = self.vault.seal_own(&secrets_of(session), &secrets.to_stored());
+        let sealed = sealed.map_err(|error| bad_secrets(session, error))?;
+        Ok(WebhookSecrets::new(WebhookSecret(format!("{SEALED}{}", STANDARD.encode(sealed)))))
+    }
+
+    /// Whether secrets that a store gave are sealed.
+    pub(crate) fn are_sealed(kept: &WebhookSecrets) -> bool {
+        kept.current.0.starts_with(SEALED)
+    }
+
+    fn open_secrets(
+        &self,
+        session: SessionId,
+        kept: WebhookSecrets,
+    ) -> Result<WebhookSecrets, StoreError> {
+        let Some(sealed) = kept.current.0.strip_prefix(SEALED) else { return Ok(kept) };
+        let bad = |error| bad_secrets(session, error);
+        let sealed = STANDARD.decode(sealed).map_err(|_| bad(DoesNotOpen))?;
+        let opened = self.vault.open_own(&secrets_of(session), &sealed).map_err(bad)?;
+        WebhookSecrets::from_stored(&opened).ok_or_else(|| bad(DoesNotOpen))
     }
 
     fn perhaps(&self, session: Option<Session>) -> Result<Option<Session>, StoreError> {
@@ -67,7 +112,10 @@ impl SealedSessions {
 impl SessionStore for SealedSessions {
     async fn insert(&self, session: &Session) -> Result<(), StoreError> {
         let own_address = self.vault.seal_own_address(session.own_address.as_ref())?;
-        self.inner.insert(&Session { own_address, ..session.clone() }).await
+        let secrets = session.webhook_secrets.as_ref();
+        let webhook_secrets =
+            secrets.map(|secrets| self.seal_secrets(session.id, secrets)).transpose()?;
+        self.inner.insert(&Session { own_address, webhook_secrets, ..session.clone() }).await
     }
 
     async fn find(&self, tenant: TenantId, id: SessionId) -> Result<Option<Session>, StoreError> {
@@ -111,6 +159,16 @@ impl SessionStore for SealedSessions {
         restriction: Option<Restriction>,
     ) -> Result<Option<Session>, StoreError> {
         self.perhaps(self.inner.restrict(id, restriction).await?)
+    }
+
+    async fn set_webhook_secrets(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        secrets: &WebhookSecrets,
+    ) -> Result<Option<Session>, StoreError> {
+        let sealed = self.seal_secrets(id, secrets)?;
+        self.perhaps(self.inner.set_webhook_secrets(tenant, id, &sealed).await?)
     }
 
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError> {

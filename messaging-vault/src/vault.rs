@@ -13,7 +13,7 @@ use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::entropy::Entropy;
 use messaging_core::ports::key_provider::{KeyError, KeyProvider, SecretKey};
-use messaging_core::ports::key_store::{KeptKey, KeyPurpose, KeyStore};
+use messaging_core::ports::key_store::{KeptKey, KeyPurpose, KeyStore, Wrapping};
 use messaging_core::ports::store_error::StoreError;
 use secrecy::ExposeSecret;
 
@@ -68,6 +68,8 @@ impl From<DoesNotOpen> for VaultError {
 pub struct Vault {
     parts: Parts,
     mode: Mode,
+    /// With the key, whether anything is sealed now or was before.
+    keyed: Pseudonyms,
     pseudonyms: Pseudonyms,
     /// For what belongs to no tenant, or is written where the tenant is not known.
     own: Cipher,
@@ -161,16 +163,45 @@ impl Vault {
     pub async fn open(parts: Parts, mode: Mode) -> Result<Arc<Self>, VaultError> {
         let pseudonym = own_key(&parts, KeyPurpose::Pseudonym).await?;
         let own = Cipher::new(&own_key(&parts, KeyPurpose::Content).await?)?;
+        let keyed = Pseudonyms::keyed(*pseudonym.expose_secret());
         let pseudonyms = match mode {
             Mode::Plain => Pseudonyms::default(),
-            Mode::Numbers | Mode::Words => Pseudonyms::keyed(*pseudonym.expose_secret()),
+            Mode::Numbers | Mode::Words => keyed.clone(),
         };
-        Ok(Arc::new(Self { parts, mode, pseudonyms, own, known: RwLock::default() }))
+        Ok(Arc::new(Self { parts, mode, keyed, pseudonyms, own, known: RwLock::default() }))
     }
 
     /// What stands for people and contents in stores and queues.
     pub fn pseudonyms(&self) -> &Pseudonyms {
         &self.pseudonyms
+    }
+
+    /// What stands for people in what is sealed, whether or not anything is sealed now.
+    pub(crate) fn keyed(&self) -> &Pseudonyms {
+        &self.keyed
+    }
+
+    /// What the key is called that keys are wrapped in now.
+    pub fn wrapping_key(&self) -> &str {
+        self.parts.provider.current()
+    }
+
+    /// How many keys are wrapped in that, of how many.
+    ///
+    /// # Errors
+    /// [`StoreError`] where they cannot be read.
+    pub async fn wrapping(&self) -> Result<Wrapping, StoreError> {
+        self.parts.keys.wrapping(self.wrapping_key()).await
+    }
+
+    /// The versions of a tenant's keys for contents; the last seals. Empty before anything was.
+    ///
+    /// # Errors
+    /// [`StoreError`] where they cannot be read.
+    pub async fn versions(&self, tenant: TenantId) -> Result<Vec<u32>, StoreError> {
+        let kept = self.parts.keys.keys(Some(tenant)).await?;
+        let content = kept.iter().filter(|key| key.purpose == KeyPurpose::Content);
+        Ok(content.map(|key| key.version).collect())
     }
 
     /// What is sealed, and what it is found by.
@@ -219,6 +250,17 @@ impl Vault {
             // What it had, it has.
             Err(StoreError::Unavailable(_)) if kept.is_some() => Ok(kept.map(|(keys, _)| keys)),
             read => read,
+        }
+    }
+
+    /// The tenant's keys as they are kept now, whatever was believed.
+    pub(crate) async fn newest_keys(
+        &self,
+        tenant: TenantId,
+    ) -> Result<Arc<TenantKeys>, StoreError> {
+        match self.read_keys(tenant, self.parts.clock.now()).await? {
+            Some(keys) => Ok(keys),
+            None => self.make_keys(tenant).await,
         }
     }
 

@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 
 use messaging_core::domain::address::Address;
 use messaging_core::domain::content::Content;
+use messaging_core::domain::filter::{MIN_DIGITS, number_sought};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
-
-/// The fewest of a number's last digits by which it is found.
-pub const MIN_DIGITS: usize = 4;
 
 /// The most words of one text that it is found by. A text of the longest that may be sent has fewer,
 /// unless it is made to have more.
@@ -18,14 +16,26 @@ const MAX_WORDS: usize = 1024;
 /// A text's words as they are compared: as Unicode divides texts into words (UAX 29), without what is
 /// no letter or digit, whatever the case, the width and the marks on letters.
 pub(crate) fn of_text(text: &str) -> BTreeSet<String> {
-    text.unicode_words().take(MAX_WORDS).map(normal).filter(|word| !word.is_empty()).collect()
+    let plain = if text.is_ascii() { text.to_ascii_lowercase() } else { folded(text) };
+    let letters = |word: &str| word.chars().filter(|letter| letter.is_alphanumeric()).collect();
+    let words = plain.unicode_words().take(MAX_WORDS).map(letters);
+    words.filter(|word: &String| !word.is_empty()).collect()
 }
 
-fn normal(word: &str) -> String {
-    // Twice: what is in lower case can have another form yet.
-    let plain = word.nfkd().filter(|letter| !is_combining_mark(*letter));
-    let lower: String = plain.flat_map(char::to_lowercase).collect();
-    lower.nfkd().filter(|letter| letter.is_alphanumeric()).collect()
+/// A text in lower case, without marks on letters, in one form of those that Unicode takes for alike.
+fn folded(text: &str) -> String {
+    let bare = |letter: &char| !is_combining_mark(*letter);
+    let mut plain = String::with_capacity(text.len());
+    for letter in text.nfkd().filter(bare).flat_map(char::to_lowercase) {
+        match letter {
+            // The same letter at a word's end, and one whose capitals are two.
+            'ς' => plain.push('σ'),
+            'ß' => plain.push_str("ss"),
+            letter => plain.push(letter),
+        }
+    }
+    // Again: what is in lower case can have another form yet.
+    plain.nfkd().filter(bare).collect()
 }
 
 /// The last four, five, … digits of a number, to all of them; the digits of a chat's id likewise.
@@ -46,18 +56,10 @@ pub(crate) fn of_content(content: &Content) -> BTreeSet<String> {
 
 /// The words of what is searched for; empty where it has none.
 pub(crate) fn of_search(text: &str) -> BTreeSet<String> {
-    match number(text) {
+    match number_sought(text) {
         Some(digits) => BTreeSet::from([digits]),
         None => of_text(text),
     }
-}
-
-/// The digits of a text that is meant as a number, or a part of one.
-pub fn number(text: &str) -> Option<String> {
-    let is_of_number =
-        |c: char| c.is_ascii_digit() || matches!(c, ' ' | '+' | '-' | '(' | ')' | '.' | '/');
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    (digits.len() >= MIN_DIGITS && text.chars().all(is_of_number)).then_some(digits)
 }
 
 #[cfg(test)]
@@ -72,8 +74,10 @@ mod tests {
     #[test]
     fn words_are_the_same_whatever_their_case_width_and_marks() {
         check(of_text("Olá, OLA! olà"), &["ola"]);
-        check(of_text("Straße ﬁne １２３"), &["123", "fine", "straße"]);
-        check(of_text("İstanbul ΣΊΣΥΦΟΣ"), &["istanbul", "σισυφοσ"]);
+        check(of_text("Straße STRASSE ﬁne １２３"), &["123", "fine", "strasse"]);
+        check(of_text("İstanbul ΣΊΣΥΦΟΣ Σίσυφος"), &["istanbul", "σισυφοσ"]);
+        check(of_text("ﾃｽﾄ テスト e\u{301}te\u{301} été ＯＲＤＥＲ"), &["ete", "order", "テスト"]);
+        check(of_text("hid\u{AD}den"), &["hidden"]);
         check(of_text("don't stop—now"), &["dont", "now", "stop"]);
         check(of_text("a@b.example 3.14"), &["314", "a", "bexample"]);
     }

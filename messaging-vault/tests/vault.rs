@@ -18,6 +18,7 @@ use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::id::MessageId;
 use messaging_core::domain::message::Message;
 use messaging_core::domain::opt_out::OptOutRef;
+use messaging_core::domain::webhook_secret::{WebhookSecret, WebhookSecrets};
 use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::entropy::SystemEntropy;
 use messaging_core::ports::inbox_store::InboxStore;
@@ -30,7 +31,7 @@ use messaging_core::ports::store_error::StoreError;
 use messaging_store_sqlite::{SqliteOptions, SqliteStore};
 use messaging_vault::{
     KEYS_BELIEVED_FOR, LocalKeys, Mode, Parts, Progress, SealedInbox, SealedMessages,
-    SealedOptOuts, SealedSessions, Sealer, Vault, VaultError, parse_key,
+    SealedOptOuts, SealedSessions, Sealer, Stores, Vault, VaultError, parse_key,
 };
 use serde_json::json;
 
@@ -76,7 +77,14 @@ impl World {
     }
 
     fn sealer(&self, vault: &Arc<Vault>) -> Sealer {
-        Sealer::new(vault.clone(), self.store.clone(), self.store.clone())
+        let stores = Stores {
+            messages: self.store.clone(),
+            opt_outs: self.store.clone(),
+            inbox: self.store.clone(),
+            persons: self.store.clone(),
+            sessions: self.store.clone(),
+        };
+        Sealer::new(vault.clone(), stores)
     }
 
     async fn seal_all(&self, vault: &Arc<Vault>) -> Progress {
@@ -146,13 +154,14 @@ async fn who_has_the_file_learns_no_text_number_or_name() {
     };
     let messages = SealedMessages::new(store.clone(), vault.clone());
     messages.insert(&[said(1, None), said(2, Some(media)), said(3, Some(card))]).await.unwrap();
-    let inbox = SealedInbox::new(store.clone(), vault.clone());
+    let inbox = SealedInbox::new(store.clone(), store.clone(), vault.clone());
     let mut webhook = inbox_entry(1);
     webhook.payload = br#"{"from":"5511987651234@c.us","body":"secrethook"}"#.to_vec();
     inbox.keep(&[webhook.clone()]).await.unwrap();
     let sessions = SealedSessions::new(store.clone(), vault.clone());
     let mut account = session(1);
     account.own_address = Some(number.clone());
+    account.webhook_secrets = Some(WebhookSecrets::new(WebhookSecret("secretkey".into())));
     sessions.insert(&account).await.unwrap();
     let opt_outs = SealedOptOuts::new(store.clone(), vault);
     let mut entry = opt_out(1);

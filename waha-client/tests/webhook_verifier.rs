@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 
 use messaging_core::conformance::webhook_verifier::{self, WebhookVerifierFixture};
+use messaging_core::domain::webhook_secret::WebhookSecret;
 use messaging_core::ports::webhook_verifier::WebhookVerifier;
 use secrecy::SecretString;
 use waha_client::transport::WahaVerifier;
@@ -45,6 +46,10 @@ impl WebhookVerifierFixture for Signing {
 
     fn sign_with_another_secret(&self, body: &[u8]) -> Vec<(&'static str, String)> {
         self.headers(&self.other_keys, body)
+    }
+
+    fn another_secret(&self) -> WebhookSecret {
+        WebhookSecret("somebody else's".to_owned())
     }
 
     fn signature_header(&self) -> &'static str {

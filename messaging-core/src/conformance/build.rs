@@ -5,6 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::address::Address;
+use crate::domain::audit::{ActorKind, AuditEvent, Chain};
 use crate::domain::batch::Batch;
 use crate::domain::content::Content;
 use crate::domain::id::{BatchId, InboxId, MessageId, OptOutId, SessionId, TenantId, uuid_v7};
@@ -12,6 +13,7 @@ use crate::domain::inbox::InboxEntry;
 use crate::domain::message::{Direction, Message, Priority};
 use crate::domain::new_chats::NewChats;
 use crate::domain::opt_out::{OptOut, OptOutSource};
+use crate::domain::pii::PiiPolicy;
 use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionHealth, SessionStatus};
 use crate::domain::status::Status;
 use crate::domain::tenant::{OnUnknown, Tenant};
@@ -52,6 +54,24 @@ pub fn inbox_id(n: u64) -> InboxId {
     InboxId(nth(n))
 }
 
+/// Something the first tenant's owner did in the `n`th millisecond.
+pub fn audit_event(n: u64) -> AuditEvent {
+    AuditEvent {
+        chain: Chain::Tenant(tenant_id(1)),
+        at: at(n),
+        actor_kind: ActorKind::Token,
+        actor: format!("owner {}", n % 3),
+        role: Some("owner".to_owned()),
+        action: if n % 2 == 1 { "create_session" } else { "send_message" }.to_owned(),
+        target_kind: Some("session".to_owned()),
+        target: Some(session_id(n).to_string()),
+        source: Some("192.0.2.7".to_owned()),
+        status: 201,
+        code: None,
+        request: Some(format!("request-{n}")),
+    }
+}
+
 /// The id of the `n`th entry of a list of those who want no messages.
 pub fn opt_out_id(n: u64) -> OptOutId {
     OptOutId(nth(n))
@@ -66,7 +86,8 @@ pub fn address(n: u64) -> Address {
 pub fn tenant(n: u64) -> Tenant {
     let name = format!("tenant-{n}");
     let on_unknown = OnUnknown::DeadLetter;
-    Tenant { id: tenant_id(n), name, suspension: None, on_unknown, created_at: at(n) }
+    let pii = PiiPolicy::Off;
+    Tenant { id: tenant_id(n), name, suspension: None, on_unknown, pii, created_at: at(n) }
 }
 
 /// The `n`th session, of tenant 1, working.
@@ -86,6 +107,7 @@ pub fn session(n: u64) -> Session {
         health_since: None,
         suspension: None,
         tenant_suspension: None,
+        webhook_secrets: None,
         created_at: at(n),
         updated_at: at(n),
     }

@@ -78,6 +78,7 @@ struct State {
     page: usize,
     read: Vec<ProviderSession>,
     forgetful: bool,
+    targets: BTreeMap<ProviderSession, WebhookTarget>,
 }
 
 /// A message that a provider remembers.
@@ -125,6 +126,11 @@ pub struct FakeProvider {
 }
 
 impl FakeProvider {
+    /// Where an account was told to report last, and what it signs with.
+    pub fn webhook_target(&self, place: &ProviderSession) -> Option<WebhookTarget> {
+        self.state().targets.get(place).cloned()
+    }
+
     /// A provider without any session.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let provider = Self { clock, state: Mutex::default() };
@@ -390,16 +396,27 @@ impl SessionControl for FakeProvider {
     async fn create(
         &self,
         place: &ProviderSession,
-        _webhook: Option<WebhookTarget>,
+        webhook: Option<WebhookTarget>,
     ) -> Result<ProviderState, ProviderError> {
         match self.of_session(place) {
             Ok(_) => Err(ProviderError::AlreadyExists),
             Err(ProviderError::NotFound) => {
                 self.set_session(place, SessionStatus::ScanQr);
+                self.state().targets.extend(webhook.map(|target| (place.clone(), target)));
                 self.of_session(place)
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn report_to(
+        &self,
+        place: &ProviderSession,
+        webhook: WebhookTarget,
+    ) -> Result<(), ProviderError> {
+        self.of_session(place)?;
+        self.state().targets.insert(place.clone(), webhook);
+        Ok(())
     }
 
     async fn state(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {

@@ -352,6 +352,7 @@ pub async fn counts_each_key_for_itself(limiter: &dyn RateLimiter) {
     let others = [
         RateKey::Admission(session_id(1)),
         RateKey::WebhookSource(1),
+        RateKey::WebhookSession(session_id(1)),
         RateKey::Tenant(tenant_id(1)),
         RateKey::Sending(session_id(2)),
     ];
@@ -438,6 +439,7 @@ pub async fn counts_admissions_of_each_key_for_itself(limiter: &dyn RateLimiter)
     let others = [
         RateKey::Admission(session_id(1)),
         RateKey::WebhookSource(1),
+        RateKey::WebhookSession(session_id(1)),
         RateKey::Tenant(tenant_id(1)),
         RateKey::Sending(session_id(2)),
     ];

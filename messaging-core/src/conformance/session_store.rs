@@ -11,6 +11,7 @@ use crate::domain::session::{
     WatchedSession,
 };
 use crate::domain::suspension::Suspension;
+use crate::domain::webhook_secret::{WebhookSecret, WebhookSecrets};
 use crate::ports::session_store::SessionStore;
 use crate::ports::store_error::StoreError;
 use crate::ports::tenant_store::TenantStore;
@@ -55,7 +56,47 @@ macro_rules! for_each_session_store_behavior {
         $test!(records_how_a_session_is_and_since_when);
         $test!(counts_how_the_sessions_are);
         $test!(shows_every_session_to_whoever_catches_up);
+        $test!(keeps_what_webhooks_are_signed_with);
+        $test!(sets_the_secrets_of_the_tenants_own_session_alone);
     };
+}
+
+fn secrets(text: &str) -> WebhookSecrets {
+    WebhookSecrets::new(WebhookSecret(text.to_owned()))
+}
+
+/// What webhooks are signed with is kept from the beginning, and stays when other things change.
+pub async fn keeps_what_webhooks_are_signed_with(store: &dyn SessionStore) {
+    let own = Session { webhook_secrets: Some(secrets("first")), ..session(1) };
+    for each in [&own, &session(2)] {
+        store.insert(each).await.unwrap();
+        assert_eq!(store.find_any(each.id).await.unwrap().as_ref(), Some(each));
+    }
+    let next = secrets("first").replaced_by(WebhookSecret("second".into()));
+    let pending = next.clone();
+    for secrets in [pending, next.taken(at(70))] {
+        let expected = Session { webhook_secrets: Some(secrets.clone()), ..session(1) };
+        let set = store.set_webhook_secrets(tenant_id(1), session_id(1), &secrets).await.unwrap();
+        assert_eq!(set.as_ref(), Some(&expected));
+        assert_eq!(store.find(tenant_id(1), session_id(1)).await.unwrap(), Some(expected));
+    }
+    let before = store.find_any(session_id(1)).await.unwrap().unwrap();
+    let patch = SessionPatch { name: Some("renamed".into()), ..SessionPatch::default() };
+    store.patch(tenant_id(1), session_id(1), &patch, at(80)).await.unwrap();
+    store.record_status(session_id(1), SessionStatus::Failed, at(81), None).await.unwrap();
+    let after = store.find_any(session_id(1)).await.unwrap().unwrap();
+    assert_eq!(after.webhook_secrets, before.webhook_secrets);
+    assert_eq!(store.find_any(session_id(2)).await.unwrap(), Some(session(2)));
+}
+
+/// Another tenant's session, or none, is left as it is.
+pub async fn sets_the_secrets_of_the_tenants_own_session_alone(store: &dyn SessionStore) {
+    store.insert(&session(1)).await.unwrap();
+    for (tenant, id) in [(tenant_id(2), session_id(1)), (tenant_id(1), session_id(9))] {
+        let set = store.set_webhook_secrets(tenant, id, &secrets("theirs")).await.unwrap();
+        assert_eq!(set, None);
+    }
+    assert_eq!(store.find_any(session_id(1)).await.unwrap(), Some(session(1)));
 }
 
 /// Up to when a session was read only goes forward, and is forgotten with the session.

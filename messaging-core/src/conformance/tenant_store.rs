@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
 use crate::conformance::build::{at, tenant, tenant_id};
+use crate::domain::pii::PiiPolicy;
 use crate::domain::suspension::Suspension;
 use crate::domain::tenant::{OnUnknown, Tenant};
 use crate::ports::store_error::StoreError;
@@ -21,6 +22,7 @@ macro_rules! for_each_tenant_store_behavior {
         $test!(inserts_a_tenant_once_however_many_try);
         $test!(suspends_and_resumes_a_tenant);
         $test!(keeps_what_a_tenant_wants_of_unknown_outcomes);
+        $test!(keeps_what_a_tenant_wants_of_personal_data);
     };
 }
 
@@ -98,6 +100,21 @@ pub async fn keeps_what_a_tenant_wants_of_unknown_outcomes(store: &dyn TenantSto
     }
     assert_eq!(store.list().await.unwrap(), [tenant(1), resending]);
     assert_eq!(store.set_on_unknown(tenant_id(3), OnUnknown::Resend).await.unwrap(), None);
+}
+
+/// What becomes of personal data is kept from the beginning, and changed of one tenant alone.
+pub async fn keeps_what_a_tenant_wants_of_personal_data(store: &dyn TenantStore) {
+    let masked = Tenant { pii: PiiPolicy::Mask, ..tenant(2) };
+    for each in [tenant(1), masked.clone()] {
+        store.insert(&each).await.unwrap();
+    }
+    for pii in PiiPolicy::ALL.iter().copied() {
+        let expected = Some(Tenant { pii, ..tenant(1) });
+        assert_eq!(store.set_pii(tenant_id(1), pii).await.unwrap(), expected);
+        assert_eq!(store.find(tenant_id(1)).await.unwrap(), expected);
+        assert_eq!(store.find(tenant_id(2)).await.unwrap().as_ref(), Some(&masked));
+    }
+    assert_eq!(store.set_pii(tenant_id(3), PiiPolicy::Refuse).await.unwrap(), None);
 }
 
 /// A tenant is stopped, for another time, and goes on.

@@ -1,5 +1,6 @@
 //! How every webhook verifier must behave.
 
+use crate::domain::webhook_secret::WebhookSecret;
 use crate::ports::webhook_verifier::{SignatureError, WebhookVerifier};
 
 /// A verifier under test, and the provider that signs for it.
@@ -12,6 +13,9 @@ pub trait WebhookVerifierFixture: Send + Sync {
 
     /// The same by somebody who has another secret.
     fn sign_with_another_secret(&self, body: &[u8]) -> Vec<(&'static str, String)>;
+
+    /// What [`sign_with_another_secret`](Self::sign_with_another_secret) signs with.
+    fn another_secret(&self) -> WebhookSecret;
 
     /// The name of the header that holds the signature.
     fn signature_header(&self) -> &'static str;
@@ -29,6 +33,7 @@ macro_rules! for_each_webhook_verifier_behavior {
         $test!(a_missing_signature_is_told_from_a_wrong_one);
         $test!(a_signature_that_is_cut_short_is_not_believed);
         $test!(what_is_no_signature_is_not_believed);
+        $test!(given_secrets_take_the_place_of_its_own);
     };
 }
 
@@ -103,5 +108,26 @@ pub fn what_is_no_signature_is_not_believed(fixture: &dyn WebhookVerifierFixture
     for nonsense in ["", "sha256=", "sha256", "=", "zz", "sha256=zz", "null", "\u{1F600}"] {
         let given = with_signature(fixture, |_| nonsense.to_owned());
         assert!(verify(fixture, &given, BODY).is_err(), "{nonsense:?}");
+    }
+}
+
+/// With secrets of one session, what its provider signed is believed, and what is signed with those
+/// of all, or of another session, is not; without any, nothing is.
+pub fn given_secrets_take_the_place_of_its_own(fixture: &dyn WebhookVerifierFixture) {
+    let (own, other) = (fixture.another_secret(), WebhookSecret("of another session".into()));
+    let check = |secrets: &[&WebhookSecret], headers: &Signed| {
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        fixture.verifier().verify_with(secrets, &headers.as_slice(), BODY)
+    };
+    let signed = fixture.sign_with_another_secret(BODY);
+    for believed in [&[&own][..], &[&other, &own], &[&own, &other]] {
+        assert_eq!(check(believed, &signed), Ok(()));
+        assert_eq!(check(believed, &fixture.sign(BODY)), Err(SignatureError::Mismatch));
+        assert_eq!(check(believed, &Vec::new()), Err(SignatureError::Missing));
+    }
+    assert_eq!(check(&[&other], &signed), Err(SignatureError::Mismatch));
+    for headers in [signed, fixture.sign(BODY)] {
+        assert!(check(&[], &headers).is_err());
     }
 }

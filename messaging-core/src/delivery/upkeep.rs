@@ -20,6 +20,11 @@ pub(super) async fn run(gateway: Gateway, every: Duration, stop: CancellationTok
                 tracing::error!(%error, "the upkeep of the store will be tried again");
                 gateway.observe(Observation::Fault { what: "store" });
             }
+            // What is left over is gone on with the next time.
+            if let Err(error) = gateway.enforce_retention().await {
+                tracing::error!(%error, "what tenants keep no longer will be let go of later");
+                gateway.observe(Observation::Fault { what: "store" });
+            }
         }
         if !rest(every, &stop).await {
             return shift.end().await;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::domain::id::SessionId;
+use crate::domain::id::{SessionId, TenantId};
 use crate::domain::phone::{InvalidPhone, PhoneNumber, PhoneValidation};
 
 /// A person by number, or a chat by the id its provider gave it, or what a store has in their place.
@@ -144,6 +144,27 @@ impl RecipientKey {
         let digest = Sha256::new()
             .chain_update(session.0.as_bytes())
             .chain_update(to.as_str().as_bytes())
+            .finalize();
+        let mut first = [0; 8];
+        first.copy_from_slice(&digest[..8]);
+        Self(u64::from_be_bytes(first))
+    }
+}
+
+/// Stands for one person, or chat, among all that a tenant exchanges messages with, through whichever
+/// session, so that what is kept of somebody is found. Equal addresses give equal keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PersonKey(pub u64);
+
+impl PersonKey {
+    /// The key of `person` within `tenant`; of an alias, what it says.
+    pub fn of(tenant: TenantId, person: &Address) -> Self {
+        if let Address::Sealed(alias) = person {
+            return Self(alias.key());
+        }
+        let digest = Sha256::new()
+            .chain_update(tenant.0.as_bytes())
+            .chain_update(person.as_str().as_bytes())
             .finalize();
         let mut first = [0; 8];
         first.copy_from_slice(&digest[..8]);

@@ -21,6 +21,40 @@ pub struct Content {
     pub attachment: Option<Attachment>,
 }
 
+impl Content {
+    /// Something of the same kind that says nothing.
+    #[must_use]
+    pub fn erased(&self) -> Self {
+        let attachment = self.attachment.as_ref().map(Attachment::erased);
+        Self { body: String::new(), attachment }
+    }
+}
+
+impl Attachment {
+    /// Something of the same kind that says nothing.
+    #[must_use]
+    pub fn erased(&self) -> Self {
+        match self {
+            Self::Media(media) => Self::Media(Media {
+                kind: media.kind,
+                source: MediaSource::Missing,
+                mimetype: None,
+                filename: None,
+            }),
+            Self::Location(_) => {
+                Self::Location(Location { latitude: 0.0, longitude: 0.0, title: None })
+            }
+            Self::Contact(_) => Self::Contact(ContactCard { name: String::new(), phone: None }),
+            Self::Poll(_) => Self::Poll(Poll {
+                question: String::new(),
+                options: Vec::new(),
+                multiple_answers: false,
+            }),
+            Self::Unsupported => Self::Unsupported,
+        }
+    }
+}
+
 /// What a message carries beside text.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]

@@ -58,6 +58,10 @@ named_enum! {
         NotSupported = "not-supported",
         /// The file could not be fetched or is too large for the provider.
         MediaRejected = "media-rejected",
+        /// The file's address leads to nowhere that files are fetched from.
+        MediaUrlNotAllowed = "media-url-not-allowed",
+        /// The file could not be fetched at present.
+        MediaUnavailable = "media-unavailable",
         /// The provider asked for fewer messages.
         ProviderOverloaded = "provider-overloaded",
         /// The provider answered with an error of its own.

@@ -105,3 +105,38 @@ pub struct MessagePage {
     /// Whether there are older ones behind the last.
     pub has_more: bool,
 }
+
+/// The fewest of a number's last digits by which what is sealed is found.
+pub const MIN_DIGITS: usize = 4;
+
+/// The digits of a text that is meant as a telephone number, or as the end of one: at least
+/// [`MIN_DIGITS`], and besides them nothing but what people write between them. Digits as wide as
+/// ideographs are digits.
+pub fn number_sought(text: &str) -> Option<String> {
+    let narrow = |c: char| match u32::from(c) {
+        wide @ 0xFF01..=0xFF5E => char::from_u32(wide - 0xFEE0).unwrap_or(c),
+        0x3000 => ' ',
+        _ => c,
+    };
+    let text: String = text.chars().map(narrow).collect();
+    let is_of_number =
+        |c: char| c.is_ascii_digit() || matches!(c, ' ' | '+' | '-' | '(' | ')' | '.' | '/');
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    (digits.len() >= MIN_DIGITS && text.chars().all(is_of_number)).then_some(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_sought_with_what_people_write_between_its_digits() {
+        let check = |text, expected| assert_eq!(number_sought(text).as_deref(), expected, "{text}");
+        check("+49 (151) 12-345", Some("4915112345"));
+        check("2345", Some("2345"));
+        check("＋４９　１５１", Some("49151"));
+        for none in ["", "234", "order 12345", "12345x", "+-() ./", "१२३४५"] {
+            check(none, None);
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 pub mod applied;
 
-use crate::domain::address::{Address, RecipientKey};
+use crate::domain::address::{Address, PersonKey, RecipientKey};
 use crate::domain::content::Content;
 use crate::domain::failure::Failure;
 use crate::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
@@ -109,6 +109,32 @@ impl Message {
         is_open.then_some(OpenChat { session: self.session, recipient, by_us })
     }
 
+    /// Who is on the other side: who sent it, or whom it goes to.
+    pub fn person(&self) -> Option<&Address> {
+        match self.direction {
+            Direction::Inbound => self.from.as_ref(),
+            Direction::Outbound => self.to.as_ref(),
+        }
+    }
+
+    /// Whether it is still to be sent, or being sent.
+    pub fn is_to_be_sent(&self) -> bool {
+        matches!(self.status, Status::Queued | Status::Retry | Status::Sending)
+    }
+
+    /// The same without what it says and between whom, which nobody can bring back. What is counted
+    /// stays: its kind, where it stands, when what happened.
+    #[must_use]
+    pub fn erased(mut self) -> Self {
+        self.content = self.content.erased();
+        self.metadata = None;
+        (self.from, self.to, self.alias, self.sealed) = (None, None, None, None);
+        if let Some(failure) = &mut self.failure {
+            failure.detail = None;
+        }
+        self
+    }
+
     /// Whether it is not known that it is not on its way: it is being sent, or an attempt's end is not
     /// known and there will be another.
     pub fn may_be_out(&self) -> bool {
@@ -116,18 +142,28 @@ impl Message {
         self.status == Status::Sending || (self.status == Status::Retry && is_unknown)
     }
 
-    /// Whom the message is exchanged with: whom it goes to or, of one that came in, who sent it.
-    pub fn peer(&self) -> Option<&Address> {
-        match self.direction {
-            Direction::Inbound => self.from.as_ref(),
-            Direction::Outbound => self.to.as_ref(),
+    /// Stands for whom the message is exchanged with.
+    pub fn peer_key(&self) -> Option<RecipientKey> {
+        let person = self.person()?;
+        Some(self.alias.unwrap_or_else(|| RecipientKey::of(self.session, person)))
+    }
+
+    /// Stands for who is on the other side among all that the tenant exchanges messages with.
+    pub fn person_key(&self) -> Option<PersonKey> {
+        match &self.sealed {
+            Some(sealed) => sealed.person,
+            None => self.person().map(|person| PersonKey::of(self.tenant, person)),
         }
     }
 
-    /// Stands for whom the message is exchanged with.
-    pub fn peer_key(&self) -> Option<RecipientKey> {
-        let peer = self.peer()?;
-        Some(self.alias.unwrap_or_else(|| RecipientKey::of(self.session, peer)))
+    /// Whether this is who is on the other side. Where the message is sealed only what stands for a
+    /// person tells.
+    pub fn is_with(&self, person: &Address) -> bool {
+        match (&self.sealed, person) {
+            (Some(sealed), Address::Sealed(alias)) => sealed.person == Some(PersonKey(alias.key())),
+            (Some(_), _) => false,
+            (None, _) => self.person() == Some(person),
+        }
     }
 
     /// What stands for the message in a queue; `None` for one without a recipient.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::address::PersonKey;
 use crate::domain::id::MessageId;
 
 /// A message's addresses, content and metadata, encrypted. Debug shows none of it.
@@ -15,6 +16,8 @@ pub struct Sealed {
     pub bytes: Vec<u8>,
     /// By which words it is found.
     pub terms: Terms,
+    /// Stands for who is on the other side, among all that the tenant exchanges messages with.
+    pub person: Option<PersonKey>,
 }
 
 impl fmt::Debug for Sealed {
@@ -117,7 +120,7 @@ mod tests {
     #[test]
     fn debug_shows_nothing_that_is_sealed() {
         let terms = Terms::of(message_id(1), [Trapdoor([7; 32])]);
-        let sealed = Sealed { key: 3, bytes: vec![42; 8], terms };
+        let sealed = Sealed { key: 3, bytes: vec![42; 8], terms, person: None };
         assert_eq!(format!("{sealed:?}"), "Sealed { key: 3, .. }");
         assert_eq!(
             format!("{:?}{:?}", sealed.terms, Trapdoor([7; 32])),

@@ -9,6 +9,7 @@ use crate::domain::id::{SessionId, TenantId};
 use crate::domain::new_chats::{NewChats, NewChatsPatch};
 use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook_secret::WebhookSecrets;
 use crate::named::named_enum;
 
 named_enum! {
@@ -96,6 +97,8 @@ pub struct Session {
     pub suspension: Option<Suspension>,
     /// Whether somebody stopped its tenant. Not kept with the session, but with the tenant.
     pub tenant_suspension: Option<Suspension>,
+    /// What the provider signs its webhooks with; `None` for what it signs those of all with.
+    pub webhook_secrets: Option<WebhookSecrets>,
     /// When it was made here.
     pub created_at: Timestamp,
     /// When anything about it changed last.

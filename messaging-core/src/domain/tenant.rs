@@ -1,6 +1,7 @@
 //! One customer of the deployment, and who may do what in its name.
 
 use crate::domain::id::TenantId;
+use crate::domain::pii::PiiPolicy;
 use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
 use crate::named::named_enum;
@@ -16,6 +17,8 @@ pub struct Tenant {
     pub suspension: Option<Suspension>,
     /// What becomes of its messages of which nobody can tell whether they were sent.
     pub on_unknown: OnUnknown,
+    /// What becomes of personal data in its texts.
+    pub pii: PiiPolicy,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -60,6 +63,19 @@ named_enum! {
         ReadSessions = "sessions:read",
         /// Create, change, start, stop and delete sessions, and pair them.
         ManageSessions = "sessions:manage",
+        /// Look at who did what.
+        ReadAudit = "audit:read",
+        /// Export what is kept of one person.
+        ExportData = "data:export",
+        /// Erase what is kept of one person.
+        EraseData = "data:erase",
+    }
+}
+
+impl Permission {
+    /// Whether only those have it who answer for the tenant.
+    fn is_administrative(self) -> bool {
+        matches!(self, Self::ReadAudit | Self::ExportData | Self::EraseData)
     }
 }
 
@@ -67,8 +83,11 @@ impl Role {
     /// Whether this role may do what `permission` names.
     pub fn allows(self, permission: Permission) -> bool {
         match self {
-            Self::PlatformAdmin | Self::Owner | Self::Admin | Self::Operator => true,
-            Self::Sender => permission != Permission::ManageSessions,
+            Self::PlatformAdmin | Self::Owner | Self::Admin => true,
+            Self::Operator => !permission.is_administrative(),
+            Self::Sender => {
+                permission != Permission::ManageSessions && !permission.is_administrative()
+            }
             Self::Viewer => {
                 matches!(permission, Permission::ReadMessages | Permission::ReadSessions)
             }
@@ -85,10 +104,19 @@ mod tests {
         let allowed = |role: Role| -> Vec<&str> {
             Permission::ALL.iter().filter(|p| role.allows(**p)).map(|p| p.as_str()).collect()
         };
-        let all = ["messages:read", "messages:send", "sessions:read", "sessions:manage"];
-        for role in [Role::PlatformAdmin, Role::Owner, Role::Admin, Role::Operator] {
+        let all = [
+            "messages:read",
+            "messages:send",
+            "sessions:read",
+            "sessions:manage",
+            "audit:read",
+            "data:export",
+            "data:erase",
+        ];
+        for role in [Role::PlatformAdmin, Role::Owner, Role::Admin] {
             assert_eq!(allowed(role), all);
         }
+        assert_eq!(allowed(Role::Operator), all[..4]);
         assert_eq!(allowed(Role::Sender), all[..3]);
         assert_eq!(allowed(Role::Viewer), ["messages:read", "sessions:read"]);
     }

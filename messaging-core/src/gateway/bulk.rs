@@ -13,13 +13,14 @@ use crate::domain::fingerprint::{Fingerprinter, RequestHash};
 use crate::domain::id::{BatchId, SessionId, TenantId, instant_of_v7};
 use crate::domain::idempotency::{IdempotencyKey, Operation};
 use crate::domain::message::Priority;
+use crate::domain::pii::{self, PiiPolicy};
 use crate::domain::portion::{Page, PortionBy};
 use crate::domain::template;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::error::{GatewayError, InvalidField};
 use crate::gateway::once;
 use crate::gateway::send::{Draft, Timing, accepted};
-use crate::gateway::{Gateway, SessionRef, query, validation};
+use crate::gateway::{Gateway, SessionRef, Settings, query, validation};
 use crate::ports::observer::Observation;
 use crate::ports::store_error::StoreError;
 
@@ -300,7 +301,7 @@ impl Gateway {
         accepted_at: Option<Timestamp>,
     ) -> Result<(Vec<Told>, Vec<RejectedRecipient>), GatewayError> {
         let invalid = |pointer, detail| InvalidField::new(pointer, "invalid-request", detail);
-        let mut wrong = validation::content(&request.content);
+        let mut wrong = validation::content(&request.content, self.settings());
         wrong.extend(validation::metadata(request.metadata.as_ref()));
         wrong.extend(validation::timing(request.timing, self.ports().clock.now()));
         if !(1..=MAX_BATCH_SIZE).contains(&request.batch_size) {
@@ -314,6 +315,7 @@ impl Gateway {
             return Err(GatewayError::Invalid(wrong));
         }
 
+        let refuses_pii = self.pii_policy(tenant).await? == PiiPolicy::Refuse;
         let mut seen = std::collections::HashSet::new();
         let (mut good, mut rejected) = (Vec::new(), Vec::new());
         for (index, recipient) in request.recipients.iter().enumerate() {
@@ -321,7 +323,11 @@ impl Gateway {
             let to = &recipient.to;
             let read = validation::recipient(&pointer, to, self.settings().phone_validation);
             let read = read.and_then(|address| {
-                let content = filled(&pointer, &request.content, &recipient.variables)?;
+                let content =
+                    filled(&pointer, &request.content, &recipient.variables, self.settings())?;
+                if refuses_pii && accepted_at.is_none() {
+                    check_pii(&pointer, &content)?;
+                }
                 if !seen.insert(address.clone()) {
                     let detail = "is named before in the same request";
                     return Err(InvalidField::new(&pointer, "duplicate-recipient", detail));
@@ -414,16 +420,27 @@ impl Gateway {
     }
 }
 
+/// Refuses what is said to one recipient where it has personal data in it.
+fn check_pii(pointer: &str, content: &Content) -> Result<(), InvalidField> {
+    let kinds = pii::kinds_in(content);
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    let detail = GatewayError::PiiRefused { kinds }.to_string();
+    Err(InvalidField::new(pointer, "pii-refused", detail))
+}
+
 /// What is said to one recipient.
 fn filled(
     pointer: &str,
     content: &Content,
     variables: &BTreeMap<String, String>,
+    settings: &Settings,
 ) -> Result<Content, InvalidField> {
     let body = template::fill(&content.body, variables)
         .map_err(|error| InvalidField::new(pointer, "missing-variable", error.to_string()))?;
     let content = Content { body, attachment: content.attachment.clone() };
-    match validation::content(&content).into_iter().next() {
+    match validation::content(&content, settings).into_iter().next() {
         None => Ok(content),
         Some(wrong) => {
             let detail = format!("its text {}", wrong.detail);

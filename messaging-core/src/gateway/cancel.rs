@@ -19,7 +19,7 @@ impl Gateway {
         if let Some(batch) = message.batch {
             self.refill_bulk(batch).await?;
         }
-        Ok(message)
+        self.shown_one(message).await
     }
 
     /// Makes one change in a tenant's name, to one of its own messages.

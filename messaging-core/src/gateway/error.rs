@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::id::MessageId;
+use crate::domain::pii::PiiKind;
 use crate::domain::quota::Quota;
 use crate::domain::session::SessionStatus;
 use crate::domain::status::Status;
@@ -16,7 +17,8 @@ use crate::ports::webhook_verifier::SignatureError;
 pub struct InvalidField {
     /// Where, as a JSON Pointer (RFC 6901) into the request's body, such as `/to`.
     pub pointer: String,
-    /// What kind of wrong: `invalid-request`, `invalid-phone` or `message-too-long`.
+    /// What kind of wrong: `invalid-request`, `invalid-phone`, `message-too-long`,
+    /// `media-url-not-allowed` or `pii-refused`.
     pub code: &'static str,
     /// What is wrong, for people. Repeats nothing of the field.
     pub detail: String,
@@ -72,6 +74,12 @@ pub enum GatewayError {
     /// The recipient wants no messages of the tenant's.
     #[error("the recipient has opted out")]
     OptedOut,
+    /// The text has personal data in it, and the tenant wants none sent.
+    #[error("the text has personal data in it: {}", listed(kinds))]
+    PiiRefused {
+        /// Of which kinds.
+        kinds: Vec<PiiKind>,
+    },
     /// The tenant's list of those who want no messages has no such entry.
     #[error("there is no such opt-out")]
     OptOutNotFound,
@@ -114,6 +122,17 @@ pub enum GatewayError {
     /// Too many messages of the session wait already.
     #[error("too many messages of this session wait already")]
     QueueFull,
+    /// One session has too many webhooks.
+    #[error("too many webhooks of this session")]
+    SessionWebhooksLimited {
+        /// The quota.
+        quota: Quota,
+        /// When the same request can be accepted.
+        retry_after: Duration,
+    },
+    /// Webhooks are not taken from where it comes from.
+    #[error("webhooks are not taken from this address")]
+    SourceNotAllowed,
     /// The webhook is not believed.
     #[error("the webhook's signature is not valid")]
     Signature(SignatureError),
@@ -165,14 +184,17 @@ impl GatewayError {
             Self::WrongStatus { .. } => "message-state-conflict",
             Self::DuplicateMessage { .. } => "duplicate-message",
             Self::OptedOut => "opted-out",
+            Self::PiiRefused { .. } => "pii-refused",
             Self::OptOutNotFound => "opt-out-not-found",
             Self::IdempotencyKeyReused => "idempotency-key-reused",
             Self::IdempotencyInFlight { .. } => "idempotency-in-flight",
             Self::WrongSessionState => "session-state-conflict",
             Self::RateLimited { .. }
             | Self::TenantRateLimited { .. }
+            | Self::SessionWebhooksLimited { .. }
             | Self::WebhookRateLimited { .. } => "rate-limited",
             Self::QueueFull => "queue-full",
+            Self::SourceNotAllowed => "source-not-allowed",
             Self::Signature(_) => "invalid-signature",
             Self::Malformed(_) => "malformed-payload",
             Self::ProviderUnavailable | Self::ServerUnavailable { .. } => "waha-unavailable",
@@ -192,6 +214,10 @@ impl GatewayError {
     pub(crate) fn invalid(pointer: &str, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![InvalidField::new(pointer, "invalid-request", detail)])
     }
+}
+
+fn listed(kinds: &[PiiKind]) -> String {
+    kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 impl InvalidField {

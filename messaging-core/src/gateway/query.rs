@@ -1,6 +1,8 @@
 //! Looking at messages and counting them.
 
-use crate::domain::filter::{MAX_PAGE_LIMIT, MessageFilter, MessagePage, Portion};
+use crate::domain::filter::{
+    MAX_PAGE_LIMIT, MIN_DIGITS, MessageFilter, MessagePage, Portion, number_sought,
+};
 use crate::domain::id::{MessageId, TenantId};
 use crate::domain::message::{Message, MessageEvent};
 use crate::domain::statistics::{Statistics, StatisticsRange};
@@ -25,7 +27,7 @@ impl Gateway {
         let found = self.ports().messages.find(tenant, id).await?;
         let message = found.ok_or(GatewayError::MessageNotFound)?;
         let pacing = self.pacing(&message).await;
-        Ok((message, pacing))
+        Ok((self.shown_one(message).await?, pacing))
     }
 
     /// The messages a filter lets through, newest first. `session` takes the place of the filter's
@@ -52,10 +54,20 @@ impl Gateway {
             let detail = format!("may have at most {MAX_SEARCH_CHARS} characters");
             return Err(GatewayError::invalid("/search", detail));
         }
+        let search = filter.search.as_deref();
+        if !self.settings().finds_words && search.is_some_and(|it| number_sought(it).is_none()) {
+            let detail = format!(
+                "must be a telephone number or its last digits, {MIN_DIGITS} at least: this \
+                 deployment finds messages by nothing else"
+            );
+            return Err(GatewayError::invalid("/search", detail));
+        }
         if let Some(session) = session {
             filter.session = Some(self.session(tenant, session).await?.id);
         }
-        Ok(self.ports().messages.list(tenant, &filter, portion).await?)
+        let mut page = self.ports().messages.list(tenant, &filter, portion).await?;
+        self.shown(tenant, &mut page.messages).await?;
+        Ok(page)
     }
 
     /// What happened to one message, oldest first.

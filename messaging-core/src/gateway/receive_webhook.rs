@@ -38,7 +38,8 @@ impl Gateway {
     /// once, however often it is repeated.
     ///
     /// # Errors
-    /// - [`GatewayError::WebhookRateLimited`] where its source sends too many.
+    /// - [`GatewayError::WebhookRateLimited`] where its source sends too many,
+    ///   [`GatewayError::SessionWebhooksLimited`] where its session has too many.
     /// - [`GatewayError::Signature`] where it is not believed.
     /// - [`GatewayError::Malformed`] where it is not what the provider sends.
     /// - [`GatewayError::SessionNotFound`] where nobody has the session it is about.
@@ -52,7 +53,10 @@ impl Gateway {
             Err(GatewayError::Signature(reason)) => (WebhookResult::BadSignature, Some(*reason)),
             Err(GatewayError::Malformed(_)) => (WebhookResult::Malformed, None),
             Err(GatewayError::SessionNotFound) => (WebhookResult::UnknownSession, None),
-            Err(GatewayError::WebhookRateLimited { .. }) => (WebhookResult::RateLimited, None),
+            Err(
+                GatewayError::WebhookRateLimited { .. }
+                | GatewayError::SessionWebhooksLimited { .. },
+            ) => (WebhookResult::RateLimited, None),
             Err(_) => (WebhookResult::Unavailable, None),
         };
         self.observe(Observation::Webhook {
@@ -71,9 +75,15 @@ impl Gateway {
         if let Decision::Limited { retry_after } = self.admit(key, quota).await {
             return Err(GatewayError::WebhookRateLimited { quota, retry_after });
         }
-        ports.verifier.verify(webhook.headers, webhook.body).map_err(GatewayError::Signature)?;
+        self.believe(webhook).await?;
         let head = ports.decoder.head(webhook.body)?;
         let session = self.webhook_session(webhook.session, &head.session).await?;
+        // Counted once it is believed: nobody uses up what is another's.
+        let quota = self.settings().session_webhook_quota;
+        let key = RateKey::WebhookSession(session.id);
+        if let Decision::Limited { retry_after } = self.admit(key, quota).await {
+            return Err(GatewayError::SessionWebhooksLimited { quota, retry_after });
+        }
         let (received_at, id) = self.inner.ids.draw();
         let entry = InboxEntry {
             id: InboxId(id),
@@ -90,6 +100,36 @@ impl Gateway {
         };
         let kept = self.keep(vec![entry]).await?;
         Ok(kept.first().copied().unwrap_or(Kept::New))
+    }
+
+    /// Believes a webhook or says why not. At a session's own address what counts are the secrets of
+    /// that session, where it has any: whoever knows another session's speaks for that one alone.
+    async fn believe(&self, webhook: Webhook<'_>) -> Result<(), GatewayError> {
+        let ports = self.ports();
+        let session = match webhook.session {
+            Some(id) => self.look_up(Asked::Any(id)).await?,
+            None => None,
+        };
+        let secrets = session.as_ref().and_then(|session| session.webhook_secrets.as_ref());
+        let believed = match secrets {
+            Some(secrets) => {
+                let live: Vec<_> = secrets.live(ports.clock.now()).collect();
+                ports.verifier.verify_with(&live, webhook.headers, webhook.body)
+            }
+            None => ports.verifier.verify(webhook.headers, webhook.body),
+        };
+        believed.map_err(GatewayError::Signature)
+    }
+
+    /// Refuses a webhook for where it comes from, before anything of it is read.
+    pub fn refuse_webhook_source(&self) -> GatewayError {
+        self.observe(Observation::Webhook {
+            result: WebhookResult::SourceNotAllowed,
+            reason: None,
+            size_bytes: 0,
+            took: Duration::ZERO,
+        });
+        GatewayError::SourceNotAllowed
     }
 
     /// Keeps what was told, and has this node apply it soon. Tells of each whether it was new.

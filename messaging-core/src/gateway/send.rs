@@ -186,6 +186,7 @@ impl Gateway {
     ///   [`GatewayError::TenantRateLimited`] and [`GatewayError::QueueFull`] likewise.
     /// - [`GatewayError::OptedOut`] where the recipient is on the tenant's list of those who want no
     ///   messages.
+    /// - [`GatewayError::PiiRefused`] where it has personal data in it and the tenant wants none sent.
     /// - [`GatewayError::DuplicateMessage`] where the same was said to the same recipient within
     ///   [`Settings::duplicate_window`](crate::gateway::Settings::duplicate_window).
     /// - [`GatewayError::IdempotencyKeyReused`] and [`GatewayError::IdempotencyInFlight`] of a
@@ -199,10 +200,16 @@ impl Gateway {
         request: SendRequest,
     ) -> Result<Accepted, GatewayError> {
         let result = self.send_once(tenant, request).await;
-        if let Err(error) = &result {
-            self.observe(Observation::Refused { code: error.code() });
+        match result {
+            Ok(accepted) => {
+                let message = self.shown_one(accepted.message).await?;
+                Ok(Accepted { message, ..accepted })
+            }
+            Err(error) => {
+                self.observe(Observation::Refused { code: error.code() });
+                Err(error)
+            }
         }
-        result
     }
 
     async fn send_once(
@@ -511,7 +518,9 @@ impl Gateway {
         request: &SendRequest,
     ) -> Result<(Address, Arc<Session>), GatewayError> {
         let to = self.check_message(request, Some(self.ports().clock.now()))?;
-        Ok((to, self.working_session(tenant, &request.session).await?))
+        let session = self.working_session(tenant, &request.session).await?;
+        self.check_pii(tenant, &request.content).await?;
+        Ok((to, session))
     }
 
     /// Everything about a message that can be judged without asking anybody; its times by `now`,
@@ -524,7 +533,7 @@ impl Gateway {
         let mut wrong = Vec::new();
         let to = validation::recipient("/to", &request.to, self.settings().phone_validation)
             .map_err(|field| wrong.push(field));
-        wrong.extend(validation::content(&request.content));
+        wrong.extend(validation::content(&request.content, self.settings()));
         wrong.extend(validation::metadata(request.metadata.as_ref()));
         wrong.extend(now.into_iter().flat_map(|now| validation::timing(request.timing, now)));
         match to {

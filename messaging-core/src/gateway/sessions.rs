@@ -8,9 +8,11 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::session::{
     OnRateLimit, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus,
 };
+use crate::domain::text_safety::TextUse;
+use crate::domain::webhook_secret::{WebhookSecret, WebhookSecrets};
 use crate::gateway::error::GatewayError;
 use crate::gateway::tenants::MAX_NAME_CHARS;
-use crate::gateway::{Gateway, SessionRef, new_chats};
+use crate::gateway::{Gateway, SessionRef, new_chats, validation};
 use crate::ports::observer::Observation;
 use crate::ports::queue::{HeldBy, Pause, PauseScope};
 use crate::ports::session_control::{ProviderError, ProviderState, QrCode, WebhookTarget};
@@ -18,6 +20,10 @@ use crate::ports::session_control::{ProviderError, ProviderState, QrCode, Webhoo
 /// How long a session that is not connected is left alone before it is looked at again, should no
 /// webhook tell of it before.
 pub(crate) const RECHECK_AFTER: Duration = Duration::from_secs(15);
+
+/// How long what a session's webhooks were signed with before is believed once it was replaced:
+/// longer than the provider repeats a webhook.
+pub const OLD_SECRET_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// An account to be made or adopted.
 #[derive(Debug, Clone)]
@@ -88,6 +94,7 @@ impl Gateway {
             health_since: None,
             suspension: None,
             tenant_suspension: None,
+            webhook_secrets: (!new.adopt).then(|| WebhookSecrets::new(self.draw_webhook_secret())),
             created_at,
             updated_at: created_at,
         };
@@ -118,7 +125,7 @@ impl Gateway {
         // First here, then there: an account's first webhooks find their session, and of two
         // requests for one name only one gets as far as the provider.
         self.insert_session(session).await?;
-        let webhook = self.webhook_target(session.id);
+        let webhook = self.webhook_target(session);
         let created = self.ports().control.create(&session.place, webhook).await;
         if created.is_err() {
             self.forget_session(session).await?;
@@ -146,9 +153,68 @@ impl Gateway {
         Some(format!("{base}/webhooks/waha/{session}"))
     }
 
-    fn webhook_target(&self, session: SessionId) -> Option<WebhookTarget> {
-        let secret = self.settings().webhook_secret.as_ref().map(|secret| secret.0.clone());
-        Some(WebhookTarget { url: self.webhook_url(session)?, secret })
+    fn webhook_target(&self, session: &Session) -> Option<WebhookTarget> {
+        let own = session.webhook_secrets.as_ref().map(|secrets| &secrets.current);
+        let secret = own.or(self.settings().webhook_secret.as_ref());
+        let secret = secret.map(|secret| secret.0.clone());
+        Some(WebhookTarget { url: self.webhook_url(session.id)?, secret })
+    }
+
+    fn draw_webhook_secret(&self) -> WebhookSecret {
+        WebhookSecret::of(std::array::from_fn(|_| self.ports().entropy.next_u64()))
+    }
+
+    /// Has the provider sign a session's webhooks with a new secret. What it signed with before is
+    /// believed for [`OLD_SECRET_FOR`] more, so that no webhook is lost. Where the provider cannot
+    /// be told, both are believed until this is asked for again, which goes on where it stopped.
+    ///
+    /// # Errors
+    /// [`GatewayError::SessionNotFound`]; [`GatewayError::WrongSessionState`] of one that was
+    /// adopted, whose webhooks are not ours to set, or where the gateway does not know its own
+    /// address; [`GatewayError::ProviderUnavailable`], [`GatewayError::ProviderRefused`].
+    pub async fn rotate_webhook_secret(
+        &self,
+        tenant: TenantId,
+        session: &SessionRef,
+    ) -> Result<Session, GatewayError> {
+        let mut session = self.session(tenant, session).await?;
+        if session.adopted || self.settings().public_url.is_none() {
+            return Err(GatewayError::WrongSessionState);
+        }
+        let next = self.draw_webhook_secret();
+        let secrets = match session.webhook_secrets.take() {
+            Some(secrets) => secrets.replaced_by(next),
+            // It was made before sessions had secrets of their own.
+            None => match &self.settings().webhook_secret {
+                Some(of_all) => WebhookSecrets::new(of_all.clone()).replaced_by(next),
+                None => WebhookSecrets::new(next),
+            },
+        };
+        session = self.keep_secrets(&session, &secrets).await?;
+        // Should somebody else do the same meanwhile, what the store has in the end is what the
+        // provider is told in the end.
+        loop {
+            let told = session.webhook_secrets.as_ref().map(|secrets| secrets.current.clone());
+            let target = self.webhook_target(&session).ok_or(GatewayError::WrongSessionState)?;
+            self.ports().control.report_to(&session.place, target).await?;
+            session = self.session(tenant, &session.id.into()).await?;
+            let Some(kept) = session.webhook_secrets.clone() else { return Ok(session) };
+            if told.as_ref() == Some(&kept.current) {
+                let until = self.ports().clock.now().plus(OLD_SECRET_FOR);
+                return self.keep_secrets(&session, &kept.taken(until)).await;
+            }
+        }
+    }
+
+    async fn keep_secrets(
+        &self,
+        session: &Session,
+        secrets: &WebhookSecrets,
+    ) -> Result<Session, GatewayError> {
+        let sessions = &self.ports().sessions;
+        let kept = sessions.set_webhook_secrets(session.tenant, session.id, secrets).await?;
+        self.inner.directory.forget(|known| known.id == session.id);
+        kept.ok_or(GatewayError::SessionNotFound)
     }
 
     /// One session.
@@ -325,7 +391,8 @@ fn check_name(pointer: &str, name: &str, max: usize) -> Result<(), GatewayError>
     if name.trim().is_empty() || name.chars().count() > max {
         return Err(GatewayError::invalid(pointer, format!("must have 1 to {max} characters")));
     }
-    Ok(())
+    let wrong = validation::text_field(pointer, name, TextUse::Name);
+    wrong.map_or(Ok(()), |wrong| Err(GatewayError::Invalid(vec![wrong])))
 }
 
 /// WAHA's own rule for session names.

@@ -1,9 +1,11 @@
 //! The deployment's tenants.
 
 use crate::domain::id::TenantId;
+use crate::domain::pii::PiiPolicy;
 use crate::domain::tenant::{OnUnknown, Tenant};
-use crate::gateway::Gateway;
+use crate::domain::text_safety::TextUse;
 use crate::gateway::error::GatewayError;
+use crate::gateway::{Gateway, validation};
 use crate::ports::store_error::StoreError;
 
 /// The longest name of a tenant or a session, in characters.
@@ -20,11 +22,15 @@ impl Gateway {
             let detail = format!("must have 1 to {MAX_NAME_CHARS} characters");
             return Err(GatewayError::invalid("/name", detail));
         }
+        if let Some(wrong) = validation::text_field("/name", name, TextUse::Name) {
+            return Err(GatewayError::Invalid(vec![wrong]));
+        }
         let (created_at, id) = self.inner.ids.draw();
         let name = name.to_owned();
         let on_unknown = OnUnknown::DeadLetter;
         let id = TenantId(id);
-        let tenant = Tenant { id, name, suspension: None, on_unknown, created_at };
+        let pii = PiiPolicy::Off;
+        let tenant = Tenant { id, name, suspension: None, on_unknown, pii, created_at };
         match self.ports().tenants.insert(&tenant).await {
             Ok(()) => Ok(tenant),
             Err(StoreError::Conflict { .. }) => Err(GatewayError::Taken { what: "tenant name" }),
@@ -42,6 +48,16 @@ impl Gateway {
         on_unknown: OnUnknown,
     ) -> Result<Tenant, GatewayError> {
         let changed = self.ports().tenants.set_on_unknown(id, on_unknown).await?;
+        changed.ok_or(GatewayError::TenantNotFound)
+    }
+
+    /// Says what becomes of personal data in a tenant's texts.
+    ///
+    /// # Errors
+    /// [`GatewayError::TenantNotFound`].
+    pub async fn set_pii(&self, id: TenantId, pii: PiiPolicy) -> Result<Tenant, GatewayError> {
+        let changed = self.ports().tenants.set_pii(id, pii).await?;
+        self.inner.policies.forget(id);
         changed.ok_or(GatewayError::TenantNotFound)
     }
 

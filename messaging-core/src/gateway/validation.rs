@@ -6,8 +6,11 @@ use crate::domain::address::{Address, InvalidAddress};
 use crate::domain::content::{
     Attachment, Content, MAX_TEXT_CHARS, Media, MediaKind, MediaSource, Poll,
 };
+use crate::domain::media_url::{MediaUrl, MediaUrlError, MediaUrls, is_filename};
 use crate::domain::phone::PhoneValidation;
+use crate::domain::text_safety::{TextUse, unsafe_part};
 use crate::domain::timestamp::Timestamp;
+use crate::gateway::Settings;
 use crate::gateway::error::InvalidField;
 use crate::gateway::send::Timing;
 
@@ -30,8 +33,8 @@ pub(super) fn recipient(
 }
 
 /// Everything that is wrong with a content.
-pub(super) fn content(content: &Content) -> Vec<InvalidField> {
-    let mut wrong = Vec::new();
+pub(super) fn content(content: &Content, settings: &Settings) -> Vec<InvalidField> {
+    let mut wrong = texts(content);
     if content.body.chars().count() > MAX_TEXT_CHARS {
         let detail = format!("may have at most {MAX_TEXT_CHARS} characters (Unicode code points)");
         wrong.push(InvalidField::new("/body", "message-too-long", detail));
@@ -42,7 +45,7 @@ pub(super) fn content(content: &Content) -> Vec<InvalidField> {
             wrong.push(invalid("/body", "must not be empty".to_owned()));
         }
         None => {}
-        Some(Attachment::Media(media)) => wrong.extend(self::media(media)),
+        Some(Attachment::Media(media)) => wrong.extend(self::media(media, settings)),
         Some(Attachment::Location(place)) => {
             if !(-90.0..=90.0).contains(&place.latitude) {
                 wrong.push(invalid("/location/latitude", "must lie within -90 and 90".to_owned()));
@@ -75,31 +78,81 @@ pub(super) fn content(content: &Content) -> Vec<InvalidField> {
     wrong
 }
 
-fn media(media: &Media) -> Vec<InvalidField> {
+/// What is wrong with the characters of a content's texts.
+fn texts(content: &Content) -> Vec<InvalidField> {
+    let mut texts = vec![("/body".to_owned(), content.body.as_str(), TextUse::Prose)];
+    let mut prose = |pointer: &str, text| texts.push((pointer.to_owned(), text, TextUse::Prose));
+    match &content.attachment {
+        Some(Attachment::Media(media)) => {
+            for (pointer, text) in
+                [("/media/filename", &media.filename), ("/media/mimetype", &media.mimetype)]
+            {
+                texts.extend(text.as_deref().map(|it| (pointer.to_owned(), it, TextUse::Name)));
+            }
+        }
+        Some(Attachment::Location(place)) => {
+            if let Some(title) = &place.title {
+                prose("/location/title", title);
+            }
+        }
+        Some(Attachment::Contact(card)) => prose("/contact/name", &card.name),
+        Some(Attachment::Poll(poll)) => {
+            prose("/poll/question", &poll.question);
+            for (index, option) in poll.options.iter().enumerate() {
+                prose(&format!("/poll/options/{index}"), option);
+            }
+        }
+        Some(Attachment::Unsupported) | None => {}
+    }
+    let wrong = texts.into_iter().filter_map(|(pointer, text, of)| text_field(&pointer, text, of));
+    wrong.collect()
+}
+
+/// What is wrong with the characters of one text.
+pub(super) fn text_field(pointer: &str, text: &str, of: TextUse) -> Option<InvalidField> {
+    let wrong = unsafe_part(text, of)?;
+    Some(InvalidField::new(pointer, "invalid-request", wrong.detail()))
+}
+
+/// What is wrong with a file's address, as far as it can be told without looking anything up.
+fn media_url(url: &str, settings: &Settings) -> Option<InvalidField> {
+    if settings.media_urls == MediaUrls::Off {
+        let detail = "is not taken here: put the file into data";
+        return Some(InvalidField::new("/media/url", "media-url-not-allowed", detail));
+    }
+    let read = MediaUrl::parse(url);
+    let wrong = read.map_or_else(Some, |url| url.refused_at_sight(&settings.media_hosts))?;
+    let code = match wrong {
+        MediaUrlError::Malformed | MediaUrlError::Scheme => "invalid-request",
+        _ => "media-url-not-allowed",
+    };
+    Some(InvalidField::new("/media/url", code, wrong.to_string()))
+}
+
+fn media(media: &Media, settings: &Settings) -> Vec<InvalidField> {
     let mut wrong = Vec::new();
     let mut invalid = |pointer, detail: &str| {
         wrong.push(InvalidField::new(pointer, "invalid-request", detail));
     };
+    let mut address = None;
     if media.kind == MediaKind::Sticker {
         invalid("/media/kind", "must be image, document, voice or video");
     }
     match &media.source {
-        MediaSource::Url(url) if url.starts_with("http://") || url.starts_with("https://") => {}
-        MediaSource::Url(_) => {
-            invalid("/media/url", "must begin with http:// or https://");
-        }
+        MediaSource::Url(url) => address = media_url(url, settings),
         MediaSource::Data(data) if is_base64(data) => {}
         MediaSource::Data(_) => {
             invalid("/media/data", "must be base64 with padding, and not empty");
         }
         MediaSource::Missing => invalid("/media", "must have either url or data"),
     }
-    if media.filename.as_ref().is_some_and(|name| name.contains(['/', '\\', '\0'])) {
-        invalid("/media/filename", "must be a name without slashes");
+    if media.filename.as_ref().is_some_and(|name| !is_filename(name)) {
+        invalid("/media/filename", "must be a file's name, without slashes or colons");
     }
     if media.mimetype.as_ref().is_some_and(|mime| !mime.contains('/')) {
         invalid("/media/mimetype", "must be a media type such as image/jpeg");
     }
+    wrong.extend(address);
     wrong
 }
 
@@ -173,7 +226,7 @@ mod tests {
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "cases read better so")]
     fn check(given: Content, expected: &[(&str, &str)]) {
-        let wrong = content(&given);
+        let wrong = content(&given, &Settings::default());
         let wrong: Vec<_> = wrong.iter().map(|w| (w.pointer.as_str(), w.code)).collect();
         assert_eq!(wrong, expected);
     }
@@ -212,6 +265,41 @@ mod tests {
         for data in ["", "=", "====", "aGVsbG8", "data:image/png;base64,aGVsbG8="] {
             check(file(MediaSource::Data(data.into())), &[("/media/data", "invalid-request")]);
         }
+    }
+
+    #[test]
+    fn a_file_is_fetched_from_the_public_internet_alone() {
+        let refused = &[("/media/url", "media-url-not-allowed")];
+        for url in ["http://169.254.169.254/", "https://u:p@example.com/", "http://0x7f.1/"] {
+            check(file(MediaSource::Url(url.into())), refused);
+        }
+        let mut settings = Settings::default();
+        let inside = file(MediaSource::Url("http://minio:9000/a.png".into()));
+        assert_eq!(content(&inside, &settings).len(), 1);
+        settings.media_hosts = crate::domain::media_url::HostNames::parse("minio").unwrap();
+        assert_eq!(content(&inside, &settings), []);
+        settings.media_urls = MediaUrls::Off;
+        let wrong = content(&inside, &settings);
+        assert_eq!((wrong.len(), wrong[0].code), (1, "media-url-not-allowed"));
+    }
+
+    #[test]
+    fn texts_have_no_characters_that_deceive() {
+        check(Content::text("a\u{202E}b"), &[("/body", "invalid-request")]);
+        check(Content::text("a\u{7}b"), &[("/body", "invalid-request")]);
+        check(Content::text("a\nb\t\u{200D}c"), &[]);
+        let named = |name: &str| {
+            let mut content = file(MediaSource::Data("aGVsbG8=".into()));
+            if let Some(Attachment::Media(media)) = &mut content.attachment {
+                media.filename = Some(name.to_owned());
+            }
+            content
+        };
+        check(named("invoice.pdf"), &[]);
+        for name in ["..", "../../etc/passwd", "a\\b", "C:a"] {
+            check(named(name), &[("/media/filename", "invalid-request")]);
+        }
+        check(named("gpj.\u{202E}exe"), &[("/media/filename", "invalid-request")]);
     }
 
     #[test]

@@ -1,17 +1,22 @@
 //! Every store port in memory, for tests and first steps: nothing outlives the process.
 
+mod audit;
 mod idempotency;
 mod inbox;
 mod keys;
 mod message_index;
 mod messages;
 mod opt_outs;
+mod persons;
+mod retention;
 mod sessions;
 mod tenants;
 mod upkeep;
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use self::audit::Audit;
 use self::idempotency::Keys;
 use self::inbox::Inbox;
 use self::keys::WrappedKeys;
@@ -19,7 +24,9 @@ use self::messages::Messages;
 use self::opt_outs::OptOuts;
 use self::sessions::Sessions;
 use self::tenants::Tenants;
+use crate::domain::id::TenantId;
 use crate::domain::portion::{Page, PortionBy};
+use crate::domain::retention::RetentionRules;
 
 /// Every store port in memory: [`MessageStore`](crate::ports::message_store::MessageStore),
 /// [`SessionStore`](crate::ports::session_store::SessionStore),
@@ -27,7 +34,10 @@ use crate::domain::portion::{Page, PortionBy};
 /// [`InboxStore`](crate::ports::inbox_store::InboxStore),
 /// [`IdempotencyStore`](crate::ports::idempotency_store::IdempotencyStore),
 /// [`OptOutStore`](crate::ports::opt_out_store::OptOutStore),
-/// [`KeyStore`](crate::ports::key_store::KeyStore) and
+/// [`KeyStore`](crate::ports::key_store::KeyStore),
+/// [`AuditLog`](crate::ports::audit_log::AuditLog),
+/// [`PersonStore`](crate::ports::person_store::PersonStore),
+/// [`RetentionStore`](crate::ports::retention_store::RetentionStore) and
 /// [`Upkeep`](crate::ports::upkeep::Upkeep).
 ///
 /// Behaves as any other store but for durability, and grows with all it was ever given.
@@ -46,6 +56,8 @@ struct State {
     keys: Keys,
     opt_outs: OptOuts,
     wrapped_keys: WrappedKeys,
+    audit: Audit,
+    retention: BTreeMap<TenantId, RetentionRules>,
 }
 
 impl MemoryStore {

@@ -21,6 +21,8 @@ named_enum! {
         Repeat = "repeat",
         /// Not believed.
         BadSignature = "bad_signature",
+        /// From where none are taken.
+        SourceNotAllowed = "source_not_allowed",
         /// Not what the provider sends.
         Malformed = "malformed",
         /// About a session nobody has.
@@ -160,6 +162,8 @@ pub enum Observation {
     },
     /// The provider reported an error of its own.
     ProviderReportedError,
+    /// Somebody who was not believed left no entry in the audit log: there were enough of them.
+    AuditUnrecorded,
     /// A store, queue, limiter, this node's clock or the provider failed.
     Fault {
         /// Which: `store`, `queue`, `limiter`, `clock` or `provider`.

@@ -19,6 +19,8 @@ pub enum RateKey {
     Recipient(SessionId, RecipientKey),
     /// Webhooks from one source, by a number that stands for it.
     WebhookSource(u64),
+    /// Webhooks of a session that are believed.
+    WebhookSession(SessionId),
     /// Requests of a tenant.
     Tenant(TenantId),
 }

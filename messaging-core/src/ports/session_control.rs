@@ -105,6 +105,13 @@ pub trait SessionControl: Send + Sync + 'static {
         webhook: Option<WebhookTarget>,
     ) -> Result<ProviderState, ProviderError>;
 
+    /// Has an account report to `webhook`, and to nowhere else. May stop and start it.
+    async fn report_to(
+        &self,
+        place: &ProviderSession,
+        webhook: WebhookTarget,
+    ) -> Result<(), ProviderError>;
+
     /// What the provider says of an account.
     async fn state(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError>;
 

@@ -12,6 +12,7 @@ use crate::domain::session::{
 };
 use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook_secret::WebhookSecrets;
 use crate::ports::store_error::StoreError;
 
 /// The truth about sessions. Atomic, durable and without a clock, as
@@ -64,6 +65,15 @@ pub trait SessionStore: Send + Sync + 'static {
         &self,
         id: SessionId,
         restriction: Option<Restriction>,
+    ) -> Result<Option<Session>, StoreError>;
+
+    /// Sets what the webhooks of one tenant's session are signed with; `None` when the tenant has none
+    /// of that id.
+    async fn set_webhook_secrets(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        secrets: &WebhookSecrets,
     ) -> Result<Option<Session>, StoreError>;
 
     /// Forgets one tenant's session and its chats, so that its name and place are free; its messages stay. Tells

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use crate::domain::id::TenantId;
+use crate::domain::pii::PiiPolicy;
 use crate::domain::suspension::Suspension;
 use crate::domain::tenant::{OnUnknown, Tenant};
 use crate::ports::store_error::StoreError;
@@ -38,6 +39,9 @@ pub trait TenantStore: Send + Sync + 'static {
         id: TenantId,
         on_unknown: OnUnknown,
     ) -> Result<Option<Tenant>, StoreError>;
+
+    /// Says what becomes of personal data in a tenant's texts; `None` when there is none of that id.
+    async fn set_pii(&self, id: TenantId, pii: PiiPolicy) -> Result<Option<Tenant>, StoreError>;
 
     /// All tenants, in order of id.
     async fn list(&self) -> Result<Vec<Tenant>, StoreError>;

@@ -70,6 +70,9 @@ pub enum LaterReason {
     Overloaded,
     /// The provider failed and surely sent nothing. The message is tried again; an attempt is used.
     Failed,
+    /// The message's file cannot be had at present, which is not the provider's doing. The message is
+    /// tried again; an attempt is used.
+    MediaUnavailable,
 }
 
 /// What became of a send: exactly one of these.

@@ -1,5 +1,6 @@
 //! Whether a webhook comes from the provider.
 
+use crate::domain::webhook_secret::WebhookSecret;
 use crate::named::named_enum;
 
 /// The headers of a request, looked up by name in lower case. Of a header that is repeated, the
@@ -39,4 +40,15 @@ pub trait WebhookVerifier: Send + Sync + 'static {
     /// # Errors
     /// The one reason why not.
     fn verify(&self, headers: &dyn Headers, body: &[u8]) -> Result<(), SignatureError>;
+
+    /// The same, but with these secrets, newest first, in place of its own.
+    ///
+    /// # Errors
+    /// The one reason why not; without secrets, nothing is believed.
+    fn verify_with(
+        &self,
+        secrets: &[&WebhookSecret],
+        headers: &dyn Headers,
+        body: &[u8],
+    ) -> Result<(), SignatureError>;
 }

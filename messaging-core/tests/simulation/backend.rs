@@ -19,6 +19,7 @@ use messaging_core::domain::message::{
 };
 use messaging_core::domain::new_chats::Restriction;
 use messaging_core::domain::opt_out::{OptOut, OptOutRef};
+use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::portion::{Page, PortionBy};
 use messaging_core::domain::quota::{Decision, Quota};
 use messaging_core::domain::session::{
@@ -28,6 +29,7 @@ use messaging_core::domain::statistics::{Statistics, StatisticsRange};
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::tenant::{OnUnknown, Tenant};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::webhook_secret::WebhookSecrets;
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
@@ -234,6 +236,8 @@ relay!(SessionStore to store by of_store -> StoreError {
     patch(tenant: TenantId, id: SessionId, patch: &SessionPatch, now: Timestamp) -> Option<Session>;
     suspend(tenant: TenantId, id: SessionId, suspension: Option<Suspension>) -> Option<Session>;
     restrict(id: SessionId, restriction: Option<Restriction>) -> Option<Session>;
+    set_webhook_secrets(tenant: TenantId, id: SessionId, secrets: &WebhookSecrets)
+        -> Option<Session>;
     delete(tenant: TenantId, id: SessionId) -> bool;
     find_any(id: SessionId) -> Option<Session>;
     find_placed(name: &str) -> Vec<Session>;
@@ -253,6 +257,7 @@ relay!(TenantStore to store by of_store -> StoreError {
     find_named(name: &str) -> Option<Tenant>;
     suspend(id: TenantId, suspension: Option<Suspension>) -> Option<Tenant>;
     set_on_unknown(id: TenantId, on_unknown: OnUnknown) -> Option<Tenant>;
+    set_pii(id: TenantId, pii: PiiPolicy) -> Option<Tenant>;
     list() -> Vec<Tenant>;
 });
 

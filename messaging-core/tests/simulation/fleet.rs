@@ -8,6 +8,7 @@ use messaging_core::domain::new_chats::NewChatLimits;
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::retry::RetryPolicy;
 use messaging_core::gateway::{Gateway, Ports, Settings};
+use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::observer::NoObserver;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -92,6 +93,10 @@ impl Fleet {
             inbox: Arc::clone(&connection) as _,
             idempotency: Arc::clone(&connection) as _,
             opt_outs: Arc::clone(&connection) as _,
+            // Nothing of what goes on by itself is recorded.
+            audit: Arc::new(MemoryStore::new()),
+            persons: Arc::new(MemoryStore::new()),
+            retention: Arc::new(MemoryStore::new()),
             upkeep: Arc::clone(&connection) as _,
             queue: Arc::clone(&connection) as _,
             limiter: Arc::clone(&connection) as _,

@@ -66,6 +66,8 @@ pub(crate) struct Promised {
     pub(crate) renamed: Vec<(MessageId, MessageId)>,
     /// When a session was to send nothing.
     pub(crate) stops: Vec<Stopped>,
+    /// When somebody asked to stop a session or to let it go on, and when that was over.
+    pub(crate) asked: Vec<(SessionId, Timestamp, Option<Timestamp>)>,
     /// Bodies of inbound messages whose webhook was answered as kept.
     pub(crate) taken_in: Vec<String>,
 }
@@ -405,35 +407,47 @@ impl World {
                 let stop = Stop { until, reason: None };
                 let (tenant, id) = (session.tenant, session.id.into());
                 let asked_at = sim.now();
-                self.may_go_on(session.id, asked_at);
+                let asking = self.asks(session.id, asked_at);
                 let stopped = node.gateway.suspend_session(tenant, &id, stop);
                 let is_stopped = matches!(timeout(PATIENCE, stopped).await, Ok(Ok(_)));
                 sim.note(|| format!("{} is stopped: {is_stopped}", session.place.name));
-                // Somebody else may have asked meanwhile, and been told before.
-                self.may_go_on(session.id, asked_at);
-                if let (true, Some(to)) = (is_stopped, until) {
+                let is_alone = self.is_told(asking);
+                if let (true, true, Some(to)) = (is_stopped, is_alone, until) {
                     let stopped = Stopped { session: session.id, from: sim.now(), to };
                     self.promised.lock().unwrap().stops.push(stopped);
                 }
                 if dice.chance(0.5) {
                     tokio::time::sleep(lasting / 2).await;
                     let asked_at = sim.now();
-                    self.may_go_on(session.id, asked_at);
+                    let asking = self.asks(session.id, asked_at);
                     let resumed = node.gateway.resume_session(tenant, &id);
                     let is_resumed = matches!(timeout(PATIENCE, resumed).await, Ok(Ok(_)));
-                    self.may_go_on(session.id, asked_at);
+                    self.is_told(asking);
                     sim.note(|| format!("{} is resumed: {is_resumed}", session.place.name));
                 }
             }
         }
     }
 
-    /// Somebody asked to stop it for another time, or to let it go on.
-    fn may_go_on(&self, session: SessionId, asked_at: Timestamp) {
-        let stops = &mut self.promised.lock().unwrap().stops;
-        for stop in stops.iter_mut().filter(|stop| stop.session == session) {
-            stop.to = stop.to.min(asked_at);
+    /// Somebody asks to stop it for another time, or to let it go on: from then on it may go on.
+    fn asks(&self, session: SessionId, at: Timestamp) -> usize {
+        let promised = &mut *self.promised.lock().unwrap();
+        for stop in promised.stops.iter_mut().filter(|stop| stop.session == session) {
+            stop.to = stop.to.min(at);
         }
+        promised.asked.push((session, at, None));
+        promised.asked.len() - 1
+    }
+
+    /// Whoever asked has an answer, or waits no more. Tells whether nobody else asked meanwhile: of
+    /// two that ask at once, nobody outside knows who came last.
+    fn is_told(&self, asking: usize) -> bool {
+        let promised = &mut *self.promised.lock().unwrap();
+        let (session, since, _) = promised.asked[asking];
+        promised.asked[asking].2 = Some(self.sim.now());
+        !promised.asked.iter().enumerate().any(|(other, (of, _, until))| {
+            other != asking && *of == session && until.is_none_or(|until| until >= since)
+        })
     }
 
     /// Everything works again.

@@ -603,6 +603,14 @@ impl SessionControl for Line {
         self.of_account(place, None).await
     }
 
+    async fn report_to(
+        &self,
+        place: &ProviderSession,
+        _webhook: WebhookTarget,
+    ) -> Result<(), ProviderError> {
+        self.of_account(place, None).await.map(|_| ())
+    }
+
     async fn state(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
         self.of_account(place, None).await
     }

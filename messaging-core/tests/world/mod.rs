@@ -31,12 +31,15 @@ use messaging_core::gateway::send::SendRequest;
 use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::store::MemoryStore;
+use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::{Observation, Observer};
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
+use messaging_core::ports::retention_store::RetentionStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::upkeep::Upkeep;
@@ -69,7 +72,16 @@ pub(crate) struct World {
 
 /// What a store must be to carry a world, so that a test can put another in its place.
 pub(crate) trait Store:
-    MessageStore + SessionStore + TenantStore + InboxStore + IdempotencyStore + OptOutStore + Upkeep
+    MessageStore
+    + SessionStore
+    + TenantStore
+    + InboxStore
+    + IdempotencyStore
+    + OptOutStore
+    + AuditLog
+    + PersonStore
+    + RetentionStore
+    + Upkeep
 {
 }
 
@@ -80,6 +92,9 @@ impl<S> Store for S where
         + InboxStore
         + IdempotencyStore
         + OptOutStore
+        + AuditLog
+        + PersonStore
+        + RetentionStore
         + Upkeep
 {
 }
@@ -131,6 +146,9 @@ impl World {
             inbox: Arc::clone(&store) as _,
             idempotency: Arc::clone(&store) as _,
             opt_outs: Arc::clone(&store) as _,
+            audit: Arc::clone(&store) as _,
+            persons: Arc::clone(&store) as _,
+            retention: Arc::clone(&store) as _,
             upkeep: Arc::clone(&store) as _,
             queue: Arc::clone(&queue) as _,
             limiter: Arc::clone(&limiter) as _,

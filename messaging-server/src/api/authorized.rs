@@ -4,13 +4,14 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use messaging_core::domain::id::TenantId;
-use messaging_core::domain::tenant::Permission;
+use messaging_core::domain::tenant::{Permission, Role};
 use poem::http::header::AUTHORIZATION;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use crate::api::problem::{Problem, kind};
+use crate::api::trail::CallerSeen;
 use crate::api::{ApiState, address_text};
 use crate::auth::Caller;
 
@@ -33,7 +34,7 @@ macro_rules! needs {
     };
 }
 
-needs!(ReadMessages, SendMessages, ReadSessions, ManageSessions);
+needs!(ReadMessages, SendMessages, ReadSessions, ManageSessions, ReadAudit, ExportData, EraseData);
 
 /// A caller that may do what `N` names. The tenant cannot be had in another way, so no operation
 /// can forget to ask.
@@ -46,6 +47,11 @@ impl<N> Authorized<N> {
     /// In whose name.
     pub fn tenant(&self) -> TenantId {
         self.caller.tenant
+    }
+
+    /// Whether it runs the deployment.
+    pub fn runs_the_platform(&self) -> bool {
+        self.caller.role == Role::PlatformAdmin
     }
 }
 
@@ -84,6 +90,9 @@ impl<'a, N: Needs> ApiExtractor<'a> for Authorized<N> {
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let caller = authenticate(request)?;
+        if let Some(seen) = request.data::<CallerSeen>() {
+            seen.is(&caller);
+        }
         tracing::Span::current().record("tenant.id", tracing::field::display(caller.tenant));
         if !caller.may(N::PERMISSION) {
             let scope = N::PERMISSION;

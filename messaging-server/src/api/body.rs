@@ -4,7 +4,7 @@ mod reason;
 
 use std::sync::Arc;
 
-use poem::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use poem::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
@@ -90,7 +90,7 @@ async fn read(
     let Some(state) = request.data::<Arc<ApiState>>() else {
         return Err(Problem::new(&kind::INTERNAL_ERROR));
     };
-    let limit = limit(&state.limits);
+    let (limit, patience) = (limit(&state.limits), state.edge.body_timeout);
     let too_large = || {
         let detail = format!("the body may have at most {limit} bytes");
         Problem::new(&kind::PAYLOAD_TOO_LARGE).with_detail(detail)
@@ -100,10 +100,12 @@ async fn read(
     {
         return Err(too_large());
     }
-    match body.take()?.into_bytes_limit(limit).await {
-        Ok(bytes) => Ok(bytes.into()),
-        Err(poem::error::ReadBodyError::PayloadTooLarge) => Err(too_large()),
-        Err(error) => Err(error.into()),
+    match tokio::time::timeout(patience, body.take()?.into_bytes_limit(limit)).await {
+        Ok(Ok(bytes)) => Ok(bytes.into()),
+        Ok(Err(poem::error::ReadBodyError::PayloadTooLarge)) => Err(too_large()),
+        Ok(Err(error)) => Err(error.into()),
+        // What is left of it would be taken for the next request.
+        Err(_) => Err(Problem::new(&kind::REQUEST_TIMEOUT).with_header(CONNECTION, "close")),
     }
 }
 

@@ -110,7 +110,11 @@ pub(super) fn routes<R: OpenApi>() -> Routes {
             if methods.iter().any(|method| method == "GET") {
                 methods.push("HEAD".to_owned());
             }
-            let route = RouteInfo::new(path.path, methods.join(", "));
+            let mut route = RouteInfo::new(path.path, methods.join(", "));
+            let operations = path.operations.iter();
+            route.operations = operations
+                .filter_map(|each| Some((each.method.clone(), each.operation_id?.to_owned())))
+                .collect();
             (route.pattern(), route)
         })
         .collect()

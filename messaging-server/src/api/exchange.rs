@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use messaging_core::domain::id::uuid_v7;
+use poem::http::Method;
 use poem::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use poem::{Endpoint, PathPattern, Request, Response};
 use tracing::field::Empty;
@@ -17,8 +18,14 @@ use tracing::{Instrument, Span};
 
 use crate::api::ApiState;
 use crate::api::problem::{Problem, kind};
+use crate::api::trail::{CallerSeen, Traced};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
 /// The longest request id that is taken over from the caller.
 const MAX_REQUEST_ID_BYTES: usize = 128;
@@ -39,6 +46,8 @@ pub(super) struct RouteInfo {
     pub(super) parameters: Vec<String>,
     /// The methods it takes, as `Allow` lists them.
     pub(super) methods: String,
+    /// What each of them does: operations' ids.
+    pub(super) operations: Vec<(Method, String)>,
 }
 
 impl RouteInfo {
@@ -48,7 +57,13 @@ impl RouteInfo {
             .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
             .map(str::to_owned)
             .collect();
-        Self { template, parameters, methods }
+        Self { template, parameters, methods, operations: Vec::new() }
+    }
+
+    /// The id of the operation of a method.
+    pub(super) fn operation(&self, method: &Method) -> Option<&str> {
+        let found = self.operations.iter().find(|(each, _)| each == method);
+        found.map(|(_, operation)| operation.as_str())
     }
 
     /// The pattern that poem-openapi makes of the template: its parameters are numbered.
@@ -115,6 +130,19 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
         let path = request.uri().path().to_owned();
         let method = request.method().clone();
         request.set_data(Arc::clone(&self.state));
+        let peer = request.remote_addr().as_socket_addr().map(|address| address.ip());
+        let client = self.state.edge.proxies.client(peer, request.headers());
+        request.set_data(client);
+        let traced = Traced {
+            caller: CallerSeen::default(),
+            client,
+            path: path.clone(),
+            method: method.clone(),
+            id: id.clone(),
+            at: began,
+        };
+        request.set_data(traced.caller.clone());
+        let verdict = self.state.edge.origins.verdict(&request);
 
         let span = tracing::info_span!(
             "request",
@@ -124,12 +152,16 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
             http.status = Empty,
             tenant.id = Empty,
         );
-        let answered = AssertUnwindSafe(self.inner.call(request))
-            .catch_unwind()
-            .instrument(span.clone())
-            .await;
-        let _entered = span.enter();
-        let (mut response, route) = match answered {
+        let answered = match verdict.preflight() {
+            Some(answer) => Ok(Ok(answer)),
+            None => {
+                AssertUnwindSafe(self.inner.call(request))
+                    .catch_unwind()
+                    .instrument(span.clone())
+                    .await
+            }
+        };
+        let (mut response, route) = span.in_scope(|| match answered {
             Ok(Ok(response)) => {
                 let route = self.route(response.data::<PathPattern>());
                 (response, route)
@@ -143,7 +175,12 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
                 tracing::error!("a request panicked");
                 (Problem::new(&kind::INTERNAL_ERROR).into_response_to(&path), None)
             }
-        };
+        });
+        if let Some(route) = route {
+            let leaving = traced.leave(&self.state.audit, route, response);
+            response = leaving.instrument(span.clone()).await;
+        }
+        let _entered = span.enter();
         // Of an address that no route has nothing is logged: it may hold anything.
         let route = route.map_or("", |route| route.template.as_str());
         if !route.is_empty() {
@@ -153,7 +190,8 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
         let duration_ms = self.state.clock.now().since(began).as_millis();
         let duration_ms = u64::try_from(duration_ms).unwrap_or(u64::MAX);
         tell(&span, route, response.status().as_u16(), duration_ms);
-        dress(response.headers_mut(), route, &id);
+        dress(response.headers_mut(), route, &id, self.state.edge.is_tls);
+        verdict.dress(response.headers_mut());
         Ok(response)
     }
 }
@@ -169,9 +207,12 @@ fn tell(span: &Span, route: &str, status: u16, duration_ms: u64) {
     }
 }
 
-fn dress(headers: &mut HeaderMap, route: &str, id: &str) {
+fn dress(headers: &mut HeaderMap, route: &str, id: &str, is_tls: bool) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
+    }
+    if is_tls {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
     let policy = if route.starts_with("/docs") { OWN_PAGE } else { NOTHING };
     for (name, value) in [
@@ -180,6 +221,8 @@ fn dress(headers: &mut HeaderMap, route: &str, id: &str) {
         (REFERRER_POLICY, "no-referrer"),
         (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, policy),
+        (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+        (PERMISSIONS_POLICY, "camera=(), microphone=(), geolocation=()"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

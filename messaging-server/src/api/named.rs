@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use messaging_core::domain::audit::ActorKind;
 use messaging_core::domain::breaker::BreakerState;
 use messaging_core::domain::content::{ContentKind, MediaKind};
 use messaging_core::domain::failure::FailureCode;
@@ -56,6 +57,7 @@ macro_rules! named {
 }
 
 named! {
+    ActorKind, "AuditActorKind", "What kind of somebody did it.";
     Status, "MessageStatus", "Where a message stands.";
     StatusEvent, "MessageEventName", "What happened to a message.";
     FailureCode, "MessageErrorCode", "What went wrong with a message.";

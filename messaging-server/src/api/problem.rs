@@ -19,7 +19,7 @@ use uuid::Uuid;
 pub use kind::Kind;
 pub use refusal::{
     BODY, CALLER, CONFLICT, INVALID, LIMITED, NOT_FOUND, PROVIDER, REPEATED, Refusal, SIGNATURE,
-    STORE,
+    SOURCE, STORE,
 };
 
 /// The media type of every refusal.
@@ -56,6 +56,8 @@ pub struct ProblemBody {
     pub message_id: Option<Uuid>,
     /// Why WAHA refused, as a stable code.
     pub reason: Option<String>,
+    /// Which kinds of personal data the text has in it.
+    pub kinds: Option<Vec<String>>,
 }
 
 /// One thing that is wrong with a request.
@@ -128,6 +130,7 @@ impl Problem {
             message_status: None,
             message_id: None,
             reason: None,
+            kinds: None,
         };
         Self(Box::new(Inner { status, body, headers: Vec::new() }))
     }

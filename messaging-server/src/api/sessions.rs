@@ -211,6 +211,27 @@ impl SessionsApi {
         Ok(Json(self.shown(resumed)))
     }
 
+    /// Replace the secret of a session's webhooks
+    ///
+    /// Needs `sessions:manage`. WAHA is told to sign the session's webhooks with a new secret, for which
+    /// it restarts the session; what it signed with before is believed for a day more. The secret is
+    /// shown to nobody. A session that was adopted has none of its own: 409. Where WAHA cannot be told,
+    /// both stay valid, and the same request goes on from there.
+    #[oai(
+        path = "/sessions/:id/webhook-secret/rotate",
+        method = "post",
+        operation_id = "rotate_webhook_secret"
+    )]
+    async fn rotate_webhook_secret(
+        &self,
+        caller: Authorized<ManageSessions>,
+        /// The session's id or name.
+        id: Path<String>,
+    ) -> Result<Json<Session>, CommandRefusal> {
+        let session = self.gateway.rotate_webhook_secret(caller.tenant(), &named(&id)).await?;
+        Ok(Json(self.shown(session)))
+    }
+
     /// Show the QR code
     ///
     /// Needs `sessions:manage`. What to scan with a telephone to pair it, while the session is

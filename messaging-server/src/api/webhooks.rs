@@ -1,6 +1,6 @@
 //! Webhooks over HTTP: what WAHA reports, believed by its signature alone.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 
 use messaging_core::domain::id::SessionId;
 use messaging_core::domain::inbox::Kept;
@@ -19,10 +19,11 @@ use poem_openapi::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::api::Tag;
 use crate::api::body::{RawBody, json_request};
 use crate::api::messages::message::Metadata;
-use crate::api::problem::{BODY, LIMITED, NOT_FOUND, Refusal, SIGNATURE};
+use crate::api::problem::{BODY, LIMITED, NOT_FOUND, Problem, Refusal, SIGNATURE, SOURCE, kind};
+use crate::api::source::ClientAddress;
+use crate::api::{ApiState, Tag};
 
 /// The door for webhooks.
 pub struct WebhooksApi {
@@ -30,7 +31,7 @@ pub struct WebhooksApi {
     pub gateway: Gateway,
 }
 
-type WebhookRefusal = Refusal<{ SIGNATURE | BODY | NOT_FOUND | LIMITED }>;
+type WebhookRefusal = Refusal<{ SIGNATURE | SOURCE | BODY | NOT_FOUND | LIMITED }>;
 
 #[OpenApi(tag = "Tag::Webhooks")]
 impl WebhooksApi {
@@ -108,7 +109,7 @@ impl WebhooksApi {
     ) -> Result<WebhookAnswer, WebhookRefusal> {
         let webhook = Webhook {
             session,
-            source: source(incoming.peer()),
+            source: ClientAddress::of(incoming.request).number(),
             headers: &RequestHeaders(incoming.request.headers()),
             body: &incoming.body.0,
         };
@@ -128,26 +129,23 @@ impl Headers for RequestHeaders<'_> {
     }
 }
 
-/// A number that stands for where a request comes from: the address, or of one of version 6 the
-/// network, whose hosts are one owner's.
-fn source(peer: Option<IpAddr>) -> u64 {
-    match peer.map(|address| address.to_canonical()) {
-        Some(IpAddr::V4(address)) => 0xffff_0000_0000 | u64::from(address.to_bits()),
-        Some(IpAddr::V6(address)) => (address.to_bits() >> 64) as u64,
-        None => 0,
-    }
-}
-
 /// A webhook's request: its body byte for byte, and what came with it.
 pub struct Incoming<'a> {
     request: &'a Request,
     body: RawBody,
 }
 
-impl Incoming<'_> {
-    fn peer(&self) -> Option<IpAddr> {
-        self.request.remote_addr().as_socket_addr().map(|address| address.ip())
+/// Refuses a request from where none are taken. An address that is not known is in no network.
+fn check_source(request: &Request) -> Result<(), Problem> {
+    let Some(state) = request.data::<Arc<ApiState>>() else {
+        return Err(Problem::new(&kind::INTERNAL_ERROR));
+    };
+    let Some(networks) = &state.edge.webhook_sources else { return Ok(()) };
+    let ClientAddress(client) = ClientAddress::of(request);
+    if client.is_some_and(|client| networks.contain(client)) {
+        return Ok(());
     }
+    Err(state.gateway.refuse_webhook_source().into())
 }
 
 impl<'a> ApiExtractor<'a> for Incoming<'a> {
@@ -169,6 +167,7 @@ impl<'a> ApiExtractor<'a> for Incoming<'a> {
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
+        check_source(request)?;
         Ok(Self { request, body: RawBody::of_webhook(request, body).await? })
     }
 }
@@ -234,22 +233,4 @@ pub struct WebhookHealth {
     pub pending: u64,
     /// How many could not be applied: somebody must look.
     pub dead: u64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(address: &str, expected: u64) {
-        assert_eq!(source(Some(address.parse().unwrap())), expected);
-    }
-
-    #[test]
-    fn a_source_is_an_address_or_a_network_of_version_six() {
-        check("10.0.0.1", 0xffff_0a00_0001);
-        check("::ffff:10.0.0.1", 0xffff_0a00_0001);
-        check("2001:db8:1:2::3", 0x2001_0db8_0001_0002);
-        check("2001:db8:1:2:ffff::4", 0x2001_0db8_0001_0002);
-    }
 }

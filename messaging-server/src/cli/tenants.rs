@@ -5,12 +5,14 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use messaging_core::domain::audit::Chain;
+use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::tenant::{OnUnknown, Role};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::suspension::Stop;
 use messaging_core::ports::clock::{Clock, SystemClock};
 
-use crate::cli::{CliError, configure};
+use crate::cli::{CliError, KeptFor, audit, configure};
 use crate::wiring::Service;
 
 /// Makes a tenant and writes its id.
@@ -23,6 +25,7 @@ pub(super) async fn create<W: Write>(dir: &Path, name: &str, out: &mut W) -> Res
         }
         error => error.into(),
     })?;
+    audit::leave(service.gateway(), Chain::Platform, "tenant create", tenant.id).await?;
     service.close().await;
     Ok(writeln!(out, "{}", tenant.id)?)
 }
@@ -31,21 +34,62 @@ pub(super) async fn create<W: Write>(dir: &Path, name: &str, out: &mut W) -> Res
 pub(super) async fn list<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliError> {
     let service = Service::build(configure(dir)?).await?;
     let tenants = service.tenants().await?;
-    service.close().await;
     for tenant in tenants {
-        match tenant.on_unknown {
-            OnUnknown::DeadLetter => writeln!(out, "{}  {}", tenant.id, tenant.name)?,
-            choice => writeln!(out, "{}  {}  on-unknown={choice}", tenant.id, tenant.name)?,
+        write!(out, "{}  {}", tenant.id, tenant.name)?;
+        if tenant.on_unknown != OnUnknown::DeadLetter {
+            write!(out, "  on-unknown={}", tenant.on_unknown)?;
         }
+        if tenant.pii != PiiPolicy::Off {
+            write!(out, "  pii={}", tenant.pii)?;
+        }
+        let rules = service.gateway().retention(tenant.id).await?;
+        for (kind, time) in
+            [("messages", rules.messages), ("webhooks", rules.webhooks), ("audit", rules.audit)]
+        {
+            if let Some(time) = time {
+                write!(out, "  retention-{kind}={}", humantime::format_duration(time))?;
+            }
+        }
+        writeln!(out)?;
     }
+    service.close().await;
     Ok(())
 }
 
-/// Says what becomes of a tenant's messages of which nobody can tell whether they were sent.
-pub(super) async fn set(dir: &Path, tenant: &str, on_unknown: OnUnknown) -> Result<(), CliError> {
+/// Changes what is done for a tenant: what becomes of its messages of which nobody can tell whether they
+/// were sent, and of personal data in its texts, and how long its messages, webhooks and entries of the
+/// audit log are kept. What is not said stays.
+pub(super) async fn set(
+    dir: &Path,
+    tenant: &str,
+    on_unknown: Option<OnUnknown>,
+    pii: Option<PiiPolicy>,
+    [messages, webhooks, audit]: [Option<KeptFor>; 3],
+) -> Result<(), CliError> {
     let service = Service::build(configure(dir)?).await?;
-    let tenant = service.gateway().find_tenant(tenant).await?.id;
-    service.gateway().set_on_unknown(tenant, on_unknown).await?;
+    let gateway = service.gateway();
+    let tenant = gateway.find_tenant(tenant).await?.id;
+    if let Some(on_unknown) = on_unknown {
+        gateway.set_on_unknown(tenant, on_unknown).await?;
+    }
+    if let Some(pii) = pii {
+        gateway.set_pii(tenant, pii).await?;
+    }
+    let mut rules = gateway.retention(tenant).await?;
+    let before = rules;
+    for (rule, kept) in [
+        (&mut rules.messages, messages),
+        (&mut rules.webhooks, webhooks),
+        (&mut rules.audit, audit),
+    ] {
+        if let Some(KeptFor(time)) = kept {
+            *rule = time;
+        }
+    }
+    if rules != before {
+        gateway.set_retention(tenant, rules).await?;
+    }
+    audit::leave(gateway, Chain::Tenant(tenant), "tenant set", tenant).await?;
     service.close().await;
     Ok(())
 }
@@ -61,6 +105,7 @@ pub(super) async fn suspend(
     let until = lasting.map(|lasting| SystemClock.now().plus(lasting));
     let tenant = service.gateway().find_tenant(tenant).await?.id;
     service.gateway().suspend_tenant(tenant, Stop { until, reason }).await?;
+    audit::leave(service.gateway(), Chain::Tenant(tenant), "tenant suspend", tenant).await?;
     service.close().await;
     Ok(())
 }
@@ -70,6 +115,7 @@ pub(super) async fn resume(dir: &Path, tenant: &str) -> Result<(), CliError> {
     let service = Service::build(configure(dir)?).await?;
     let tenant = service.gateway().find_tenant(tenant).await?.id;
     service.gateway().resume_tenant(tenant).await?;
+    audit::leave(service.gateway(), Chain::Tenant(tenant), "tenant resume", tenant).await?;
     service.close().await;
     Ok(())
 }
@@ -85,6 +131,7 @@ pub(super) async fn token<W: Write>(
     let service = Service::build(configure(dir)?).await?;
     let tenant = service.gateway().find_tenant(tenant).await?;
     let token = service.issue_token(tenant.id, role, ttl)?;
+    audit::leave(service.gateway(), Chain::Tenant(tenant.id), "token", tenant.id).await?;
     service.close().await;
     Ok(writeln!(out, "{token}")?)
 }

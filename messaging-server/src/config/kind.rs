@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use messaging_core::domain::media_url::{HostNames, MediaUrls};
+use messaging_core::domain::network::Networks;
 use messaging_core::domain::new_chats::Spacing;
 use messaging_core::domain::opt_out::words::{WordList, is_word};
 use messaging_core::domain::phone::PhoneValidation;
@@ -11,6 +13,8 @@ use reqwest::Url;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
+use crate::api::cors::Origins;
+use crate::api::source::ProxyHeader;
 use crate::config::node_role::NodeRole;
 use crate::telemetry::logs::LogFormat;
 
@@ -25,7 +29,7 @@ pub(crate) struct Kind<T: 'static> {
 }
 
 impl<T> Kind<T> {
-    const fn open(expected: &'static str, read: fn(&str) -> Option<T>) -> Self {
+    pub(crate) const fn open(expected: &'static str, read: fn(&str) -> Option<T>) -> Self {
         Self { expected, secret: false, read }
     }
 
@@ -59,6 +63,37 @@ pub(crate) const KEY_PREFIX: Kind<String> =
     Kind::open("1 to 50 letters, digits, :, _ or -", |text| {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
         ((1..=50).contains(&text.len()) && text.chars().all(allowed)).then(|| text.to_owned())
+    });
+
+pub(crate) const NETWORKS: Kind<Networks> = Kind::open(
+    "IP addresses or networks such as 10.0.0.0/8 or 2001:db8::/32, with commas",
+    |text| text.parse().ok(),
+);
+
+pub(crate) const PROXY_HEADER: Kind<ProxyHeader> =
+    Kind::open("x-forwarded-for or forwarded", |text| match text.to_ascii_lowercase().as_str() {
+        "x-forwarded-for" => Some(ProxyHeader::XForwardedFor),
+        "forwarded" => Some(ProxyHeader::Forwarded),
+        _ => None,
+    });
+
+pub(crate) const ORIGINS: Kind<Origins> =
+    Kind::open("*, or origins such as https://app.example.com, with commas", Origins::parse);
+
+pub(crate) const MEDIA_URLS: Kind<MediaUrls> =
+    Kind::open("fetch, pass or off", |text| MediaUrls::from_name(&text.to_ascii_lowercase()));
+
+pub(crate) const HOSTS: Kind<HostNames> = Kind::open(
+    "names or addresses of hosts, or .example.com for all below it, with commas",
+    HostNames::parse,
+);
+
+pub(crate) const FILE: Kind<PathBuf> =
+    Kind::open("the path of a file", |text| Some(PathBuf::from(text)));
+
+pub(crate) const SECRETS: Kind<Vec<SecretString>> =
+    Kind::hidden("secrets, with spaces between", |text| {
+        Some(text.split_ascii_whitespace().map(SecretString::from).collect())
     });
 
 pub(crate) const FLAG: Kind<bool> =
@@ -120,6 +155,11 @@ pub(crate) const SPACING: Kind<Spacing> =
 pub(crate) const RETENTION: Kind<Duration> =
     Kind::open("a time from 7d to 3660d, such as 90d", |text| {
         time(text).filter(|read| (7 * DAY..=3660 * DAY).contains(read))
+    });
+
+pub(crate) const TENANT_RETENTION: Kind<Duration> =
+    Kind::open("a time from 1d to 3660d, such as 30d", |text| {
+        time(text).filter(|read| (DAY..=3660 * DAY).contains(read))
     });
 
 pub(crate) const WORD_LISTS: Kind<Vec<WordList>> = Kind::open(

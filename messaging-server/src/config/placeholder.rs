@@ -1,5 +1,6 @@
 //! Secrets that everybody knows: the documentation's placeholders and what people type first.
 
+use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::Config;
@@ -36,13 +37,32 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         ("DB_PASSWORD", postgres, 1),
         ("REDIS_PASSWORD", redis, 1),
     ];
+    let previous = config
+        .waha_webhook_secret_previous
+        .iter()
+        .map(|secret| ("WAHA_WEBHOOK_SECRET_PREVIOUS", Some(secret), MIN_WEBHOOK_SECRET_BYTES));
     let servers = config.waha_servers.iter().flatten();
     let server_keys = servers.map(|server| ("WAHA_SERVERS", server.api_key.as_ref(), 1));
+    let database = config.postgres.iter().filter(|it| it.password.is_none()).map(|it| &it.url);
+    let redis = config.redis.iter().filter(|it| it.password.is_none()).flat_map(|it| &it.urls);
+    let in_urls = database
+        .map(|url| ("DATABASE_URL", url))
+        .chain(redis.map(|url| ("REDIS_URL", url)))
+        .filter_map(|(variable, url)| problem(variable, &password_in(url)?, 1));
     secrets
         .into_iter()
         .chain(server_keys)
+        .chain(previous)
         .filter_map(|(variable, secret, min_bytes)| problem(variable, secret?, min_bytes))
+        .chain(in_urls)
         .collect()
+}
+
+/// The password within a URL, where there is one. What would be escaped in it is in no placeholder.
+fn password_in(url: &SecretString) -> Option<SecretString> {
+    let url = Url::parse(url.expose_secret()).ok()?;
+    let password = url.password().filter(|password| !password.is_empty())?;
+    Some(SecretString::from(password))
 }
 
 fn problem(variable: &str, secret: &SecretString, min_bytes: usize) -> Option<Problem> {

@@ -3,15 +3,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use messaging_core::domain::media_url::{HostNames, MediaUrls};
+use messaging_core::domain::network::Networks;
 use messaging_core::domain::new_chats::Spacing;
 use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::phone::PhoneValidation;
+use messaging_vault::Mode;
 use secrecy::SecretString;
 
-use crate::config::kind;
+use crate::api::cors::Origins;
+use crate::api::source::ProxyHeader;
 use crate::config::node_role::NodeRole;
 use crate::config::setting::Setting;
 use crate::config::waha_servers::{self, WahaServerConfig};
+use crate::config::{encryption, kind};
 use crate::telemetry::logs::LogFormat;
 
 /// What the documentation shows of one setting.
@@ -81,6 +86,22 @@ settings! {
             "The largest body of a request to send, which may have a file in it.";
         MAX_WEBHOOK_SIZE: usize = "5MiB", kind::SIZE,
             "The largest body of a webhook.";
+        TLS_CERT_FILE: PathBuf = none, kind::FILE,
+            "A certificate with its chain, in PEM: HTTPS is served. Taken up anew when it changes.";
+        TLS_KEY_FILE: PathBuf = none, kind::FILE,
+            "The certificate's private key, in PEM.";
+        TRUSTED_PROXIES: Networks = none, kind::NETWORKS,
+            "Proxies in front of the service: they are believed as to who calls. None where unset.";
+        PROXY_HEADER: ProxyHeader = "x-forwarded-for", kind::PROXY_HEADER,
+            "In which header those say it: x-forwarded-for or forwarded.";
+        CORS_ALLOWED_ORIGINS: Origins = none, kind::ORIGINS,
+            "Whose pages may call the API from a browser; nobody's where unset.";
+        HEADER_TIMEOUT: Duration = "10s", kind::DURATION,
+            "How long the head of a request may take to come.";
+        BODY_TIMEOUT: Duration = "60s", kind::DURATION,
+            "How long the body of a request may take to come.";
+        MAX_CONNECTIONS: u32 = "10000", kind::COUNT,
+            "How many connections there may be at a time.";
     }
     "Access" {
         JWT_SECRET: SecretString = none, kind::SECRET,
@@ -94,6 +115,14 @@ settings! {
         METRICS_TOKEN: SecretString = none, kind::SECRET,
             "What /metrics asks for as a bearer token; open to everybody where unset.";
     }
+    "Encryption (docs/data-protection.md)" {
+        ENCRYPTION: Mode = "words", encryption::MODE,
+            "What is encrypted: words (all, found by words), numbers (all, found by numbers) or plain.";
+        ENCRYPTION_KEY: SecretString = none, encryption::KEY,
+            "Wraps all other keys; where unset, one is drawn and kept in DATA_DIR. Lost: all is lost.";
+        ENCRYPTION_PREVIOUS_KEYS: Vec<SecretString> = none, encryption::KEYS,
+            "Keys that others may still be wrapped in while that is being replaced; spaces between.";
+    }
     "WAHA" {
         WAHA_BASE_URL: String = "http://localhost:3000", kind::HTTP_URL,
             "Where WAHA listens.";
@@ -103,6 +132,10 @@ settings! {
             "Several servers in place of WAHA_BASE_URL, whose sessions are those of the name default.";
         WAHA_WEBHOOK_SECRET: SecretString = none, kind::SECRET,
             "What WAHA signs webhooks with; unset: WEBHOOK_SECRET, else one kept in DATA_DIR.";
+        WAHA_WEBHOOK_SECRET_PREVIOUS: Vec<SecretString> = none, kind::SECRETS,
+            "What WAHA may still sign with while the secret is being replaced; with spaces between.";
+        WEBHOOK_ALLOWED_IPS: Networks = none, kind::NETWORKS,
+            "From where webhooks are taken; from everywhere where unset.";
         WEBHOOK_SECRET: SecretString = none, kind::SECRET,
             "Takes the place of WAHA_WEBHOOK_SECRET where that is unset.";
     }
@@ -117,6 +150,14 @@ settings! {
             "How many requests to send one tenant may make in a minute.";
         WEBHOOK_RATE_LIMIT: u32 = "60000", kind::COUNT,
             "How many webhooks one source may send in a minute.";
+        WEBHOOK_SESSION_RATE_LIMIT: u32 = "12000", kind::COUNT,
+            "How many webhooks that are believed one session may have in a minute.";
+        MEDIA_URLS: MediaUrls = "fetch", kind::MEDIA_URLS,
+            "Files named by URL: fetch (fetched here, looked at), pass (WAHA fetches them) or off.";
+        MEDIA_ALLOWED_HOSTS: HostNames = none, kind::HOSTS,
+            "Hosts that files may be fetched from though they are not on the public Internet.";
+        MAX_MEDIA_FETCH_SIZE: usize = "16MiB", kind::SIZE,
+            "The largest file that is fetched.";
         PHONE_VALIDATION: PhoneValidation = "e164", kind::PHONE_VALIDATION,
             "How numbers are judged: e164 (country code in use), strict (libphonenumber), lenient.";
         MAX_WAITING: u32 = "1000000", kind::COUNT,

@@ -48,5 +48,5 @@ pub(super) fn local_url(config: &Config) -> String {
         Ok(IpAddr::V6(address)) => format!("[{address}]"),
         _ => config.host.clone(),
     };
-    format!("http://{host}:{}", config.port)
+    format!("{}://{host}:{}", config.scheme(), config.port)
 }

@@ -100,6 +100,7 @@ impl Metrics {
             all.faults.with_label_values(&[component]);
         }
         all.provider_errors.with_label_values(NONE);
+        all.audit_unrecorded.with_label_values(NONE);
         let unlabelled =
             [&all.time_to_sent, &all.time_to_delivered, &all.quota_used, &all.webhook_bytes];
         for histogram in unlabelled {
@@ -172,6 +173,7 @@ impl Observer for Metrics {
             Observation::OptOut { change, source } => {
                 all.opt_outs.with_label_values(&[change.as_str(), source.as_str()]).inc();
             }
+            Observation::AuditUnrecorded => all.audit_unrecorded.with_label_values(NONE).inc(),
             Observation::Attempt { outcome, took } => {
                 all.attempts.with_label_values(&[outcome]).observe(took.as_secs_f64());
             }

@@ -9,6 +9,8 @@ use waha_client::webhooks::SigningKeysError;
 
 use crate::config::kept_secret::KeptSecretError;
 use crate::config::problem::ConfigError;
+use crate::listening::tls::TlsError;
+pub use crate::wiring::vault::EncryptionError;
 
 /// Why the parts could not be joined.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +31,9 @@ pub enum BuildError {
         #[source]
         source: io::Error,
     },
+    /// What is encrypted cannot be read.
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
     /// The embedded store cannot be opened.
     #[error(transparent)]
     Sqlite(#[from] messaging_store_sqlite::OpenError),
@@ -44,6 +49,12 @@ pub enum BuildError {
     /// The secret of webhooks signs nothing.
     #[error("webhooks cannot be verified")]
     Webhooks(#[from] SigningKeysError),
+    /// The certificate that HTTPS is to be served with cannot be used.
+    #[error("TLS_CERT_FILE and TLS_KEY_FILE cannot be used")]
+    Tls(#[from] TlsError),
+    /// Nothing can be fetched.
+    #[error("files cannot be fetched")]
+    Media(#[from] reqwest::Error),
     /// The metrics cannot be set up.
     #[error("the metrics cannot be set up")]
     Metrics(#[from] prometheus::Error),

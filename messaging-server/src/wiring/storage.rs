@@ -6,13 +6,17 @@ use std::sync::Arc;
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
+use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::duty_roster::DutyRoster;
 use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
+use messaging_core::ports::key_store::KeyStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::queue::Queue;
 use messaging_core::ports::rate_limiter::RateLimiter;
+use messaging_core::ports::retention_store::RetentionStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 use messaging_core::ports::tenant_store::TenantStore;
@@ -33,10 +37,14 @@ pub(crate) struct Storage {
     pub(crate) inbox: Arc<dyn InboxStore>,
     pub(crate) idempotency: Arc<dyn IdempotencyStore>,
     pub(crate) opt_outs: Arc<dyn OptOutStore>,
+    pub(crate) audit: Arc<dyn AuditLog>,
+    pub(crate) persons: Arc<dyn PersonStore>,
+    pub(crate) retention: Arc<dyn RetentionStore>,
     pub(crate) upkeep: Arc<dyn Upkeep>,
     pub(crate) duties: Arc<dyn DutyRoster>,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) limiter: Arc<dyn RateLimiter>,
+    pub(super) keys: Arc<dyn KeyStore>,
     store: Store,
     shares_queue: bool,
 }
@@ -94,7 +102,11 @@ impl Storage {
             + InboxStore
             + IdempotencyStore
             + OptOutStore
-            + Upkeep,
+            + AuditLog
+            + PersonStore
+            + RetentionStore
+            + Upkeep
+            + KeyStore,
     {
         Self {
             messages: Arc::clone(&kept) as _,
@@ -103,6 +115,10 @@ impl Storage {
             inbox: Arc::clone(&kept) as _,
             idempotency: Arc::clone(&kept) as _,
             opt_outs: Arc::clone(&kept) as _,
+            audit: Arc::clone(&kept) as _,
+            persons: Arc::clone(&kept) as _,
+            retention: Arc::clone(&kept) as _,
+            keys: Arc::clone(&kept) as _,
             upkeep: kept,
             duties,
             queue,

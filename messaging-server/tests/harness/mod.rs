@@ -24,7 +24,8 @@ use messaging_core::ports::observer::NoObserver;
 use messaging_core::ports::provider_history::MockProviderHistory;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::transport::MockTransport;
-use messaging_server::api::{ApiState, BodyLimits, openapi_document, routes};
+use messaging_server::api::{ApiState, BodyLimits, Edge, openapi_document, routes};
+use messaging_server::audit::AuditTrail;
 use messaging_server::auth::{TokenIssuer, TokenVerifier};
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, Method, StatusCode};
@@ -51,6 +52,8 @@ pub(crate) struct Harness {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) waha: Arc<FakeWaha>,
+    /// What takes entries to the audit log.
+    pub(crate) trail: AuditTrail,
 }
 
 /// What a harness can be made of in another way.
@@ -59,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) limits: BodyLimits,
     pub(crate) metrics_token: Option<SecretString>,
+    pub(crate) edge: Edge,
 }
 
 impl Harness {
@@ -79,6 +83,9 @@ impl Harness {
             inbox: Arc::clone(&store) as _,
             idempotency: Arc::clone(&store) as _,
             opt_outs: Arc::clone(&store) as _,
+            audit: Arc::clone(&store) as _,
+            persons: Arc::clone(&store) as _,
+            retention: Arc::clone(&store) as _,
             upkeep: Arc::clone(&store) as _,
             queue: Arc::new(MemoryQueue::new()),
             limiter: Arc::new(MemoryRateLimiter::new()),
@@ -100,19 +107,23 @@ impl Harness {
             settings: Settings::default(),
             limits: BodyLimits::default(),
             metrics_token: None,
+            edge: Edge::default(),
         };
         change(&mut parts);
         let gateway = Gateway::new(parts.ports, parts.settings);
+        let trail = AuditTrail::start(gateway.clone());
         let endpoint = routes(ApiState {
             gateway: gateway.clone(),
+            audit: trail.clone(),
             tokens: TokenVerifier::new(&SECRET.to_owned().into()),
             clock: Arc::clone(&clock) as _,
             entropy,
             metrics: Arc::new(|| "a_metric 1\n".to_owned()),
             metrics_token: parts.metrics_token,
             limits: parts.limits,
+            edge: parts.edge,
         });
-        Self { endpoint, gateway, store, clock, waha }
+        Self { endpoint, gateway, store, clock, waha, trail }
     }
 
     /// A token of this role in the name of the `tenant`th tenant.

@@ -78,6 +78,15 @@ impl SessionControl for FakeWaha {
         Ok(ProviderState::of(SessionStatus::ScanQr))
     }
 
+    async fn report_to(
+        &self,
+        place: &ProviderSession,
+        _: WebhookTarget,
+    ) -> Result<(), ProviderError> {
+        self.answer()?;
+        self.status(&place.name).map(|_| ()).ok_or(ProviderError::NotFound)
+    }
+
     async fn state(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
         self.answer()?;
         let status = self.status(&place.name).ok_or(ProviderError::NotFound)?;

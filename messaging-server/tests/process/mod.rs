@@ -155,7 +155,8 @@ impl Server {
         request.json(body).send().await.unwrap().json().await.unwrap()
     }
 
-    /// Sends a signed webhook of an inbound message; gives the answer's status.
+    /// Sends a signed webhook of an inbound message to the address that all sessions share; gives the
+    /// answer's status.
     pub(crate) async fn receive(&self, session: &str, id: &str) -> u16 {
         let waha_name = self.get(&format!("/sessions/{session}")).await["wahaSession"].clone();
         let body = json!({
@@ -176,7 +177,7 @@ impl Server {
         let signature = keys.sign(Dialect::Waha, body.as_bytes());
         let request = self
             .client
-            .post(format!("{}/webhooks/waha/{session}", self.base))
+            .post(format!("{}/webhooks/waha", self.base))
             .header("content-type", "application/json")
             .header("x-webhook-hmac", signature)
             .header("x-webhook-hmac-algorithm", "sha512")

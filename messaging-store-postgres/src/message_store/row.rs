@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use messaging_core::domain::address::{Address, Alias, RecipientKey};
+use messaging_core::domain::address::{Address, Alias, PersonKey, RecipientKey};
 use messaging_core::domain::content::Content;
 use messaging_core::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
 use messaging_core::domain::insertion::{Distinct, Inserted, Insertion};
@@ -51,6 +51,7 @@ pub(crate) struct MessageRow {
     pub(crate) sealed_under: Option<i32>,
     pub(crate) terms: Option<Vec<u8>>,
     pub(crate) sealed: Option<Vec<u8>>,
+    pub(crate) person: Option<i64>,
 }
 
 /// `sqlx::query_as!` of whole messages, from `messages m` and `message_contents c`: the columns are
@@ -65,7 +66,7 @@ macro_rules! query_messages {
              m.expires_at, \
              m.failure_code, m.failure_detail, m.provider_message_id, m.created_at, m.updated_at, \
              m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.lines, c.body, c.metadata, \
-             c.attachment, c.sealed_under, c.terms, c.sealed " + $tail
+             c.attachment, c.sealed_under, c.terms, c.sealed, m.person " + $tail
             $(, $argument)*
         )
     };
@@ -76,11 +77,13 @@ fn sealed(
     key: Option<i32>,
     terms: Option<Vec<u8>>,
     bytes: Option<Vec<u8>>,
+    person: Option<i64>,
 ) -> Result<Option<Sealed>, BoxError> {
     let Some(key) = key else { return Ok(None) };
     let key = u32::try_from(key).map_err(|_| BadColumn("sealed_under"))?;
     let terms = Terms::from_bytes(terms.ok_or(BadColumn("terms"))?);
-    Ok(Some(Sealed { key, bytes: bytes.ok_or(BadColumn("sealed"))?, terms }))
+    let person = person.map(|key| PersonKey(key.cast_unsigned()));
+    Ok(Some(Sealed { key, bytes: bytes.ok_or(BadColumn("sealed"))?, terms, person }))
 }
 
 fn address(kept: Option<String>) -> Option<Address> {
@@ -116,7 +119,7 @@ impl Stored for MessageRow {
             from,
             to,
             alias: None,
-            sealed: sealed(self.sealed_under, self.terms, self.sealed)?,
+            sealed: sealed(self.sealed_under, self.terms, self.sealed, self.person)?,
             priority: named(&self.priority)?,
             status: named(&self.status)?,
             attempts: number(self.attempts, "attempts")?,
@@ -154,6 +157,7 @@ pub(crate) struct NewMessages {
     senders: Vec<Option<String>>,
     recipients: Vec<Option<String>>,
     recipient_keys: Vec<Option<i64>>,
+    persons: Vec<Option<i64>>,
     priorities: Vec<&'static str>,
     statuses: Vec<&'static str>,
     attempts: Vec<i32>,
@@ -241,7 +245,7 @@ impl NewMessages {
             ($($column:ident)*) => { $(self.$column.extend_from_slice(&other.$column);)* };
         }
         extend!(
-            ids tenants sessions batches directions senders recipients recipient_keys priorities
+            ids tenants sessions batches directions senders recipients recipient_keys persons priorities
             statuses attempts generations held due_at expires_at failure_codes failure_details provider_ids
             created_at updated_at sent_at delivered_at read_at failed_at kinds campaigns bodies
             metadata attachments sealed_under terms sealed fingerprints said_at said_until is_first
@@ -264,6 +268,7 @@ impl NewMessages {
         self.senders.push(address_text(message.from.as_ref()));
         self.recipients.push(address_text(message.to.as_ref()));
         self.recipient_keys.push(message.peer_key().map(key));
+        self.persons.push(message.person_key().map(|key| key.0.cast_signed()));
         self.priorities.push(message.priority.as_str());
         self.statuses.push(message.status.as_str());
         self.attempts.push(small(message.attempts));
@@ -296,6 +301,14 @@ impl NewMessages {
         Ok(())
     }
 
+    /// Their ids, with whom they were exchanged, and what is attached.
+    #[expect(clippy::type_complexity, reason = "columns, as a statement takes them")]
+    pub(crate) fn said(
+        self,
+    ) -> (Vec<Uuid>, Vec<Option<String>>, Vec<Option<String>>, Vec<Option<String>>) {
+        (self.ids, self.senders, self.recipients, self.attachments)
+    }
+
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.ids.is_empty()
@@ -319,14 +332,14 @@ impl NewMessages {
                     $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[],
                     $23::bigint[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[],
                     $29::bigint[], $30::uuid[], $31::bigint[], $32::bigint[], $33::bool[],
-                    $34::int[], $35::bytea[], $36::bytea[]
+                    $34::bigint[], $35::int[], $36::bytea[], $37::bytea[]
                 ) AS row (
                     id, tenant, session, batch, direction, sender, recipient, recipient_key,
                     priority, status, attempts, generation, held_by_batch, due_at, failure_code,
                     failure_detail, provider_message_id, created_at, updated_at, sent_at,
                     delivered_at, read_at, failed_at, kind, campaign, body, metadata, attachment,
-                    expires_at, fingerprint, said_at, said_until, is_first, sealed_under, terms,
-                    sealed
+                    expires_at, fingerprint, said_at, said_until, is_first, person, sealed_under,
+                    terms, sealed
                 )
             ), claimed AS (
                 INSERT INTO recent_contents AS kept (fingerprint, message, at, until)
@@ -366,12 +379,12 @@ impl NewMessages {
                     id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
                     status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                     provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                    failed_at, expires_at
+                    failed_at, expires_at, person
                 )
                 SELECT id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
                     status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                     provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                    failed_at, expires_at
+                    failed_at, expires_at, person
                 FROM new
             )
             SELECT given.id AS "id!", claimed.message AS "first!"
@@ -410,6 +423,7 @@ impl NewMessages {
             &self.said_at,
             &self.said_until,
             &self.is_first,
+            &self.persons as &[Option<i64>],
             &self.sealed_under as &[Option<i32>],
             &self.terms as &[Option<Vec<u8>>],
             &self.sealed as &[Option<Vec<u8>>],
@@ -445,7 +459,8 @@ pub(crate) async fn reseal(
         let row: Option<MessageRow> = query_messages!(
             "FROM messages m JOIN message_contents c ON c.message = m.id \
              WHERE m.id = $1 AND c.message = $1 \
-                 AND c.sealed_under IS NOT DISTINCT FROM $2::int FOR UPDATE",
+                 AND c.sealed_under IS NOT DISTINCT FROM $2::int AND m.person IS NOT NULL \
+             FOR UPDATE",
             id,
             before.map(small),
         )
@@ -470,10 +485,11 @@ pub(crate) async fn reseal(
         .execute(&mut *connection)
         .await?;
         sqlx::query!(
-            "UPDATE messages SET recipient_key = $2, campaign = $3 WHERE id = $1",
+            "UPDATE messages SET recipient_key = $2, campaign = $3, person = $4 WHERE id = $1",
             id,
             new.recipient_keys[0],
             new.campaigns[0].as_deref(),
+            new.persons[0],
         )
         .execute(&mut *connection)
         .await?;

@@ -4,6 +4,7 @@ use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
 use messaging_core::domain::new_chats::NewChats;
 use messaging_core::domain::session::{ProviderSession, Session, WatchedSession};
+use messaging_core::domain::webhook_secret::WebhookSecrets;
 use messaging_core::ports::store_error::BoxError;
 use uuid::Uuid;
 
@@ -33,6 +34,7 @@ pub(super) struct SessionRow {
     pub(super) new_chats: Option<String>,
     pub(super) health: String,
     pub(super) health_since: Option<i64>,
+    pub(super) webhook_secrets: Option<String>,
 }
 
 impl Stored for SessionRow {
@@ -69,6 +71,7 @@ impl Stored for SessionRow {
             )?,
             health: named(&self.health)?,
             health_since: self.health_since.map(instant).transpose()?,
+            webhook_secrets: webhook_secrets(self.webhook_secrets.as_deref())?,
         })
     }
 }
@@ -106,6 +109,11 @@ impl Stored for WatchedRow {
     }
 }
 
+fn webhook_secrets(text: Option<&str>) -> Result<Option<WebhookSecrets>, BoxError> {
+    let read = |text| WebhookSecrets::from_stored(text).ok_or(BadColumn("webhook_secrets"));
+    Ok(text.map(read).transpose()?)
+}
+
 fn new_chats(text: Option<&str>) -> Result<NewChats, BoxError> {
     let read = text.map(serde_json::from_str).transpose();
     Ok(read.map_err(|_| BadColumn("new_chats"))?.unwrap_or_default())
@@ -130,7 +138,8 @@ macro_rules! query_sessions {
             $head + " s.id, s.tenant, s.name, s.server, s.server_name, s.adopted, s.status, \
              s.status_at, s.own_address, s.on_rate_limit, s.created_at, s.updated_at, s.suspended_at, \
              s.suspended_until, s.suspension_reason, s.tenant_suspended_at, \
-             s.tenant_suspended_until, s.tenant_suspension_reason, s.new_chats::text AS new_chats, s.health, s.health_since " + $tail
+             s.tenant_suspended_until, s.tenant_suspension_reason, s.new_chats::text AS new_chats, s.health, s.health_since, \
+             s.webhook_secrets " + $tail
             $(, $argument)*
         )
     };

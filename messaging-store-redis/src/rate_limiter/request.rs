@@ -62,6 +62,7 @@ impl Request {
             RateKey::Sending(session) => format!("{tag}:sending:{}", session.0.simple()),
             RateKey::Recipient(_, to) => format!("{tag}:recipient:{:016x}", to.0),
             RateKey::WebhookSource(source) => format!("{tag}:source:{source:016x}"),
+            RateKey::WebhookSession(session) => format!("{tag}:webhooks:{}", session.0.simple()),
             RateKey::Tenant(tenant) => format!("{tag}:tenant:{}", tenant.0.simple()),
         };
         Self { key, body: body.write() }

@@ -8,6 +8,7 @@ use messaging_core::domain::session::{
 };
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::webhook_secret::WebhookSecrets;
 use messaging_core::ports::store_error::BoxError;
 use rusqlite::{Connection, Row};
 
@@ -21,7 +22,7 @@ use crate::error::Fault;
 macro_rules! session_columns {
     () => {
         "id, tenant, name, server, server_name, adopted, status, status_at, own_address, \
-         on_rate_limit, created_at, updated_at"
+         on_rate_limit, created_at, updated_at, webhook_secrets"
     };
 }
 
@@ -32,7 +33,8 @@ macro_rules! select_sessions {
             "SELECT s.id, s.tenant, s.name, s.server, s.server_name, s.adopted, s.status, \
              s.status_at, s.own_address, s.on_rate_limit, s.created_at, s.updated_at, \
              s.suspended_at, s.suspended_until, s.suspension_reason, \
-             t.suspended_at, t.suspended_until, t.suspension_reason, s.new_chats, s.health, s.health_since \
+             t.suspended_at, t.suspended_until, t.suspension_reason, s.new_chats, s.health, s.health_since, \
+             s.webhook_secrets \
              FROM sessions s LEFT JOIN tenants t ON t.id = s.tenant ",
             $tail
         )
@@ -61,6 +63,7 @@ impl Stored for Session {
             new_chats: new_chats(row, 18)?,
             health: named(row, 19)?,
             health_since: optional_instant(row, 20)?,
+            webhook_secrets: webhook_secrets(row, 21)?,
         })
     }
 }
@@ -95,7 +98,7 @@ pub(super) fn insert(connection: &Connection, session: &Session) -> Result<(), F
         .prepare_cached(concat!(
             "INSERT INTO sessions (",
             session_columns!(),
-            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
         ))?
         .execute((
             session.id.bytes(),
@@ -110,6 +113,7 @@ pub(super) fn insert(connection: &Connection, session: &Session) -> Result<(), F
             session.on_rate_limit.as_str(),
             session.created_at.as_micros(),
             session.updated_at.as_micros(),
+            session.webhook_secrets.as_ref().map(WebhookSecrets::to_stored),
         ))?;
     if session.suspension.is_some() || session.new_chats != NewChats::default() {
         update(connection, session)?;
@@ -176,6 +180,29 @@ pub(super) fn restrict(
     session.new_chats.restriction = restriction;
     update(connection, &session)?;
     Ok(Some(session))
+}
+
+/// Sets what the webhooks of one tenant's session are signed with.
+pub(super) fn set_webhook_secrets(
+    connection: &Connection,
+    tenant: TenantId,
+    id: SessionId,
+    secrets: &WebhookSecrets,
+) -> Result<Option<Session>, Fault> {
+    let Some(mut session) = find_owned(connection, tenant, id)? else {
+        return Ok(None);
+    };
+    connection
+        .prepare_cached("UPDATE sessions SET webhook_secrets = ?2 WHERE id = ?1")?
+        .execute((id.bytes(), secrets.to_stored()))?;
+    session.webhook_secrets = Some(secrets.clone());
+    Ok(Some(session))
+}
+
+fn webhook_secrets(row: &Row<'_>, column: usize) -> Result<Option<WebhookSecrets>, BoxError> {
+    let text = row.get_ref(column)?.as_str_or_null().map_err(|_| BadColumn("webhook_secrets"))?;
+    let read = |text| WebhookSecrets::from_stored(text).ok_or(BadColumn("webhook_secrets"));
+    Ok(text.map(read).transpose()?)
 }
 
 fn new_chats(row: &Row<'_>, column: usize) -> Result<NewChats, BoxError> {

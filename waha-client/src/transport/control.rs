@@ -15,7 +15,7 @@ use super::{Server, WahaProvider};
 use crate::ids::ChatId;
 use crate::wire::{
     HmacConfig, IgnoreConfig, NowebConfig, NowebStoreConfig, RetriesConfig, RetryPolicy,
-    SessionConfig, SessionCreateRequest, SessionInfo, WebhookConfig,
+    SessionConfig, SessionCreateRequest, SessionInfo, SessionUpdateRequest, WebhookConfig,
 };
 use crate::{WahaClient, WahaError, wire};
 
@@ -52,6 +52,18 @@ impl SessionControl for WahaProvider {
         };
         let info = self.client(place)?.create_session(&request).await.map_err(refusal)?;
         Ok(state(&info))
+    }
+
+    async fn report_to(
+        &self,
+        place: &ProviderSession,
+        webhook: WebhookTarget,
+    ) -> Result<(), ProviderError> {
+        // WAHA replaces a configuration wholly, so it is what a new session's is. Unless this is
+        // said, it would be taken for a change of nothing.
+        let request = SessionUpdateRequest { config: Some(config(Some(webhook))) };
+        let updated = self.client(place)?.update_session(&place.name, &request).await;
+        updated.map(|_| ()).map_err(refusal)
     }
 
     async fn state(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {

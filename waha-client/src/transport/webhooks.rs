@@ -8,6 +8,7 @@ use messaging_core::domain::inbox::{ProviderEvent, ProviderMessage};
 use messaging_core::domain::session::SessionStatus;
 use messaging_core::domain::status::StatusEvent;
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::webhook_secret::WebhookSecret;
 use messaging_core::ports::webhook_decoder::{MalformedWebhook, WebhookDecoder, WebhookHead};
 use messaging_core::ports::webhook_verifier::{Headers, SignatureError, WebhookVerifier};
 
@@ -29,17 +30,31 @@ impl WahaVerifier {
 
 impl WebhookVerifier for WahaVerifier {
     fn verify(&self, headers: &dyn Headers, body: &[u8]) -> Result<(), SignatureError> {
-        match self.0.verify(|name| headers.get(name), body) {
-            Ok(_dialect) => Ok(()),
-            Err(error) => Err(match error {
-                webhooks::SignatureError::Missing => SignatureError::Missing,
-                webhooks::SignatureError::Malformed => SignatureError::Malformed,
-                webhooks::SignatureError::UnsupportedAlgorithm => {
-                    SignatureError::UnsupportedAlgorithm
-                }
-                webhooks::SignatureError::Mismatch => SignatureError::Mismatch,
-            }),
-        }
+        checked(&self.0, headers, body)
+    }
+
+    fn verify_with(
+        &self,
+        secrets: &[&WebhookSecret],
+        headers: &dyn Headers,
+        body: &[u8],
+    ) -> Result<(), SignatureError> {
+        let secrets = secrets.iter().map(|secret| secret.0.as_str().into());
+        // Without a secret, or with an empty one, anybody could sign.
+        let keys = SigningKeys::new(secrets).map_err(|_| SignatureError::Mismatch)?;
+        checked(&keys, headers, body)
+    }
+}
+
+fn checked(keys: &SigningKeys, headers: &dyn Headers, body: &[u8]) -> Result<(), SignatureError> {
+    match keys.verify(|name| headers.get(name), body) {
+        Ok(_dialect) => Ok(()),
+        Err(error) => Err(match error {
+            webhooks::SignatureError::Missing => SignatureError::Missing,
+            webhooks::SignatureError::Malformed => SignatureError::Malformed,
+            webhooks::SignatureError::UnsupportedAlgorithm => SignatureError::UnsupportedAlgorithm,
+            webhooks::SignatureError::Mismatch => SignatureError::Mismatch,
+        }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Messages that only a vault can read.
 
 use crate::conformance::build::{address, at, inbound, message, message_id, session_id, tenant_id};
-use crate::domain::address::{Address, Alias, RecipientKey};
+use crate::domain::address::{Address, Alias, PersonKey, RecipientKey};
 use crate::domain::content::Content;
 use crate::domain::filter::{MessageFilter, Portion};
 use crate::domain::id::MessageId;
@@ -27,7 +27,12 @@ fn sealed(of: Message, key: u32, words: &[u8]) -> Message {
         from: None,
         to: Some(alias(0xABCD)),
         content: Content::text(""),
-        sealed: Some(Sealed { key, bytes: vec![0, 255, 39, 0], terms }),
+        sealed: Some(Sealed {
+            key,
+            bytes: vec![0, 255, 39, 0],
+            terms,
+            person: Some(PersonKey(u64::MAX)),
+        }),
         ..of
     }
 }
@@ -41,7 +46,12 @@ async fn found(store: &dyn MessageStore, filter: MessageFilter) -> Vec<MessageId
 /// Byte for byte, wherever it is read.
 pub async fn gives_back_what_is_sealed(store: &dyn MessageStore) {
     let bare = Message {
-        sealed: Some(Sealed { key: u32::MAX >> 1, bytes: vec![], terms: Terms::default() }),
+        sealed: Some(Sealed {
+            key: u32::MAX >> 1,
+            bytes: vec![],
+            terms: Terms::default(),
+            person: None,
+        }),
         ..sealed(message(2), 1, &[])
     };
     let came = Message { from: Some(alias(7)), to: None, ..sealed(inbound(3), 2, &[1]) };
@@ -156,4 +166,8 @@ pub async fn seals_nothing_over_what_somebody_sealed_meanwhile(store: &dyn Messa
     assert_eq!(store.find(tenant_id(1), message_id(2)).await.unwrap(), Some(message(2)));
     let next = (Some(2), sealed(message(1), 3, &[]));
     assert_eq!(store.reseal(&[next.clone(), next]).await.unwrap(), 1);
+    let theirs = Message { tenant: tenant_id(2), ..sealed(message(4), 3, &[]) };
+    store.insert(&[theirs]).await.unwrap();
+    let counts = store.sealed_under(tenant_id(1)).await.unwrap();
+    assert_eq!(counts.into_iter().collect::<Vec<_>>(), [(None, 1), (Some(3), 1)]);
 }

@@ -154,9 +154,8 @@ impl Worker {
         // Whatever else becomes of the call, it is over by then, or not begun.
         let call_by = ports.clock.now().plus(LEASE);
         let until = call_by.plus(ports.transport.longest_attempt());
-        let (reserved, spaced, opted_out) = tokio::join!(
+        let (reserved, opted_out) = tokio::join!(
             self.reserve(&session, until),
-            self.admit_recipient(&session, claim.item.recipient),
             self.gateway.has_opted_out(message.tenant, to)
         );
         let permit = match (reserved?, opted_out) {
@@ -171,7 +170,9 @@ impl Worker {
                 };
             }
         };
-        if let Some(until) = spaced {
+        // Not before: it counts, and what its session's quota holds back must not be held back for having
+        // been counted as well, or less urgent messages leave first.
+        if let Some(until) = self.admit_recipient(&session, claim.item.recipient).await {
             self.release(permit).await;
             return Ok(self.space_out(until));
         }
@@ -199,7 +200,9 @@ impl Worker {
                     LaterReason::SessionNotWorking => self.hold_disconnected(&session).await,
                     // It may be this recipient alone that the provider stumbles over, so it
                     // must come to an end some time: the attempt counts.
-                    LaterReason::Overloaded | LaterReason::Failed => {
+                    LaterReason::Overloaded
+                    | LaterReason::Failed
+                    | LaterReason::MediaUnavailable => {
                         match self.begin(message, None, claim.lease_until).await? {
                             Some(begun) => self.end_later(&begun, &later).await,
                             None => Ok(Next::Done),
@@ -242,8 +245,8 @@ impl Worker {
     /// fail may well answer questions.
     async fn hear_failure(passage: &Passage<'_>, reason: LaterReason, message: &Message) {
         match heard(reason, message) {
-            Heard::Answer => {}
-            failure => passage.hear(failure).await,
+            None | Some(Heard::Answer) => {}
+            Some(failure) => passage.hear(failure).await,
         }
     }
 
@@ -334,13 +337,14 @@ impl Worker {
                 self.gateway.counted(ports.limiter.settle(permit, answered).await);
             }
         };
-        passage
-            .hear(match &outcome {
-                SendOutcome::Accepted { .. } | SendOutcome::Rejected(_) => Heard::Answer,
-                SendOutcome::TryLater(later) => heard(later.reason, message),
-                SendOutcome::Unknown => Heard::Failure(message.id.0.as_u128()),
-            })
-            .await;
+        let heard = match &outcome {
+            SendOutcome::Accepted { .. } | SendOutcome::Rejected(_) => Some(Heard::Answer),
+            SendOutcome::TryLater(later) => heard(later.reason, message),
+            SendOutcome::Unknown => Some(Heard::Failure(message.id.0.as_u128())),
+        };
+        if let Some(heard) = heard {
+            passage.hear(heard).await;
+        }
         let lookup = Lookup { envelope, route, id: id.as_ref(), since: began };
         if !reached_nobody {
             let spacing = self.gateway.settings().recipient_spacing;
@@ -383,7 +387,7 @@ impl Worker {
                     self.end_held(begun, FailureCode::SessionNotWorking).await?;
                     self.hold_disconnected(session).await
                 }
-                LaterReason::Overloaded | LaterReason::Failed => {
+                LaterReason::Overloaded | LaterReason::Failed | LaterReason::MediaUnavailable => {
                     self.end_later(begun, &later).await
                 }
             },
@@ -480,9 +484,10 @@ impl Worker {
     async fn hold_for(&self, session: &Session, reason: LaterReason) -> Result<Next, GatewayError> {
         match reason {
             LaterReason::SessionNotWorking => self.hold_disconnected(session).await,
-            LaterReason::Unreachable | LaterReason::Overloaded | LaterReason::Failed => {
-                self.hold_unreachable(session).await
-            }
+            LaterReason::Unreachable
+            | LaterReason::Overloaded
+            | LaterReason::Failed
+            | LaterReason::MediaUnavailable => self.hold_unreachable(session).await,
         }
     }
 
@@ -549,6 +554,7 @@ impl Worker {
             LaterReason::Unreachable => FailureCode::ProviderUnreachable,
             LaterReason::SessionNotWorking => FailureCode::SessionNotWorking,
             LaterReason::Failed => FailureCode::ProviderError,
+            LaterReason::MediaUnavailable => FailureCode::MediaUnavailable,
         };
         self.end_retry(begun, code, later.after).await
     }
@@ -612,12 +618,13 @@ impl Worker {
     }
 }
 
-/// What a server that puts a message off has told of itself.
-fn heard(reason: LaterReason, message: &Message) -> Heard {
+/// What a server that puts a message off has told of itself; nothing, where it was not called.
+fn heard(reason: LaterReason, message: &Message) -> Option<Heard> {
     match reason {
-        LaterReason::Unreachable => Heard::Silence,
-        LaterReason::Failed => Heard::Failure(message.id.0.as_u128()),
-        LaterReason::SessionNotWorking | LaterReason::Overloaded => Heard::Answer,
+        LaterReason::Unreachable => Some(Heard::Silence),
+        LaterReason::Failed => Some(Heard::Failure(message.id.0.as_u128())),
+        LaterReason::SessionNotWorking | LaterReason::Overloaded => Some(Heard::Answer),
+        LaterReason::MediaUnavailable => None,
     }
 }
 

@@ -6,11 +6,12 @@ use async_trait::async_trait;
 
 use super::sessions::Recorded;
 use super::{MemoryStore, State, first};
-use crate::domain::id::{InboxId, SessionId};
+use crate::domain::id::{InboxId, SessionId, TenantId, first_uuid_v7_at};
 use crate::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxStatus, InboxVerdict, Kept};
 use crate::domain::message::ChangeOutcome;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::inbox_store::{InboxDepth, InboxStore};
+use crate::ports::person_store::WebhooksSeen;
 use crate::ports::store_error::StoreError;
 
 /// What was received. Of what is applied only the key stays, since only the key is asked for.
@@ -67,6 +68,49 @@ impl Inbox {
             InboxVerdict::Dead => InboxStatus::Dead,
         };
         self.set_aside.insert(id, (status, entry));
+    }
+}
+
+impl Inbox {
+    /// Of what is not applied.
+    pub(super) fn seen(
+        &self,
+        tenant: TenantId,
+        after: Option<InboxId>,
+        limit: u32,
+    ) -> WebhooksSeen {
+        let set_aside = self.set_aside.values().map(|(_, entry)| entry);
+        let all: BTreeMap<_, _> =
+            self.pending.values().chain(set_aside).map(|entry| (entry.id, entry)).collect();
+        let behind = all.into_values().filter(|entry| after.is_none_or(|after| entry.id > after));
+        let looked_at = first(behind, limit);
+        WebhooksSeen {
+            reached: looked_at.last().map(|entry| entry.id),
+            entries: looked_at.into_iter().filter(|it| it.tenant == tenant).cloned().collect(),
+        }
+    }
+
+    /// Lets go of the oldest of a tenant's that are not to be applied any more; gives how many went.
+    pub(super) fn forget(&mut self, tenant: TenantId, before: Timestamp, limit: u32) -> u64 {
+        let end = InboxId(first_uuid_v7_at(before));
+        let old = self.set_aside.range(..end).map(|(_, (_, entry))| entry);
+        let old = first(old.filter(|entry| entry.tenant == tenant).cloned(), limit);
+        for entry in &old {
+            self.set_aside.remove(&entry.id);
+            self.keys.remove(&(entry.session, entry.event.clone(), entry.key.clone()));
+        }
+        old.len() as u64
+    }
+
+    /// Whether it was there, and is not to be applied any more.
+    pub(super) fn erase(&mut self, tenant: TenantId, id: InboxId) -> bool {
+        match self.set_aside.get_mut(&id) {
+            Some((_, entry)) if entry.tenant == tenant => {
+                entry.payload = Vec::new();
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -134,6 +178,20 @@ impl InboxStore for MemoryStore {
         let inbox = &mut self.lock().inbox;
         verdicts.iter().for_each(|(id, verdict)| inbox.defer(*id, *verdict));
         Ok(())
+    }
+
+    async fn reseal(&self, bodies: &[(InboxId, Vec<u8>)]) -> Result<u64, StoreError> {
+        let inbox = &mut self.lock().inbox;
+        let mut changed = 0;
+        for (id, body) in bodies {
+            let set_aside = inbox.set_aside.get_mut(id).map(|(_, entry)| entry);
+            let entry = inbox.pending.get_mut(id).or(set_aside);
+            if let Some(entry) = entry.filter(|entry| !entry.payload.is_empty()) {
+                entry.payload.clone_from(body);
+                changed += 1;
+            }
+        }
+        Ok(changed)
     }
 
     async fn depth(&self) -> Result<InboxDepth, StoreError> {

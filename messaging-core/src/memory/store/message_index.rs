@@ -122,6 +122,17 @@ impl MessageIndex {
         }
     }
 
+    /// Takes a message out for good.
+    pub(super) fn remove(&mut self, message: &Message) {
+        self.take_out(message);
+        if let Some(all) = self.by_tenant.get_mut(&message.tenant) {
+            all.remove(&message.id);
+        }
+        if let Some(messages) = message.batch.and_then(|batch| self.by_batch.get_mut(&batch)) {
+            messages.all.remove(&message.id);
+        }
+    }
+
     pub(super) fn of_tenant(&self, tenant: TenantId) -> Option<&BTreeSet<MessageId>> {
         self.by_tenant.get(&tenant)
     }

@@ -11,7 +11,9 @@ use crate::domain::address::{Address, RecipientKey};
 use crate::domain::batch::{Batch, BatchProgress};
 use crate::domain::filter::{MessageFilter, MessagePage, Portion};
 use crate::domain::fingerprint::Fingerprint;
-use crate::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
+use crate::domain::id::{
+    BatchId, MessageId, ProviderMessageId, SessionId, TenantId, first_uuid_v7_at,
+};
 use crate::domain::insertion::{Distinct, Inserted, Insertion};
 use crate::domain::message::applied::ChangeEffect;
 use crate::domain::message::{
@@ -170,6 +172,52 @@ impl Messages {
         let mut all: Vec<Timestamp> = opened.chain(perhaps.into_iter().map(|_| now)).collect();
         all.sort_unstable();
         all
+    }
+
+    pub(super) fn forget_chat(&mut self, session: SessionId, recipient: RecipientKey) {
+        if let Some(chats) = self.chats.get_mut(&session) {
+            chats.remove(&recipient);
+        }
+    }
+
+    pub(super) fn with_person(
+        &self,
+        tenant: TenantId,
+        person: &Address,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Vec<Message> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let all = self.of_tenant_within(tenant, (from, Bound::Unbounded));
+        first(all.filter(|message| message.is_with(person)).cloned(), limit)
+    }
+
+    /// Whether it was there, and is not to be sent any more.
+    pub(super) fn erase(&mut self, tenant: TenantId, id: MessageId) -> bool {
+        let row = self.rows.get_mut(&id);
+        let is_over = |row: &&mut Row| row.message.tenant == tenant && !row.message.is_to_be_sent();
+        let Some(row) = row.filter(is_over) else { return false };
+        self.index.take_out(&row.message);
+        row.message = row.message.clone().erased();
+        self.index.put(&row.message);
+        for line in &mut row.history {
+            if let Some(failure) = &mut line.failure {
+                failure.detail = None;
+            }
+        }
+        true
+    }
+
+    /// Lets go of the oldest of a tenant's messages that are over; gives how many went.
+    pub(super) fn forget(&mut self, tenant: TenantId, before: Timestamp, limit: u32) -> u64 {
+        let end = MessageId(first_uuid_v7_at(before));
+        let old = self.of_tenant_within(tenant, ..end).filter(|message| !message.is_to_be_sent());
+        let old = first(old.cloned(), limit);
+        for message in &old {
+            self.index.remove(message);
+            self.rows.remove(&message.id);
+        }
+        old.len() as u64
     }
 
     fn row_of(&self, tenant: TenantId, id: MessageId) -> Option<&Row> {
@@ -573,12 +621,25 @@ impl MessageStore for MemoryStore {
         Ok(known.iter().filter_map(|id| Some(messages.rows.get(id)?.message.clone())).collect())
     }
 
+    async fn sealed_under(
+        &self,
+        tenant: TenantId,
+    ) -> Result<BTreeMap<Option<u32>, u64>, StoreError> {
+        let state = &self.lock().messages;
+        let mut counts = BTreeMap::new();
+        for message in state.of_tenant(tenant) {
+            *counts.entry(message.sealed.as_ref().map(|sealed| sealed.key)).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
     async fn reseal(&self, messages: &[(Option<u32>, Message)]) -> Result<u64, StoreError> {
         let state = &mut self.lock().messages;
         let mut changed = 0;
         for (key, given) in messages {
             let Some(row) = state.rows.get_mut(&given.id) else { continue };
-            if row.message.sealed.as_ref().map(|sealed| sealed.key) != *key {
+            let kept = row.message.sealed.as_ref().map(|sealed| sealed.key);
+            if kept != *key || row.message.person_key().is_none() {
                 continue;
             }
             state.index.take_out(&row.message);

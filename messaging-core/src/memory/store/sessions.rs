@@ -13,6 +13,7 @@ use crate::domain::session::{
 };
 use crate::domain::suspension::Suspension;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook_secret::WebhookSecrets;
 use crate::ports::session_store::SessionStore;
 use crate::ports::store_error::StoreError;
 
@@ -187,6 +188,20 @@ impl SessionStore for MemoryStore {
         let mut state = self.lock();
         let Some(session) = state.sessions.rows.get_mut(&id) else { return Ok(None) };
         session.new_chats.restriction = restriction;
+        let session = session.clone();
+        Ok(Some(state.whole(&session)))
+    }
+
+    async fn set_webhook_secrets(
+        &self,
+        tenant: TenantId,
+        id: SessionId,
+        secrets: &WebhookSecrets,
+    ) -> Result<Option<Session>, StoreError> {
+        let mut state = self.lock();
+        let own = state.sessions.rows.get_mut(&id).filter(|session| session.tenant == tenant);
+        let Some(session) = own else { return Ok(None) };
+        session.webhook_secrets = Some(secrets.clone());
         let session = session.clone();
         Ok(Some(state.whole(&session)))
     }

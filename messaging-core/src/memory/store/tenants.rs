@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::domain::id::TenantId;
+use crate::domain::pii::PiiPolicy;
 use crate::domain::suspension::Suspension;
 use crate::domain::tenant::{OnUnknown, Tenant};
 use crate::ports::store_error::StoreError;
@@ -69,6 +70,13 @@ impl TenantStore for MemoryStore {
         let state = &mut self.lock();
         let Some(tenant) = state.tenants.rows.get_mut(&id) else { return Ok(None) };
         tenant.on_unknown = on_unknown;
+        Ok(Some(tenant.clone()))
+    }
+
+    async fn set_pii(&self, id: TenantId, pii: PiiPolicy) -> Result<Option<Tenant>, StoreError> {
+        let state = &mut self.lock();
+        let Some(tenant) = state.tenants.rows.get_mut(&id) else { return Ok(None) };
+        tenant.pii = pii;
         Ok(Some(tenant.clone()))
     }
 

@@ -27,6 +27,7 @@ kinds! {
     INVALID_REQUEST = 400, "invalid-request", "The request is not valid";
     INVALID_PHONE = 400, "invalid-phone", "The telephone number is not valid";
     MESSAGE_TOO_LONG = 400, "message-too-long", "The message is too long";
+    MEDIA_URL_NOT_ALLOWED = 400, "media-url-not-allowed", "The file's address is not allowed";
     DUPLICATE_RECIPIENT = 400, "duplicate-recipient", "A recipient is named twice";
     MISSING_VARIABLE = 400, "missing-variable", "A variable has no value";
     SESSION_NOT_WORKING = 400, "session-not-working", "The session is not working";
@@ -35,6 +36,7 @@ kinds! {
     INVALID_TOKEN = 401, "invalid-token", "The bearer token is not valid";
     INVALID_SIGNATURE = 401, "invalid-signature", "The signature is not valid";
     FORBIDDEN = 403, "forbidden", "The token does not allow this";
+    SOURCE_NOT_ALLOWED = 403, "source-not-allowed", "Webhooks are not taken from there";
     NOT_FOUND = 404, "not-found", "There is nothing at this address";
     SESSION_NOT_FOUND = 404, "session-not-found", "There is no such session";
     MESSAGE_NOT_FOUND = 404, "message-not-found", "There is no such message";
@@ -42,6 +44,7 @@ kinds! {
     TENANT_NOT_FOUND = 404, "tenant-not-found", "There is no such tenant";
     OPT_OUT_NOT_FOUND = 404, "opt-out-not-found", "There is no such opt-out";
     METHOD_NOT_ALLOWED = 405, "method-not-allowed", "The address does not take this method";
+    REQUEST_TIMEOUT = 408, "request-timeout", "The request took too long to come";
     SESSION_CONFLICT = 409, "session-conflict", "The session is taken";
     SESSION_STATE_CONFLICT = 409, "session-state-conflict", "The session's state does not allow it";
     MESSAGE_STATE_CONFLICT = 409, "message-state-conflict", "The message's status does not allow it";
@@ -51,6 +54,7 @@ kinds! {
     PAYLOAD_TOO_LARGE = 413, "payload-too-large", "The body is too large";
     UNSUPPORTED_MEDIA_TYPE = 415, "unsupported-media-type", "The body's media type is not supported";
     WAHA_REFUSED = 422, "waha-refused", "WAHA refused the request";
+    PII_REFUSED = 422, "pii-refused", "The text has personal data in it";
     IDEMPOTENCY_KEY_REUSED = 422, "idempotency-key-reused", "The key stands for another request";
     RATE_LIMITED = 429, "rate-limited", "A rate limit is reached";
     QUEUE_FULL = 429, "queue-full", "Too many messages wait";
@@ -73,6 +77,7 @@ impl Kind {
             403 => &FORBIDDEN,
             404 => &NOT_FOUND,
             405 => &METHOD_NOT_ALLOWED,
+            408 => &REQUEST_TIMEOUT,
             413 => &PAYLOAD_TOO_LARGE,
             415 => &UNSUPPORTED_MEDIA_TYPE,
             503 => &SERVICE_UNAVAILABLE,

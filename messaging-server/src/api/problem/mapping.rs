@@ -44,6 +44,12 @@ impl From<GatewayError> for Problem {
             GatewayError::WebhookRateLimited { quota, retry_after } => {
                 problem.with_quota("source", quota, retry_after)
             }
+            GatewayError::SessionWebhooksLimited { quota, retry_after } => {
+                problem.with_quota("session", quota, retry_after)
+            }
+            GatewayError::PiiRefused { kinds } => problem.with_facts(|body| {
+                body.kinds = Some(kinds.iter().map(|kind| kind.as_str().to_owned()).collect());
+            }),
             GatewayError::QueueFull => problem.with_retry_after(QUEUE_FULL_WAIT),
             GatewayError::Signature(_) => problem.with_challenge("HMAC"),
             GatewayError::Malformed(malformed) => problem
@@ -182,6 +188,8 @@ mod tests {
         let retry_after = Duration::from_secs(30);
         check(E::IdempotencyInFlight { retry_after }, 409, "idempotency-in-flight");
         check(E::IdempotencyKeyReused, 422, "idempotency-key-reused");
+        check(E::SourceNotAllowed, 403, "source-not-allowed");
+        check(E::PiiRefused { kinds: vec![] }, 422, "pii-refused");
         check(E::WrongSessionState, 409, "session-state-conflict");
         check(E::QueueFull, 429, "queue-full");
         check(E::ProviderUnavailable, 503, "waha-unavailable");

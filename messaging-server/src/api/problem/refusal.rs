@@ -25,6 +25,8 @@ pub const PROVIDER: u16 = 1 << 6;
 pub const SIGNATURE: u16 = 1 << 7;
 /// It may have been asked for before.
 pub const REPEATED: u16 = 1 << 8;
+/// It may come from where none are taken.
+pub const SOURCE: u16 = 1 << 9;
 /// The store is needed for it.
 pub const STORE: u16 = 0;
 
@@ -77,7 +79,9 @@ const STATUSES: &[(u16, u16, &str)] = &[
     (INVALID, 400, "A parameter or a field is wrong; `errors` names each."),
     (CALLER | SIGNATURE, 401, "The token, or the signature, is missing or not valid."),
     (CALLER, 403, "The token does not allow this."),
+    (SOURCE, 403, "Webhooks are not taken from where it comes from."),
     (NOT_FOUND, 404, "It is not there, or it is another tenant's."),
+    (BODY & !INVALID, 408, "The body took too long to come."),
     (CONFLICT, 409, "The state of what is named does not allow it, or its name is taken."),
     (
         REPEATED,
@@ -87,7 +91,11 @@ const STATUSES: &[(u16, u16, &str)] = &[
     (BODY & !INVALID, 413, "The body is too large."),
     (BODY & !INVALID, 415, "The body is not JSON by its `Content-Type`."),
     (PROVIDER, 422, "WAHA refuses, and repeating will not change it; `reason` says why."),
-    (REPEATED, 422, "The idempotency key stands for a request that says something else."),
+    (
+        REPEATED,
+        422,
+        "The idempotency key stands for a request that says something else, or the text has personal data in it and the tenant wants none sent.",
+    ),
     (LIMITED, 429, "Too many; `Retry-After` says when the same request may be accepted."),
     (0, 500, "Something went wrong here."),
     (0, 503, "The store, or WAHA where it is needed, cannot be used at present."),
@@ -97,7 +105,7 @@ fn response(kinds: u16, status: u16, description: &'static str) -> MetaResponse 
     let content =
         vec![MetaMediaType { content_type: PROBLEM_JSON, schema: ProblemBody::schema_ref() }];
     let headers = match status {
-        401 | 403 => vec![header::<String>(
+        401 | 403 if kinds != SOURCE => vec![header::<String>(
             "WWW-Authenticate",
             "How to authenticate, or what the token lacks.",
         )],

@@ -94,6 +94,9 @@ catalogue! {
     provider_errors: IntCounterVec = counters("messaging_provider_errors_total",
         "Errors that WAHA reported of its own accord.",
         &[]);
+    audit_unrecorded: IntCounterVec = counters("messaging_audit_unrecorded_total",
+        "Refused requests of callers that nobody knows which left no entry in the audit log, because their source had left enough of them.",
+        &[]);
     faults: IntCounterVec = counters("messaging_faults_total",
         "Failures of what the gateway depends on.",
         &["component"]);

@@ -1,0 +1,196 @@
+//! What of a request and its answer stands in the audit log.
+
+use std::sync::{Arc, OnceLock};
+
+use messaging_core::domain::audit::{ActorKind, AuditEvent, Chain};
+use messaging_core::domain::timestamp::Timestamp;
+use poem::Response;
+use poem::http::{Method, StatusCode};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::api::exchange::RouteInfo;
+use crate::api::problem::Problem;
+use crate::api::source::ClientAddress;
+use crate::audit::AuditTrail;
+use crate::auth::Caller;
+
+/// Reads that give something out of hand.
+const READS: &[&str] = &["export_audit", "get_session_qr"];
+
+/// What comes many times a second: written behind the answer.
+const SENDS: &[&str] = &["send_message", "send_bulk"];
+
+/// What is kept in the inbox where it is taken in.
+const WEBHOOKS: &[&str] = &["receive_webhook", "receive_session_webhook"];
+
+/// Whoever is found to call, for the entry about it. Clones are one.
+#[derive(Clone, Default)]
+pub(super) struct CallerSeen(Arc<OnceLock<Caller>>);
+
+impl CallerSeen {
+    pub(super) fn is(&self, caller: &Caller) {
+        // A request has one caller.
+        let _ = self.0.set(caller.clone());
+    }
+}
+
+/// A request that leaves an entry.
+pub(super) struct Traced {
+    pub(super) caller: CallerSeen,
+    pub(super) client: ClientAddress,
+    pub(super) path: String,
+    pub(super) method: Method,
+    pub(super) id: String,
+    pub(super) at: Timestamp,
+}
+
+/// The members of an answer that an entry is made of.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Told {
+    id: Option<serde_json::Value>,
+    code: Option<serde_json::Value>,
+}
+
+impl Traced {
+    /// Leaves the entry about a request that was answered; gives the answer, or another where the
+    /// entry cannot be kept and must be.
+    pub(super) async fn leave(
+        self,
+        trail: &AuditTrail,
+        route: &RouteInfo,
+        mut response: Response,
+    ) -> Response {
+        let Some(operation) = route.operation(&self.method) else { return response };
+        let is_read = self.method == Method::GET || self.method == Method::HEAD;
+        if is_read && !READS.contains(&operation) {
+            return response;
+        }
+        let status = response.status();
+        let is_webhook = WEBHOOKS.contains(&operation);
+        if is_webhook && !status.is_client_error() {
+            return response;
+        }
+        let told = told(&mut response).await;
+        let caller = self.caller.0.get();
+        let answered = told.id.as_ref().and_then(|id| id.as_str());
+        let target = target(route, &self.path, answered.filter(|_| status.is_success()));
+        let event = AuditEvent {
+            chain: caller.map_or(Chain::Platform, |caller| Chain::Tenant(caller.tenant)),
+            at: self.at,
+            actor_kind: match caller {
+                Some(_) => ActorKind::Token,
+                None if is_webhook => ActorKind::Webhook,
+                None => ActorKind::Unknown,
+            },
+            actor: caller.map(|caller| caller.subject.clone()).unwrap_or_default(),
+            role: caller.map(|caller| caller.role.to_string()),
+            action: operation.to_owned(),
+            target_kind: Some(kind(&route.template).to_owned()),
+            target,
+            source: self.client.0.map(|client| client.to_canonical().to_string()),
+            status: status.as_u16(),
+            code: told.code.and_then(|code| code.as_str().map(str::to_owned)),
+            request: Some(self.id),
+        };
+        if caller.is_none() {
+            trail.record_stranger(self.client.number(), event).await;
+        } else if SENDS.contains(&operation) {
+            trail.record_behind(event).await;
+        } else if let Err(error) = trail.record(event).await {
+            // What nobody can tell of later does not count as done.
+            return Problem::from(error).into_response_to(&self.path);
+        }
+        response
+    }
+}
+
+/// Reads an answer in JSON, and leaves it as it was.
+async fn told(response: &mut Response) -> Told {
+    let is_json = response.content_type().is_some_and(|kind| kind.contains("json"));
+    if !is_json || response.status() == StatusCode::NO_CONTENT {
+        return Told::default();
+    }
+    match response.take_body().into_bytes().await {
+        Ok(bytes) => {
+            let told = serde_json::from_slice(&bytes).unwrap_or_default();
+            response.set_body(bytes);
+            told
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be read");
+            Told::default()
+        }
+    }
+}
+
+/// What kind of thing an address is about.
+fn kind(template: &str) -> &str {
+    if template.starts_with("/messages/bulk") {
+        return "bulk";
+    }
+    let first = template.trim_start_matches('/').split('/').next().unwrap_or_default();
+    first.strip_suffix('s').unwrap_or(first)
+}
+
+/// What it was done to: what the path names, or else what the answer does. A number, or what may be
+/// one, is never said.
+fn target(route: &RouteInfo, path: &str, answered: Option<&str>) -> Option<String> {
+    let answered = answered.filter(|id| is_id(id)).map(str::to_owned);
+    let parts = route.template.split('/').zip(path.split('/'));
+    let Some((_, named)) = parts.filter(|(part, _)| part.starts_with('{')).last() else {
+        return answered;
+    };
+    if is_id(named) {
+        return Some(named.to_owned());
+    }
+    if answered.is_some() {
+        return answered;
+    }
+    let digits = named.bytes().filter(u8::is_ascii_digit).count();
+    let is_shown = digits < 6 && !route.template.starts_with("/opt-outs/");
+    Some(if is_shown { named } else { "hidden" }.to_owned())
+}
+
+fn is_id(text: &str) -> bool {
+    Uuid::try_parse(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(template: &str, path: &str, answered: Option<&str>, expected: Option<&str>) {
+        let route = RouteInfo::new(template.to_owned(), String::new());
+        assert_eq!(target(&route, path, answered).as_deref(), expected, "{path}");
+    }
+
+    #[test]
+    fn what_it_was_done_to_is_named_by_path_or_answer_and_never_by_number() {
+        let id = "019b7700-0000-7000-8000-000000000004";
+        check("/sessions", "/sessions", Some(id), Some(id));
+        check("/sessions", "/sessions", Some("+5511988887777"), None);
+        check("/sessions/{id}", "/sessions/main", None, Some("main"));
+        check("/sessions/{id}", "/sessions/main", Some(id), Some(id));
+        check("/sessions/{id}/stop", &format!("/sessions/{id}/stop"), None, Some(id));
+        for number in ["+5511988887777", "%2B5511988887777", "5511988887777@c.us", "%35%35%31"] {
+            check("/opt-outs/{id}", &format!("/opt-outs/{number}"), None, Some("hidden"));
+            check("/sessions/{id}", &format!("/sessions/{number}"), None, Some("hidden"));
+        }
+        check("/opt-outs/{id}", "/opt-outs/%2B5511988887777", Some(id), Some(id));
+    }
+
+    #[test]
+    fn an_address_says_what_kind_of_thing_it_is_about() {
+        for (template, expected) in [
+            ("/messages/send", "message"),
+            ("/messages/bulk/{id}/pause", "bulk"),
+            ("/opt-outs/{id}", "opt-out"),
+            ("/queue", "queue"),
+        ] {
+            assert_eq!(kind(template), expected);
+        }
+    }
+}
