@@ -82,6 +82,7 @@ async fn main() -> anyhow::Result<()> {
         audit: store.clone(),
         persons: store.clone(),
         retention: store.clone(),
+        access: store.clone(),
         upkeep: store.clone(),
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),

@@ -49,6 +49,7 @@ async fn main() -> anyhow::Result<()> {
         audit: store.clone(),
         persons: store.clone(),
         retention: store.clone(),
+        access: store.clone(),
         upkeep: store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Arc::new(MemoryRateLimiter::new()),

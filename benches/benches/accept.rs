@@ -17,6 +17,7 @@ use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
 use messaging_core::memory::store::MemoryStore;
+use messaging_core::ports::access_store::AccessStore;
 use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::clock::SystemClock;
 use messaging_core::ports::entropy::SystemEntropy;
@@ -74,6 +75,7 @@ where
         + InboxStore
         + IdempotencyStore
         + OptOutStore
+        + AccessStore
         + AuditLog
         + PersonStore
         + RetentionStore
@@ -89,6 +91,7 @@ where
         inbox: store.clone(),
         idempotency: store.clone(),
         opt_outs: store.clone(),
+        access: store.clone(),
         audit: store.clone(),
         persons: store.clone(),
         retention: store.clone(),

@@ -32,6 +32,7 @@ use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
+use messaging_core::ports::access_store::AccessStore;
 use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::clock::SystemClock;
 use messaging_core::ports::duty_roster::DutyRoster;
@@ -173,6 +174,7 @@ impl Whole {
             + InboxStore
             + IdempotencyStore
             + OptOutStore
+            + AccessStore
             + AuditLog
             + PersonStore
             + RetentionStore
@@ -196,6 +198,7 @@ impl Whole {
             inbox: store.clone(),
             idempotency: store.clone(),
             opt_outs: store.clone(),
+            access: store.clone(),
             audit: store.clone(),
             persons: store.clone(),
             retention: store.clone(),

@@ -4,6 +4,7 @@
 //! Each suite is a list of behaviors ([`for_each_message_store_behavior!`](crate::for_each_message_store_behavior)
 //! and its kin) that an adapter's tests run one by one.
 
+pub mod access_store;
 pub mod audit_log;
 pub mod build;
 pub mod clock;

@@ -1,5 +1,6 @@
 //! What the gateway talks about: plain data and the rules it obeys, without I/O and without a clock.
 
+pub mod access;
 pub mod address;
 pub mod audit;
 pub mod batch;

@@ -1,5 +1,6 @@
 //! The one door: what a host program, or the HTTP server, can ask of the gateway.
 
+pub mod access;
 pub mod audit;
 pub(crate) mod breakers;
 pub mod bulk;
@@ -45,6 +46,7 @@ use crate::domain::pseudonym::Pseudonyms;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::session::Session;
+use crate::gateway::access::RecentAccess;
 use crate::gateway::breakers::Breakers;
 use crate::gateway::chats::OpenChats;
 use crate::gateway::directory::{Asked, Directory};
@@ -55,6 +57,7 @@ use crate::gateway::opt_outs::EmptyLists;
 use crate::gateway::pacing::LatestSends;
 use crate::gateway::policies::Policies;
 use crate::gateway::untold::Untold;
+use crate::ports::access_store::AccessStore;
 use crate::ports::audit_log::AuditLog;
 use crate::ports::clock::Clock;
 use crate::ports::duty_roster::DutyRoster;
@@ -96,6 +99,8 @@ pub struct Ports {
     pub retention: Arc<dyn RetentionStore>,
     /// What was done, by whom.
     pub audit: Arc<dyn AuditLog>,
+    /// The truth about API keys and refresh tokens.
+    pub access: Arc<dyn AccessStore>,
     /// The truth about webhooks received.
     pub inbox: Arc<dyn InboxStore>,
     /// When messages are tried.
@@ -139,6 +144,8 @@ pub struct Settings {
     pub webhook_quota: Quota,
     /// How many webhooks that are believed one session may have; bursts up to the limit.
     pub session_webhook_quota: Quota,
+    /// How often one source may fail to authenticate before it is not listened to for a while.
+    pub auth_failures: Quota,
     /// How many messages of one session may wait in the queue before more are refused.
     pub max_waiting: u64,
     /// For how long the same content to the same recipient is taken for a repeat; zero for never.
@@ -187,6 +194,7 @@ impl Default for Settings {
             tenant_quota: Quota { limit: 60_000, window: minute },
             webhook_quota: Quota { limit: 60_000, window: minute },
             session_webhook_quota: Quota { limit: 12_000, window: minute },
+            auth_failures: Quota { limit: 20, window: minute },
             max_waiting: 1_000_000,
             duplicate_window: Duration::from_secs(10),
             opt_out_words: OptOutWords::default(),
@@ -258,6 +266,8 @@ pub(crate) struct Inner {
     pub(crate) empty_lists: EmptyLists,
     /// What becomes of personal data in tenants' texts.
     pub(crate) policies: Policies,
+    /// API keys and refresh tokens that were looked up a moment ago.
+    pub(crate) recent_access: RecentAccess,
     /// When sessions sent latest, for estimates.
     pub(crate) latest_sends: LatestSends,
     /// Whether this node's clock was found to be wrong.
@@ -282,6 +292,7 @@ impl Gateway {
             open_chats: OpenChats::default(),
             empty_lists: EmptyLists::default(),
             policies: Policies::default(),
+            recent_access: RecentAccess::default(),
             latest_sends: LatestSends::default(),
             clock_is_off: AtomicBool::new(false),
         };

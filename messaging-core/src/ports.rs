@@ -1,5 +1,6 @@
 //! What the core needs from outside, as traits. Each says what its caller may rely on.
 
+pub mod access_store;
 pub mod audit_log;
 pub mod clock;
 pub mod duty_roster;

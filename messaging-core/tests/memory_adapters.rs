@@ -134,6 +134,18 @@ mod retention_store {
     messaging_core::for_each_retention_store_behavior!(behavior);
 }
 
+mod access_store {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                super::conformance::access_store::$name(&super::MemoryStore::new()).await;
+            }
+        };
+    }
+    messaging_core::for_each_access_store_behavior!(behavior);
+}
+
 mod wishes {
     macro_rules! behavior {
         ($name:ident) => {

@@ -1,7 +1,9 @@
 //! The HTTP API: resources joined into one service with one way of refusing.
 
 mod address_text;
+pub mod api_keys;
 pub mod audit;
+pub mod auth;
 pub mod authorized;
 pub mod body;
 pub mod bulk;
@@ -21,6 +23,7 @@ pub mod privacy;
 pub mod problem;
 pub mod queue;
 pub mod sessions;
+pub mod sight;
 pub mod source;
 pub mod suspension;
 mod trail;
@@ -40,7 +43,9 @@ use poem::{EndpointExt, IntoResponse, Response, Route, get};
 use poem_openapi::{OpenApiService, Tags};
 use secrecy::SecretString;
 
+use self::api_keys::ApiKeysApi;
 use self::audit::AuditApi;
+use self::auth::AuthApi;
 use self::bulk::BulkApi;
 use self::cors::Origins;
 use self::dead_letters::DeadLettersApi;
@@ -55,7 +60,7 @@ use self::sessions::SessionsApi;
 use self::source::Proxies;
 use self::webhooks::WebhooksApi;
 use crate::audit::AuditTrail;
-use crate::auth::TokenVerifier;
+use crate::auth::Authentication;
 
 pub use self::document::openapi_document;
 
@@ -117,8 +122,8 @@ pub struct ApiState {
     pub gateway: Gateway,
     /// What takes entries to the audit log.
     pub audit: AuditTrail,
-    /// Whose tokens are believed.
-    pub tokens: TokenVerifier,
+    /// Who is believed, and what is given for API keys.
+    pub auth: Authentication,
     /// The time, the same as the gateway's.
     pub clock: Arc<dyn Clock>,
     /// Randomness, for request ids.
@@ -152,6 +157,11 @@ enum Tag {
     Audit,
     /// What is kept of one person.
     Privacy,
+    /// Tokens for API keys: given, renewed, taken back. Needs no token.
+    Access,
+    /// Keys by which programs call.
+    #[oai(rename = "API keys")]
+    ApiKeys,
     /// What WAHA reports; no token but a signature.
     Webhooks,
     /// Whether the service works, and how well; no token.
@@ -168,6 +178,8 @@ type Resources = (
     SessionsApi,
     AuditApi,
     PrivacyApi,
+    AuthApi,
+    ApiKeysApi,
     WebhooksApi,
     HealthApi,
     MetricsApi,
@@ -187,6 +199,8 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         SessionsApi { gateway: gateway() },
         AuditApi { gateway: gateway() },
         PrivacyApi { gateway: gateway() },
+        AuthApi { state: Arc::clone(&state) },
+        ApiKeysApi { gateway: gateway() },
         WebhooksApi { gateway: gateway() },
         HealthApi { state: Arc::clone(&state) },
         MetricsApi { state: Arc::clone(&state) },

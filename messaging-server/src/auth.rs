@@ -2,17 +2,21 @@
 //!
 //! A token is a JWT signed with HMAC-SHA256, in the profile of RFC 9068 (`typ: at+jwt`).
 
+mod authentication;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use messaging_core::domain::id::TenantId;
-use messaging_core::domain::tenant::{Permission, Role};
+use messaging_core::domain::id::{TenantId, TokenFamilyId};
+use messaging_core::domain::tenant::{Permission, Rights, Role};
 use messaging_core::domain::timestamp::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use authentication::{AuthError, Authentication, Grant, RefreshTokens};
 
 /// Who issues the tokens, as their `iss` says.
 pub const ISSUER: &str = "messaging-server";
@@ -37,26 +41,38 @@ struct Claims {
     exp: i64,
     #[serde(default)]
     jti: String,
+    /// The family that it was given with, whose end is its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fam: Option<TokenFamilyId>,
+    /// What the names of permissions mean; absent in tokens of versions before there was
+    /// `messages:read:content`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ver: Option<u8>,
 }
+
+/// The longest token that is read. Ours have less than a tenth of it.
+const LONGEST_TOKEN: usize = 8 * 1024;
+
+/// The meaning of permissions' names in the tokens that are issued.
+const SCOPE_VERSION: u8 = 2;
 
 /// Somebody whose token was believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// In whose name.
     pub tenant: TenantId,
-    /// As what.
-    pub role: Role,
+    /// What it may do.
+    pub rights: Rights,
     /// Who, as the token says.
     pub subject: String,
-    /// The permissions the token is narrowed to; `None` where the role alone decides.
-    scope: Option<Vec<Permission>>,
+    /// The family that the token was given with, which has to stand.
+    pub family: Option<TokenFamilyId>,
 }
 
 impl Caller {
     /// Whether the caller may do what `permission` names.
     pub fn may(&self, permission: Permission) -> bool {
-        self.role.allows(permission)
-            && self.scope.as_ref().is_none_or(|scope| scope.contains(&permission))
+        self.rights.allow(permission)
     }
 }
 
@@ -105,21 +121,39 @@ impl TokenIssuer {
         now: Timestamp,
         jti: Uuid,
     ) -> Result<String, IssueError> {
-        let scope: Vec<_> = Permission::ALL
-            .iter()
-            .filter(|permission| role.allows(**permission))
-            .map(|permission| permission.as_str())
-            .collect();
+        let caller = Caller {
+            tenant,
+            rights: Rights::of(role),
+            subject: format!("{role}@{tenant}"),
+            family: None,
+        };
+        self.issue_for(&caller, now.plus(ttl), now, jti)
+    }
+
+    /// A token by which a caller is known until `end`.
+    ///
+    /// # Errors
+    /// [`IssueError`] where the signature cannot be made.
+    pub fn issue_for(
+        &self,
+        caller: &Caller,
+        end: Timestamp,
+        now: Timestamp,
+        jti: Uuid,
+    ) -> Result<String, IssueError> {
+        let scope: Vec<_> = caller.rights.permissions().collect();
         let claims = Claims {
             iss: ISSUER.to_owned(),
-            sub: format!("{role}@{tenant}"),
-            tenant_id: tenant,
-            role,
-            scope: Some(scope.join(" ")),
+            sub: caller.subject.clone(),
+            tenant_id: caller.tenant,
+            role: caller.rights.role,
+            scope: Some(Permission::write_list(&scope)),
             iat: seconds(now),
             nbf: None,
-            exp: seconds(now.plus(ttl)),
+            exp: seconds(end),
             jti: jti.to_string(),
+            fam: caller.family,
+            ver: Some(SCOPE_VERSION),
         };
         let header =
             Header { typ: Some(ACCESS_TOKEN_TYPE.into()), ..Header::new(Algorithm::HS256) };
@@ -154,6 +188,9 @@ impl TokenVerifier {
     /// # Errors
     /// The one reason why the token is not believed.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, TokenError> {
+        if token.len() > LONGEST_TOKEN {
+            return Err(TokenError::Invalid);
+        }
         let decoded = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
             .map_err(|_| TokenError::Invalid)?;
         let typ = decoded.header.typ.unwrap_or_default().to_ascii_lowercase();
@@ -167,10 +204,14 @@ impl TokenVerifier {
         if claims.nbf.is_some_and(|from| from > seconds(now)) {
             return Err(TokenError::NotYetValid);
         }
-        let scope = claims.scope.map(|scope| {
-            scope.split_ascii_whitespace().filter_map(Permission::from_name).collect()
-        });
-        Ok(Caller { tenant: claims.tenant_id, role: claims.role, subject: claims.sub, scope })
+        let mut scope = claims.scope.as_deref().map(Permission::read_list);
+        if claims.ver.is_none() {
+            // In tokens of earlier versions to read messages was to read what they say.
+            let reads = scope.as_mut().filter(|scope| scope.contains(&Permission::ReadMessages));
+            reads.into_iter().for_each(|scope| scope.push(Permission::ReadContent));
+        }
+        let rights = Rights { role: claims.role, scope };
+        Ok(Caller { tenant: claims.tenant_id, rights, subject: claims.sub, family: claims.fam })
     }
 }
 
@@ -223,7 +264,7 @@ mod tests {
     #[track_caller]
     fn check(token: &str, now: Timestamp, expected: Result<Role, TokenError>) {
         let verifier = TokenVerifier::new(&secret("a secret of the tests"));
-        assert_eq!(verifier.verify(token, now).map(|caller| caller.role), expected);
+        assert_eq!(verifier.verify(token, now).map(|caller| caller.rights.role), expected);
     }
 
     #[test]
@@ -279,8 +320,18 @@ mod tests {
         let token = signed(Some("at+jwt"), Algorithm::HS256, &claims);
         let verifier = TokenVerifier::new(&secret("a secret of the tests"));
         let caller = verifier.verify(&token, at(0)).unwrap();
-        let may: Vec<_> = Permission::ALL.iter().filter(|each| caller.may(**each)).collect();
-        assert_eq!(may, [&Permission::ReadMessages]);
+        // As long as no `ver` says otherwise, to read messages is to read what they say.
+        let may: Vec<_> = caller.rights.permissions().collect();
+        assert_eq!(may, [Permission::ReadMessages, Permission::ReadContent]);
+        claims["ver"] = json!(SCOPE_VERSION);
+        let token = signed(Some("at+jwt"), Algorithm::HS256, &claims);
+        let caller = verifier.verify(&token, at(0)).unwrap();
+        assert_eq!(caller.rights.permissions().collect::<Vec<_>>(), [Permission::ReadMessages]);
+        // Nor does it give anybody what the role does not.
+        claims["role"] = json!("viewer");
+        claims.as_object_mut().unwrap().remove("ver");
+        let token = signed(Some("at+jwt"), Algorithm::HS256, &claims);
+        assert!(!verifier.verify(&token, at(0)).unwrap().may(Permission::ReadContent));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use clap::{Parser, Subcommand};
 use messaging_core::domain::audit::Link;
 use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::tenant::{OnUnknown, Role};
+use messaging_core::gateway::access::NewApiKey;
 
 use crate::api;
 use crate::config::node_role::NodeRole;
@@ -74,6 +75,9 @@ pub enum Command {
     /// Look at and go on with encryption at rest.
     #[command(subcommand)]
     Encryption(EncryptionCommand),
+    /// Make API keys.
+    #[command(subcommand)]
+    ApiKey(ApiKeyCommand),
     /// Print the OpenAPI document.
     Openapi,
     /// Run a simulated WAHA, to develop against.
@@ -182,6 +186,27 @@ pub enum EncryptionCommand {
     Rewrap,
 }
 
+/// What can be done with API keys.
+#[derive(Subcommand)]
+#[non_exhaustive]
+pub enum ApiKeyCommand {
+    /// Make an API key and print it; it cannot be shown again.
+    Create {
+        /// The tenant, by id or name.
+        #[arg(long, value_name = "NAME|ID")]
+        tenant: String,
+        /// What its bearer is to the tenant.
+        #[arg(long, value_parser = role)]
+        role: Role,
+        /// What it is for.
+        #[arg(long, default_value = "command line")]
+        name: String,
+        /// How long it is good, such as 90d; until it is revoked where not given.
+        #[arg(long, value_parser = time)]
+        expires_in: Option<Duration>,
+    },
+}
+
 /// What can be done with the configuration.
 #[derive(Clone, Copy, Subcommand)]
 #[non_exhaustive]
@@ -245,6 +270,15 @@ impl Cli {
                 encryption::rotate(dir, tenant.as_deref(), out).await
             }
             Command::Encryption(EncryptionCommand::Rewrap) => encryption::rewrap(dir, out).await,
+            Command::ApiKey(ApiKeyCommand::Create { tenant, role, name, expires_in }) => {
+                tenants::api_key(
+                    dir,
+                    &tenant,
+                    NewApiKey { name, role, scope: None, expires_in },
+                    out,
+                )
+                .await
+            }
             Command::Openapi => Ok(writeln!(out, "{}", api::openapi_document().trim_end())?),
             Command::WahaSim(args) => simulator::run(&args, out).await,
             Command::Config(command) => config::run(command, dir, out),

@@ -27,7 +27,7 @@ use messaging_core::domain::phone::PhoneValidation;
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::retry::RetryPolicy;
 use messaging_vault::Mode;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::source::Proxies;
 use crate::api::{BodyLimits, Edge};
@@ -76,9 +76,10 @@ pub struct Config {
     pub jwt_secret: Option<SecretString>,
     /// How long access tokens are valid.
     pub jwt_expires_in: Duration,
-    /// What refresh tokens will be signed with.
+    /// What refresh tokens are signed with; `None` draws one and keeps it, or derives it where nodes
+    /// share PostgreSQL.
     pub jwt_refresh_secret: Option<SecretString>,
-    /// How long refresh tokens will be valid.
+    /// How long refresh tokens are valid.
     pub jwt_refresh_expires_in: Duration,
     /// Where WAHA listens.
     pub waha_base_url: String,
@@ -193,6 +194,12 @@ impl Config {
             let why = "expected the same key on every node, such as `openssl rand -base64 32` prints \
                        (keep a copy apart from the database), or ENCRYPTION=plain";
             problems.push(Problem::new("ENCRYPTION_KEY", "is not set", why));
+        }
+        let access = self.jwt_secret.as_ref().map(ExposeSecret::expose_secret);
+        let refresh = self.jwt_refresh_secret.as_ref().map(ExposeSecret::expose_secret);
+        if access.is_some() && access == refresh {
+            let why = "expected another one, so that neither kind of token passes for the other";
+            problems.push(Problem::new("JWT_REFRESH_SECRET", "is the same as JWT_SECRET", why));
         }
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
     }

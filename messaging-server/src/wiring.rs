@@ -41,7 +41,7 @@ use waha_client::webhooks::SigningKeys;
 
 use crate::api::{self, ApiState};
 use crate::audit::AuditTrail;
-use crate::auth::{IssueError, TokenIssuer, TokenVerifier};
+use crate::auth::{Authentication, IssueError, RefreshTokens, TokenIssuer, TokenVerifier};
 use crate::config::Config;
 use crate::config::kept_secret;
 use crate::listening;
@@ -64,8 +64,7 @@ pub struct Service {
     ports: Ports,
     storage: Storage,
     metrics: Arc<Metrics>,
-    issuer: TokenIssuer,
-    verifier: TokenVerifier,
+    auth: Authentication,
     tls: Option<Arc<Tls>>,
     vault: Option<Arc<Vault>>,
 }
@@ -98,6 +97,11 @@ impl Service {
             None => kept_secret::load_or_draw(&config.data_dir, name, entropy.as_ref()),
         };
         let jwt_secret = or_kept(config.jwt_secret.as_ref(), "jwt_secret")?;
+        let refresh_secret = match &config.jwt_refresh_secret {
+            // What nodes share none of them can draw.
+            None if config.postgres.is_some() => RefreshTokens::secret_from(&jwt_secret)?,
+            given => or_kept(given.as_ref(), "jwt_refresh_secret")?,
+        };
         let webhook_secret = config.waha_webhook_secret.as_ref().or(config.webhook_secret.as_ref());
         let webhook_secret = or_kept(webhook_secret, "webhook_secret")?;
 
@@ -130,6 +134,7 @@ impl Service {
             audit: Arc::clone(&storage.audit),
             persons: kept.persons,
             retention: Arc::clone(&storage.retention),
+            access: Arc::clone(&storage.access),
             queue: Arc::clone(&storage.queue),
             limiter: Arc::clone(&storage.limiter),
             duties: Arc::clone(&storage.duties),
@@ -145,17 +150,14 @@ impl Service {
         };
         let gateway =
             Gateway::new(ports.clone(), settings(&config, &webhook_secret, vault.as_deref()));
-        Ok(Self {
-            config,
-            gateway,
-            ports,
-            storage,
-            metrics,
+        let auth = Authentication {
+            tokens: TokenVerifier::new(&jwt_secret),
             issuer: TokenIssuer::new(&jwt_secret),
-            verifier: TokenVerifier::new(&jwt_secret),
-            tls,
-            vault,
-        })
+            refresh: RefreshTokens::new(&refresh_secret),
+            access_lasts: config.jwt_expires_in,
+            refresh_lasts: config.jwt_refresh_expires_in,
+        };
+        Ok(Self { config, gateway, ports, storage, metrics, auth, tls, vault })
     }
 
     /// The one door to everything the service does.
@@ -184,7 +186,7 @@ impl Service {
     ) -> Result<String, IssueError> {
         let now = self.ports.clock.now();
         let id = uuid_v7(now, self.ports.entropy.next_u64());
-        self.issuer.issue(tenant, role, ttl.unwrap_or(self.config.jwt_expires_in), now, id)
+        self.auth.issuer.issue(tenant, role, ttl.unwrap_or(self.config.jwt_expires_in), now, id)
     }
 
     /// What seals and opens what is kept; `None` where nothing is sealed, and nothing was.
@@ -309,7 +311,7 @@ impl Service {
         ApiState {
             gateway: self.gateway.clone(),
             audit,
-            tokens: self.verifier.clone(),
+            auth: self.auth.clone(),
             clock: Arc::clone(&self.ports.clock),
             entropy: Arc::clone(&self.ports.entropy),
             metrics: Arc::new(move || metrics.text()),

@@ -5,16 +5,21 @@ mod harness;
 
 use std::time::Duration;
 
-use harness::{Harness, request};
+use harness::{Harness, SECRET, document, request};
 use messaging_core::conformance::build::{at, message_id, tenant_id};
+use messaging_core::conformance::entropy::SeededEntropy;
 use messaging_core::domain::tenant::{Permission, Role};
+use messaging_core::ports::entropy::Entropy;
 use messaging_server::api::openapi_document;
-use messaging_server::auth::TokenIssuer;
+use messaging_server::auth::{TokenIssuer, TokenVerifier};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// The operations that need no token. Everything else does.
 const PUBLIC: &[&str] = &[
+    "create_token",
+    "refresh_token",
+    "revoke_token",
     "receive_webhook",
     "receive_session_webhook",
     "get_webhook_health",
@@ -48,6 +53,10 @@ const NEEDS: &[(&str, Permission)] = &[
     ("get_opt_out", Permission::ReadMessages),
     ("remove_opt_out", Permission::SendMessages),
     ("get_queue", Permission::ReadMessages),
+    ("create_api_key", Permission::ManageApiKeys),
+    ("list_api_keys", Permission::ManageApiKeys),
+    ("get_api_key", Permission::ManageApiKeys),
+    ("revoke_api_key", Permission::ManageApiKeys),
     ("create_session", Permission::ManageSessions),
     ("list_sessions", Permission::ReadSessions),
     ("get_session", Permission::ReadSessions),
@@ -103,6 +112,27 @@ async fn every_operation_but_the_public_ones_asks_for_a_token() {
     let mut expected = PUBLIC.to_vec();
     expected.sort_unstable();
     assert_eq!(public, expected);
+}
+
+/// The document says it from the type of the operation's caller; its words are written by hand.
+#[test]
+fn every_operation_says_in_the_document_what_it_needs() {
+    for methods in document()["paths"].as_object().unwrap().values() {
+        for operation in methods.as_object().unwrap().values() {
+            let id = operation["operationId"].as_str().unwrap();
+            let declared = operation["x-permission"].as_str();
+            if PUBLIC.contains(&id) {
+                assert_eq!((declared, operation["security"].is_null()), (None, true), "{id}");
+                continue;
+            }
+            let permission = declared.unwrap_or_else(|| panic!("{id} declares no permission"));
+            let (_, needed) = NEEDS.iter().find(|(each, _)| *each == id).unwrap();
+            assert_eq!(permission, needed.as_str(), "{id}");
+            assert_eq!(operation["security"], json!([{ "bearer": [] }]), "{id}");
+            let words = operation["description"].as_str().unwrap();
+            assert!(words.starts_with(&format!("Needs `{permission}`.")), "{id}: {words}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -188,4 +218,36 @@ async fn another_way_to_authorize_is_none() {
     let mut asked = request("GET", "/sessions", None, None);
     asked.headers_mut().insert("authorization", format!("bearer {token}").parse().unwrap());
     assert_eq!(api.call(asked).await.status, 200);
+}
+
+/// Whatever is done to a token by chance: nothing of it is believed, and nothing panics.
+#[test]
+fn a_token_that_was_changed_anywhere_is_not_believed() {
+    let secret = SECRET.to_owned().into();
+    let ttl = Duration::from_secs(60);
+    let good = TokenIssuer::new(&secret)
+        .issue(tenant_id(1), Role::Owner, ttl, at(0), Uuid::nil())
+        .unwrap();
+    let verifier = TokenVerifier::new(&secret);
+    assert!(verifier.verify(&good, at(0)).is_ok());
+    let chance = SeededEntropy::new(11);
+    let below = |limit: usize| usize::try_from(chance.next_u64() % limit as u64).unwrap();
+    let alphabet: Vec<char> = "ABab01-_.=+/ \u{0}é".chars().collect();
+    for _ in 0..20_000 {
+        let mut token: Vec<char> = good.chars().collect();
+        for _ in 0..=below(3) {
+            let place = below(token.len());
+            let new = alphabet[below(alphabet.len())];
+            match below(4) {
+                0 => token.insert(place, new),
+                1 => drop(token.remove(place)),
+                2 => token.truncate(place.max(1)),
+                _ => token[place] = new,
+            }
+        }
+        let token: String = token.into_iter().collect();
+        if token != good {
+            assert!(verifier.verify(&token, at(0)).is_err(), "{token}");
+        }
+    }
 }

@@ -336,3 +336,20 @@ async fn a_tenant_says_how_long_its_data_is_kept() {
     );
     check_failure(&with(&[]).await, 2, "required");
 }
+
+#[tokio::test]
+async fn an_api_key_is_made_on_the_command_line() {
+    let place = Place::new();
+    place.line(&["tenant", "create", "acme"]).await;
+    let make = ["api-key", "create", "--tenant", "acme", "--role", "sender"];
+    let keys = [place.line(&make).await, place.line(&make).await];
+    assert_ne!(keys[0], keys[1]);
+    assert!(keys.iter().all(|key| key.starts_with("msk_live_") && key.len() == 106), "{keys:?}");
+    let brief = [&make[..], &["--expires-in", "90d", "--name", "shop"]].concat();
+    place.line(&brief).await;
+    let unknown = ["api-key", "create", "--tenant", "nobody", "--role", "sender"];
+    check_failure(&place.run(&unknown).await, 1, "error: there is no such tenant");
+    // Beside the other secrets, and readable by its owner alone.
+    let kept = |name: &str| fs::read_to_string(place.dir.path().join("data").join(name)).unwrap();
+    assert_ne!(kept("jwt_secret"), kept("jwt_refresh_secret"));
+}

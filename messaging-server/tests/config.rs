@@ -278,3 +278,13 @@ fn where_it_listens_is_where_waha_reaches_it_unless_told_otherwise() {
     let told = told.listening_on("0.0.0.0:80".parse().unwrap());
     assert_eq!(told.public_url.unwrap(), "https://gateway.example");
 }
+
+#[test]
+fn access_and_refresh_tokens_are_not_signed_alike() {
+    let with = |refresh| {
+        let secrets = [("JWT_SECRET", STRONG), ("JWT_REFRESH_SECRET", refresh)];
+        read(&secrets).check_usable().map_err(|error| error.to_string())
+    };
+    assert!(with(STRONG).unwrap_err().contains("JWT_REFRESH_SECRET is the same as JWT_SECRET"));
+    with("another secret of thirty-two bytes, and more").unwrap();
+}

@@ -1,93 +1,205 @@
 //! No tenant can tell another's ids from ids that do not exist.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod harness;
 
-use harness::{Harness, main_session};
+use harness::{Answer, Harness, document, main_session};
 use messaging_core::conformance::build::{message_id, session_id};
 use serde_json::{Value, json};
 
-/// What of an answer may not tell whether something exists: all of it but its own address.
-fn shape(answer: &harness::Answer) -> Value {
-    let mut body = answer.json();
-    body.as_object_mut().unwrap().remove("instance");
-    let headers: Vec<_> = answer
-        .headers
-        .iter()
-        .filter(|(name, _)| *name != "x-request-id")
-        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
-        .collect();
-    json!({ "status": answer.status.as_u16(), "headers": headers, "body": body })
+/// What belongs to the first tenant, and an id of each kind that nobody has.
+struct Belongings {
+    message: String,
+    bulk: String,
+    opt_out: String,
+    session: String,
+    api_key: String,
 }
 
+impl Belongings {
+    async fn of_the_first(api: &Harness) -> Self {
+        let send = json!({ "sessionId": "main", "to": "+5511988887777", "body": "Hello" });
+        let bulk = json!({ "sessionId": "main", "recipients": ["+5511988887777"], "body": "Bulk" });
+        let key = json!({ "name": "shop", "role": "sender" });
+        let id = |body: Value| body["id"].as_str().unwrap().to_owned();
+        Self {
+            message: id(api.post("/messages/send", send).await.expect(202)),
+            bulk: id(api.post("/messages/bulk", bulk).await.expect(202)),
+            opt_out: id(api.post("/opt-outs", json!({ "number": NUMBER })).await.expect(201)),
+            session: main_session(1),
+            api_key: id(api.post("/api-keys", key).await.expect(201)["apiKey"].clone()),
+        }
+    }
+
+    fn all(&self) -> [&str; 5] {
+        [&self.message, &self.bulk, &self.opt_out, &self.session, &self.api_key]
+    }
+
+    /// What of it a parameter or a field may name. A new one has to be told to this table.
+    fn named_by(&self, path: &str, name: &str) -> &str {
+        match (path.split('/').nth(1).unwrap(), name) {
+            ("messages", "id") if path.starts_with("/messages/bulk") => &self.bulk,
+            ("messages", "id") => &self.message,
+            ("opt-outs", "id") => &self.opt_out,
+            ("sessions", "id") => &self.session,
+            ("api-keys", "id") => &self.api_key,
+            (_, "sessionId") => &self.session,
+            (_, "bulkId") => &self.bulk,
+            _ => panic!("{path}: the walk does not know what {name} names"),
+        }
+    }
+}
+
+const NUMBER: &str = "+5511988886666";
+
+/// Parameters that name nothing that is somebody's.
+const HARMLESS: &[&str] = &[
+    "direction",
+    "status",
+    "errorCode",
+    "fromDate",
+    "toDate",
+    "search",
+    "campaignId",
+    "page",
+    "limit",
+    "cursor",
+    "number",
+    "purge",
+    "action",
+    "actor",
+    "target",
+    "chain",
+    "after",
+    "expect",
+    "Idempotency-Key",
+];
+
+/// Where an operation takes an id.
+#[derive(Clone, Debug)]
+enum Slot {
+    Path(String),
+    Query(String),
+    Body(String),
+}
+
+/// What a reference leads to; anything else leads to itself.
+fn resolve(schema: &'static Value) -> &'static Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => document().pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    }
+}
+
+/// The slots of an operation.
+fn slots(operation: &'static Value, body: &'static Value) -> Vec<Slot> {
+    let mut slots = Vec::new();
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let name = parameter["name"].as_str().unwrap().to_owned();
+        match parameter["in"].as_str().unwrap() {
+            "path" => slots.push(Slot::Path(name)),
+            _ if HARMLESS.contains(&name.as_str()) => {}
+            "query" => slots.push(Slot::Query(name)),
+            place => panic!("the walk does not know the {place} {name}"),
+        }
+    }
+    for name in body["properties"].as_object().into_iter().flat_map(|fields| fields.keys()) {
+        if name.to_lowercase().ends_with("id") && name != "campaignId" {
+            slots.push(Slot::Body(name.clone()));
+        }
+    }
+    slots
+}
+
+/// All of an answer but what a request for another id cannot have alike.
+fn shape(answer: &Answer, id: &str) -> (u16, Vec<String>, String) {
+    let headers = answer.headers.iter().filter(|(name, _)| *name != "x-request-id");
+    let headers = headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+    let body = String::from_utf8(answer.body.clone()).unwrap().replace(id, "ID");
+    (answer.status.as_u16(), headers.collect(), body)
+}
+
+/// Calls every operation there is as the second tenant, with ids of the first's and with ids that
+/// nobody has.
 #[tokio::test]
-async fn anothers_id_is_answered_as_an_unknown_one() {
-    let api = Harness::new().await;
-    let send = json!({ "sessionId": "main", "to": "+5511988887777", "body": "Hello" });
-    let message = api.post("/messages/send", send).await.expect(202)["id"].clone();
-    let bulk = json!({ "sessionId": "main", "recipients": ["+5511988887777"], "body": "Hello" });
-    let bulk = api.post("/messages/bulk", bulk).await.expect(202)["id"].clone();
-    let opt_out = json!({ "number": "+5511988886666" });
-    let opt_out = api.post("/opt-outs", opt_out).await.expect(201)["id"].clone();
-    let opt_out = opt_out.as_str().unwrap();
-    let message = message.as_str().unwrap();
-    let bulk = bulk.as_str().unwrap();
-    let session = main_session(1);
+async fn anothers_id_is_answered_as_an_unknown_one_by_every_operation() {
     let unknown = message_id(99).to_string();
-
-    for (method, path, own) in [
-        ("GET", "/messages/{}", message),
-        ("DELETE", "/messages/{}", message),
-        ("GET", "/messages/{}/events", message),
-        ("POST", "/messages/{}/retry", message),
-        ("POST", "/messages/{}/discard", message),
-        ("GET", "/messages/bulk/{}", bulk),
-        ("DELETE", "/messages/bulk/{}", bulk),
-        ("POST", "/messages/bulk/{}/resume", bulk),
-        ("GET", "/opt-outs/{}", opt_out),
-        ("DELETE", "/opt-outs/{}", opt_out),
-        ("GET", "/messages?sessionId={}", &session),
-        ("GET", "/messages/stats?sessionId={}", &session),
-        ("GET", "/dead-letters?sessionId={}", &session),
-        ("GET", "/queue?sessionId={}", &session),
-        ("GET", "/sessions/{}", &session),
-        ("DELETE", "/sessions/{}", &session),
-        ("POST", "/sessions/{}/start", &session),
-        ("POST", "/sessions/{}/stop", &session),
-        ("POST", "/sessions/{}/restart", &session),
-        ("POST", "/sessions/{}/logout", &session),
-        ("POST", "/sessions/{}/webhook-secret/rotate", &session),
-        ("POST", "/sessions/{}/new-chats/resume", &session),
-        ("GET", "/sessions/{}/qr", &session),
-    ] {
-        let theirs = api.ask_as(2, method, &path.replace("{}", own), None).await;
-        let nobodys = api.ask_as(2, method, &path.replace("{}", &unknown), None).await;
-        assert_eq!(theirs.status, 404, "{method} {path}");
-        assert_eq!(shape(&theirs), shape(&nobodys), "{method} {path}");
+    let (mut operations, mut compared) = (0, 0);
+    for (path, methods) in document()["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            if operation["security"].is_null() {
+                continue; // tests/auth.rs says which these are.
+            }
+            operations += 1;
+            let body = resolve(&operation["requestBody"]["content"]["application/json"]["schema"]);
+            let example = body.get("example").cloned();
+            let api = Harness::new().await;
+            let theirs = Belongings::of_the_first(&api).await;
+            let before = everything_of_the_first(&api, &theirs).await;
+            let ask = async |slot: Option<&Slot>, id: &str| {
+                let (mut path, mut example) = (path.clone(), example.clone());
+                match slot {
+                    Some(Slot::Path(name)) => path = path.replace(&format!("{{{name}}}"), id),
+                    Some(Slot::Query(name)) => path = format!("{path}?{name}={id}"),
+                    Some(Slot::Body(name)) => example.as_mut().unwrap()[name] = id.into(),
+                    None => {}
+                }
+                assert!(!path.contains('{'), "{method} {path}: the walk fills one at a time");
+                let answer = api.ask_as(2, &method.to_uppercase(), &path, example).await;
+                let text = String::from_utf8_lossy(&answer.body).replace(id, "");
+                for own in theirs.all() {
+                    assert!(!text.contains(own), "{method} {path} tells of another's: {text}");
+                }
+                answer
+            };
+            let slots = slots(operation, body);
+            if slots.is_empty() {
+                ask(None, &unknown).await;
+            }
+            for slot in &slots {
+                let (Slot::Path(name) | Slot::Query(name) | Slot::Body(name)) = slot;
+                let id = theirs.named_by(path, name);
+                let (one, other) = (ask(Some(slot), id).await, ask(Some(slot), &unknown).await);
+                assert_eq!(shape(&one, id), shape(&other, &unknown), "{method} {path} {slot:?}");
+                if matches!(slot, Slot::Path(_)) {
+                    assert_eq!(one.status, 404, "{method} {path}");
+                }
+                compared += 1;
+            }
+            let after = everything_of_the_first(&api, &theirs).await;
+            assert_eq!(before, after, "{method} {path} changed what is another's");
+        }
     }
-    for body in [
-        json!({ "to": "+5511988887777", "body": "Hello" }),
-        json!({ "recipients": ["+5511988887777"], "body": "Hello" }),
-    ] {
-        let path = if body.get("to").is_some() { "/messages/send" } else { "/messages/bulk" };
-        let with = |id: &str| {
-            let mut body = body.clone();
-            body["sessionId"] = id.into();
-            Some(body)
-        };
-        let theirs = api.ask_as(2, "POST", path, with(&session)).await;
-        let nobodys = api.ask_as(2, "POST", path, with(&unknown)).await;
-        theirs.refused(404, "session-not-found");
-        assert_eq!(shape(&theirs), shape(&nobodys));
-    }
-    let patch = Some(json!({ "name": "stolen" }));
-    let theirs = api.ask_as(2, "PATCH", &format!("/sessions/{session}"), patch).await;
-    theirs.refused(404, "session-not-found");
+    assert!(operations >= 39 && compared >= 30, "{operations} operations, {compared} compared");
+}
 
-    // And nothing has happened to it.
-    assert_eq!(api.get(&format!("/messages/{message}")).await.expect(200)["status"], "queued");
-    assert_eq!(api.get("/sessions/main").await.expect(200)["id"], session);
-    api.get(&format!("/opt-outs/{opt_out}")).await.expect(200);
+/// As its owner sees it.
+async fn everything_of_the_first(api: &Harness, theirs: &Belongings) -> Vec<Value> {
+    let mut all = Vec::new();
+    for path in [
+        format!("/messages/{}", theirs.message),
+        format!("/messages/bulk/{}", theirs.bulk),
+        format!("/opt-outs/{}", theirs.opt_out),
+        format!("/sessions/{}", theirs.session),
+        format!("/api-keys/{}", theirs.api_key),
+    ] {
+        all.push(api.get(&path).await.expect(200));
+    }
+    all
+}
+
+/// A list can be asked for by number: another's entry is as none.
+#[tokio::test]
+async fn anothers_opt_out_is_not_found_by_its_number() {
+    let api = Harness::new().await;
+    Belongings::of_the_first(&api).await;
+    let nobody = "+5511988880000";
+    for method in ["GET", "DELETE"] {
+        let theirs = api.ask_as(2, method, &format!("/opt-outs/{NUMBER}"), None).await;
+        let nobodys = api.ask_as(2, method, &format!("/opt-outs/{nobody}"), None).await;
+        assert_eq!(theirs.status, 404);
+        assert_eq!(shape(&theirs, NUMBER), shape(&nobodys, nobody));
+    }
 }
 
 #[tokio::test]

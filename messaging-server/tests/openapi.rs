@@ -6,7 +6,7 @@ mod harness;
 use harness::{Harness, document, main_session};
 use messaging_core::domain::session::SessionStatus;
 use messaging_server::api::openapi_document;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Every operation: its path, its method and itself.
 fn operations() -> impl Iterator<Item = (&'static str, &'static str, &'static Value)> {
@@ -113,6 +113,19 @@ async fn every_example_of_a_request_succeeds() {
             let adopted = api.post_raw("/sessions", adopt).await.expect(201);
             let path = path.replace("{sessionId}", adopted["id"].as_str().unwrap());
             api.webhook(&path, &example.to_string()).await
+        } else if path.starts_with("/auth/") {
+            // What it shows has to have been given.
+            let wanted = r#"{"name":"shop","role":"sender"}"#;
+            let key = api.post_raw("/api-keys", wanted).await.expect(201)["key"].clone();
+            let given = api.post("/auth/token", json!({ "apiKey": key })).await.expect(200);
+            let shown = [("apiKey", &key), ("refreshToken", &given["refreshToken"])];
+            let shown = shown.into_iter().chain([("token", &given["refreshToken"])]);
+            let mut example = example;
+            for (name, value) in shown {
+                let field = example.get_mut(name);
+                field.into_iter().for_each(|field| *field = value.clone());
+            }
+            api.post(path, example).await
         } else {
             let id = if path.starts_with("/messages/bulk/") {
                 let bulk = r#"{"sessionId":"main","recipients":["+5511988887777"],"body":"x"}"#;
@@ -128,5 +141,5 @@ async fn every_example_of_a_request_succeeds() {
         assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
         tried += 1;
     }
-    assert_eq!(tried, 14);
+    assert_eq!(tried, 16);
 }

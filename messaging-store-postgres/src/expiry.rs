@@ -24,6 +24,11 @@ pub(crate) async fn expire(connections: &Connections, now: Timestamp) -> Result<
             break;
         }
     }
+    for _ in 0..STEPS {
+        if remove_families(connections, now).await? < AT_ONCE {
+            break;
+        }
+    }
     Ok(())
 }
 
@@ -49,6 +54,21 @@ async fn remove_contents(connections: &Connections, now: Timestamp) -> Result<u6
         "DELETE FROM recent_contents WHERE fingerprint IN (
              SELECT fingerprint FROM recent_contents WHERE until <= $1
              ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
+         )",
+        now.as_micros(),
+        AT_ONCE.cast_signed(),
+    )
+    .execute(&mut *connections.acquire().await?)
+    .await
+    .map_err(store_error)?;
+    Ok(removed.rows_affected())
+}
+
+async fn remove_families(connections: &Connections, now: Timestamp) -> Result<u64, StoreError> {
+    let removed = sqlx::query!(
+        "DELETE FROM token_families WHERE id IN (
+             SELECT id FROM token_families WHERE expires_at <= $1
+             ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
          )",
         now.as_micros(),
         AT_ONCE.cast_signed(),

@@ -55,6 +55,7 @@
 //! [`Upkeep`]: messaging_core::ports::upkeep::Upkeep
 //! [`Upkeep::upkeep`]: messaging_core::ports::upkeep::Upkeep::upkeep
 
+mod access_store;
 mod audit_log;
 mod connections;
 mod duty_roster;

@@ -11,7 +11,7 @@ use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::session::{OnRateLimit, SessionHealth, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::suspension::Suspension;
-use messaging_core::domain::tenant::OnUnknown;
+use messaging_core::domain::tenant::{OnUnknown, Role};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::key_store::KeyPurpose;
 use messaging_core::ports::store_error::{BoxError, StoreError};
@@ -85,6 +85,7 @@ named!(
     WordList in "words",
     KeyPurpose in "purpose",
     ActorKind in "actor_kind",
+    Role in "role",
 );
 
 /// The variant of this name.

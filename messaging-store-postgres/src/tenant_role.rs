@@ -14,7 +14,7 @@ const GRANTS: &str = "
     GRANT USAGE ON SCHEMA {schema} TO {role};
     GRANT SELECT ON {schema}.messages, {schema}.message_contents, {schema}.message_events,
         {schema}.message_counts, {schema}.message_count_changes, {schema}.batches,
-        {schema}.opt_outs, {schema}.audit_entries, {schema}.audit_chains TO {role};
+        {schema}.opt_outs, {schema}.audit_entries, {schema}.audit_chains, {schema}.api_keys TO {role};
     GRANT SELECT, UPDATE, DELETE ON {schema}.sessions TO {role};
 ";
 

@@ -10,7 +10,8 @@ use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::audit::{AuditFilter, Chain};
 use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::id::{
-    BatchId, InboxId, MessageId, OptOutId, ProviderMessageId, SessionId, TenantId,
+    ApiKeyId, BatchId, InboxId, MessageId, OptOutId, ProviderMessageId, SessionId, TenantId,
+    TokenFamilyId,
 };
 use messaging_core::domain::inbox::InboxEffect;
 use messaging_core::domain::message::{
@@ -21,6 +22,7 @@ use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::statistics::StatisticsRange;
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::access_store::AccessStore;
 use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
@@ -84,6 +86,14 @@ const FILL: &str = "
     FROM generate_series(0, 19999) AS n;
     INSERT INTO audit_chains (chain, seq)
     SELECT lpad(to_hex(n), 32, '0')::uuid, 1000 FROM generate_series(0, 19) AS n;
+    INSERT INTO api_keys
+    SELECT lpad(to_hex(n), 32, '0')::uuid, lpad(to_hex(n % 20), 32, '0')::uuid, 'key ' || n, 'owner', NULL,
+        decode(repeat('07', 32), 'hex'), 0
+    FROM generate_series(0, 19999) AS n;
+    INSERT INTO token_families
+    SELECT lpad(to_hex(n), 32, '0')::uuid, lpad(to_hex(n % 20), 32, '0')::uuid, lpad(to_hex(n), 32, '0')::uuid,
+        0, 0, 2000000000000000 + n
+    FROM generate_series(0, 19999) AS n;
     INSERT INTO sessions
     SELECT lpad(to_hex(n), 32, '0')::uuid, lpad(to_hex(n % 20), 32, '0')::uuid, 's' || n, 'one',
         's' || n, false, 'working', 0, NULL, 'reject', 0, 0
@@ -278,6 +288,19 @@ async fn every_call_is_served_by_the_index_it_was_made_for() {
     plans.check("forget_messages", store.forget_messages(tenant, first, 20)).await;
     plans.check("forget_webhooks", store.forget_webhooks(tenant, first, 20)).await;
     plans.check("waiting_to", store.waiting_to(&[session], &person, 500)).await;
+
+    let key = id(10_007, ApiKeyId);
+    plans.check("api_key", store.key(key)).await;
+    plans.check("api_key_of_tenant", store.find_key(tenant, key)).await;
+    let page = PortionBy::Page { page: 1, limit: 20 };
+    plans.check("api_keys", store.list_keys(tenant, page)).await;
+    plans.check("api_key_used", store.touch_key(key, Timestamp::from_micros(1))).await;
+    plans.check("api_key_revoked", store.revoke_key(tenant, key, Timestamp::from_micros(1))).await;
+    let family = id(10_007, TokenFamilyId);
+    let (now, until) = (Timestamp::from_micros(1), Timestamp::from_micros(2_000_000_000_000_000));
+    plans.check("token_family", store.family(family)).await;
+    plans.check("token_family_rotated", store.rotate(family, 0, until, now)).await;
+    plans.check("token_family_revoked", store.revoke_family(family, now)).await;
 
     plans.check("load", store.load(&[some])).await;
     let name = [ProviderMessageId(some.to_string())];

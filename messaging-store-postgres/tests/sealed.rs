@@ -15,5 +15,5 @@ async fn close(store: Arc<PostgresStore>) {
 
 suite!(on_postgres, {
     let database = crate::support::Database::new().await;
-    (Arc::new(database.store().await), database)
+    (std::sync::Arc::new(database.store().await), database)
 });

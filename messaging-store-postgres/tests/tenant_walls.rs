@@ -4,8 +4,9 @@
 mod support;
 
 use messaging_core::conformance::build::{
-    address, at, audit_event, batch, message, message_id, opt_out, session, tenant_id,
+    address, api_key, at, audit_event, batch, message, message_id, opt_out, session, tenant_id,
 };
+use messaging_core::domain::access::ApiKey;
 use messaging_core::domain::audit::{AuditEvent, AuditFilter, Chain};
 use messaging_core::domain::batch::Batch;
 use messaging_core::domain::filter::{MessageFilter, Portion};
@@ -15,6 +16,7 @@ use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::session::{ProviderSession, Session};
 use messaging_core::domain::statistics::StatisticsRange;
 use messaging_core::domain::status::StatusEvent;
+use messaging_core::ports::access_store::AccessStore;
 use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
@@ -27,7 +29,7 @@ use sqlx::PgConnection;
 use support::{Database, count};
 
 /// Everything a tenant may look at.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "SELECT count(*) FROM messages",
     "SELECT count(*) FROM message_contents",
     "SELECT count(*) FROM message_events",
@@ -38,6 +40,7 @@ const TABLES: [&str; 10] = [
     "SELECT count(*) FROM opt_outs",
     "SELECT count(*) FROM audit_entries",
     "SELECT count(*) FROM audit_chains",
+    "SELECT count(*) FROM api_keys",
 ];
 
 /// One message, bulk request, session and opt-out for each of two tenants, and something in every table.
@@ -53,6 +56,7 @@ async fn two_tenants(store: &PostgresStore) {
         OptOutStore::add(store, &OptOut { tenant, ..opt_out(n) }).await.unwrap();
         let event = AuditEvent { chain: Chain::Tenant(tenant), ..audit_event(n) };
         AuditLog::append(store, &[event]).await.unwrap();
+        store.insert_key(&ApiKey { tenant, ..api_key(n) }).await.unwrap();
     }
     store.upkeep(at(0)).await.unwrap();
     for n in 1..=2 {
@@ -131,16 +135,22 @@ async fn what_is_asked_for_a_tenant_is_asked_under_its_role() {
             store.walk(Chain::Tenant(tenant), 0, 9).await.err().map(unavailable),
             store.ends(Chain::Tenant(tenant)).await.err().map(unavailable),
             store.messages_with(tenant, &address(1), None, 9).await.err().map(unavailable),
+            store.find_key(tenant, api_key(1).id).await.err().map(unavailable),
+            store
+                .list_keys(tenant, PortionBy::Page { page: 1, limit: 9 })
+                .await
+                .err()
+                .map(unavailable),
             SessionStore::find(&store, tenant, session(1).id).await.err().map(unavailable),
             SessionStore::find_named(&store, tenant, "1").await.err().map(unavailable),
             SessionStore::list(&store, tenant).await.err().map(unavailable),
         ]
     };
-    assert_eq!(everything().await, [None; 16]);
+    assert_eq!(everything().await, [None; 18]);
     let mut connection = database.connection().await;
     let revoke = "REVOKE SELECT ON ALL TABLES IN SCHEMA messaging FROM messaging_tenant";
     run(&mut connection, revoke.to_owned()).await;
-    assert_eq!(everything().await, [Some(true); 16]);
+    assert_eq!(everything().await, [Some(true); 18]);
     // The worker's own calls are not a tenant's.
     assert_eq!(store.load(&[id]).await.unwrap().len(), 1);
 }

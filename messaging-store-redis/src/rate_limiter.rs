@@ -76,7 +76,9 @@ impl RedisRateLimiter {
             | RateKey::Sending(session)
             | RateKey::WebhookSession(session)
             | RateKey::Recipient(session, _) => partitions.of_session(session),
-            RateKey::WebhookSource(source) => partitions.of_number(source),
+            RateKey::WebhookSource(source) | RateKey::AuthSource(source) => {
+                partitions.of_number(source)
+            }
             RateKey::Tenant(tenant) => {
                 let (high, low) = tenant.0.as_u64_pair();
                 partitions.of_number(high ^ low.rotate_left(32))

@@ -4,7 +4,9 @@ use messaging_core::domain::address::Address;
 use messaging_core::domain::audit::ActorKind;
 use messaging_core::domain::content::ContentKind;
 use messaging_core::domain::failure::{Failure, FailureCode};
-use messaging_core::domain::id::{BatchId, InboxId, MessageId, OptOutId, SessionId, TenantId};
+use messaging_core::domain::id::{
+    ApiKeyId, BatchId, InboxId, MessageId, OptOutId, SessionId, TenantId, TokenFamilyId,
+};
 use messaging_core::domain::message::{Direction, Priority};
 use messaging_core::domain::opt_out::OptOutSource;
 use messaging_core::domain::opt_out::words::WordList;
@@ -13,7 +15,7 @@ use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::session::{OnRateLimit, SessionHealth, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::suspension::Suspension;
-use messaging_core::domain::tenant::OnUnknown;
+use messaging_core::domain::tenant::{OnUnknown, Role};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::key_store::KeyPurpose;
 use messaging_core::ports::store_error::{BoxError, StoreError};
@@ -96,7 +98,7 @@ macro_rules! ids {
     };
 }
 
-ids!(TenantId, SessionId, MessageId, BatchId, InboxId, OptOutId);
+ids!(TenantId, SessionId, MessageId, BatchId, InboxId, OptOutId, ApiKeyId, TokenFamilyId);
 
 /// Behind every id there is.
 pub(crate) const LAST: [u8; 16] = [0xFF; 16];
@@ -147,6 +149,7 @@ named!(
     WordList in "words",
     KeyPurpose in "purpose",
     ActorKind in "actor_kind",
+    Role in "role",
 );
 
 /// The variant whose name is in a column.

@@ -18,7 +18,7 @@ struct Table {
     remove: &'static str,
 }
 
-const TABLES: [Table; 2] = [
+const TABLES: [Table; 3] = [
     Table {
         has_any: "SELECT EXISTS (SELECT 1 FROM idempotency_keys WHERE expires_at <= ?1)",
         remove: "DELETE FROM idempotency_keys WHERE rowid IN (
@@ -29,6 +29,12 @@ const TABLES: [Table; 2] = [
         has_any: "SELECT EXISTS (SELECT 1 FROM recent_contents WHERE until <= ?1)",
         remove: "DELETE FROM recent_contents WHERE fingerprint IN (
                      SELECT fingerprint FROM recent_contents WHERE until <= ?1 LIMIT ?2
+                 )",
+    },
+    Table {
+        has_any: "SELECT EXISTS (SELECT 1 FROM token_families WHERE expires_at <= ?1)",
+        remove: "DELETE FROM token_families WHERE id IN (
+                     SELECT id FROM token_families WHERE expires_at <= ?1 LIMIT ?2
                  )",
     },
 ];

@@ -51,6 +51,7 @@
 //! [`InboxStore`]: messaging_core::ports::inbox_store::InboxStore
 //! [`Unavailable`]: messaging_core::ports::store_error::StoreError::Unavailable
 
+mod access_store;
 mod audit_log;
 mod column;
 mod connection;

@@ -21,7 +21,7 @@ fn sqlite() -> Sqlite {
 /// A file goes with its directory, and memory with the process.
 async fn close<S>(_: Arc<S>) {}
 
-suite!(in_memory, (Arc::new(crate::MemoryStore::new()), ()));
+suite!(in_memory, (std::sync::Arc::new(crate::MemoryStore::new()), ()));
 suite!(on_sqlite, {
     let crate::Sqlite(store, directory) = crate::sqlite();
     (store, directory)

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::domain::access::{ApiKey, SecretDigest, TokenFamily};
 use crate::domain::address::Address;
 use crate::domain::audit::{ActorKind, AuditEvent, Chain};
 use crate::domain::batch::Batch;
 use crate::domain::content::Content;
-use crate::domain::id::{BatchId, InboxId, MessageId, OptOutId, SessionId, TenantId, uuid_v7};
+use crate::domain::id::{
+    ApiKeyId, BatchId, InboxId, MessageId, OptOutId, SessionId, TenantId, TokenFamilyId, uuid_v7,
+};
 use crate::domain::inbox::InboxEntry;
 use crate::domain::message::{Direction, Message, Priority};
 use crate::domain::new_chats::NewChats;
@@ -16,7 +19,7 @@ use crate::domain::opt_out::{OptOut, OptOutSource};
 use crate::domain::pii::PiiPolicy;
 use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionHealth, SessionStatus};
 use crate::domain::status::Status;
-use crate::domain::tenant::{OnUnknown, Tenant};
+use crate::domain::tenant::{OnUnknown, Rights, Role, Tenant};
 use crate::domain::timestamp::Timestamp;
 
 /// `millis` after the instant at which tests begin, 2026-01-01T00:00:00Z.
@@ -75,6 +78,44 @@ pub fn audit_event(n: u64) -> AuditEvent {
 /// The id of the `n`th entry of a list of those who want no messages.
 pub fn opt_out_id(n: u64) -> OptOutId {
     OptOutId(nth(n))
+}
+
+/// The `n`th API key's id.
+pub fn api_key_id(n: u64) -> ApiKeyId {
+    ApiKeyId(nth(n))
+}
+
+/// The `n`th family's id.
+pub fn family_id(n: u64) -> TokenFamilyId {
+    TokenFamilyId(nth(n))
+}
+
+/// An owner's key of the first tenant, that does not end.
+pub fn api_key(n: u64) -> ApiKey {
+    ApiKey {
+        id: api_key_id(n),
+        tenant: tenant_id(1),
+        name: format!("key {n}"),
+        rights: Rights::of(Role::Owner),
+        digest: SecretDigest([7; 32]),
+        created_at: at(n),
+        expires_at: None,
+        revoked_at: None,
+        last_used_at: None,
+    }
+}
+
+/// A family of the first tenant's first key, whose first token is good for a quarter of an hour.
+pub fn token_family(n: u64) -> TokenFamily {
+    TokenFamily {
+        id: family_id(n),
+        tenant: tenant_id(1),
+        key: api_key_id(1),
+        latest: 0,
+        created_at: at(0),
+        expires_at: at(900_000),
+        revoked_at: None,
+    }
 }
 
 /// The `n`th person's address.

@@ -353,6 +353,7 @@ pub async fn counts_each_key_for_itself(limiter: &dyn RateLimiter) {
         RateKey::Admission(session_id(1)),
         RateKey::WebhookSource(1),
         RateKey::WebhookSession(session_id(1)),
+        RateKey::AuthSource(1),
         RateKey::Tenant(tenant_id(1)),
         RateKey::Sending(session_id(2)),
     ];
@@ -440,6 +441,7 @@ pub async fn counts_admissions_of_each_key_for_itself(limiter: &dyn RateLimiter)
         RateKey::Admission(session_id(1)),
         RateKey::WebhookSource(1),
         RateKey::WebhookSession(session_id(1)),
+        RateKey::AuthSource(1),
         RateKey::Tenant(tenant_id(1)),
         RateKey::Sending(session_id(2)),
     ];

@@ -105,6 +105,21 @@ impl Address {
         }
     }
 
+    /// What may be seen of it by those who may not see it: of a number its country code and last two
+    /// digits (`+49…12`), of a chat id its last two digits and its kind (`…33@lid`).
+    pub fn masked(&self) -> String {
+        let text = self.as_str();
+        let (name, kind) = text.split_once('@').unwrap_or((text, ""));
+        let kind = if matches!(kind, "g.us" | "lid" | "newsletter") { kind } else { "" };
+        let at = if kind.is_empty() { "" } else { "@" };
+        let code = self.phone().and_then(PhoneNumber::calling_code);
+        let code = code.map_or(String::new(), |code| format!("+{code}"));
+        // Of what is short, two digits would be too much of it.
+        let digits = name.len() >= 7 && name.bytes().rev().take(2).all(|b| b.is_ascii_digit());
+        let end = if digits { name.get(name.len() - 2..).unwrap_or_default() } else { "" };
+        format!("{code}…{end}{at}{kind}")
+    }
+
     /// Whether it is one person, and not a group or a channel.
     pub fn is_person(&self) -> bool {
         match self {
@@ -220,6 +235,24 @@ mod tests {
         for text in ["+5511988887777", "199887766554433@lid"] {
             let shown = format!("{:?}", Address::from_stored(text));
             assert!(!shown.contains(|c: char| c.is_ascii_digit()));
+        }
+    }
+
+    #[test]
+    fn a_mask_leaves_the_country_and_two_digits() {
+        for (text, masked) in [
+            ("+4915112345612", "+49…12"),
+            ("+12025550123", "+1…23"),
+            ("199887766554433@lid", "…33@lid"),
+            ("5511988887777-1500000000@g.us", "…00@g.us"),
+            ("+0991234567", "…67"),
+            ("+123", "…"),
+            ("call me at 5511988887777", "…77"),
+            ("somebody@5511988887777", "…"),
+            ("", "…"),
+            ("ééééé", "…"),
+        ] {
+            assert_eq!(Address::from_stored(text).masked(), masked, "{text}");
         }
     }
 }

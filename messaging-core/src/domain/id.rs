@@ -62,6 +62,14 @@ id!(
     OptOutId
 );
 id!(
+    /// One key by which programs call in a tenant's name.
+    ApiKeyId
+);
+id!(
+    /// All refresh tokens that follow from one use of an API key.
+    TokenFamilyId
+);
+id!(
     /// One process at work, from its start to its end.
     NodeId
 );

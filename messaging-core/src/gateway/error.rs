@@ -7,6 +7,7 @@ use crate::domain::pii::PiiKind;
 use crate::domain::quota::Quota;
 use crate::domain::session::SessionStatus;
 use crate::domain::status::Status;
+use crate::domain::tenant::Permission;
 use crate::ports::session_control::ProviderError;
 use crate::ports::store_error::StoreError;
 use crate::ports::webhook_decoder::MalformedWebhook;
@@ -83,6 +84,26 @@ pub enum GatewayError {
     /// The tenant's list of those who want no messages has no such entry.
     #[error("there is no such opt-out")]
     OptOutNotFound,
+    /// The tenant has no such API key.
+    #[error("there is no such API key")]
+    ApiKeyNotFound,
+    /// An API key would have more rights than whoever makes it.
+    #[error("nobody makes an API key with more rights than their own: you lack {permission}")]
+    TooManyRights {
+        /// The first thing that the key would allow and its maker may not do.
+        permission: Permission,
+    },
+    /// An API key or a refresh token is not known, or not good any more; which is not told.
+    #[error("the credentials are not valid, or not any more")]
+    NotBelieved,
+    /// One source failed to authenticate too often.
+    #[error("too many failed attempts")]
+    AuthRateLimited {
+        /// The quota.
+        quota: Quota,
+        /// When it is listened to again.
+        retry_after: Duration,
+    },
     /// The key stands for a request that says something else.
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused,
@@ -186,13 +207,17 @@ impl GatewayError {
             Self::OptedOut => "opted-out",
             Self::PiiRefused { .. } => "pii-refused",
             Self::OptOutNotFound => "opt-out-not-found",
+            Self::ApiKeyNotFound => "api-key-not-found",
+            Self::TooManyRights { .. } => "forbidden",
+            Self::NotBelieved => "invalid-token",
             Self::IdempotencyKeyReused => "idempotency-key-reused",
             Self::IdempotencyInFlight { .. } => "idempotency-in-flight",
             Self::WrongSessionState => "session-state-conflict",
             Self::RateLimited { .. }
             | Self::TenantRateLimited { .. }
             | Self::SessionWebhooksLimited { .. }
-            | Self::WebhookRateLimited { .. } => "rate-limited",
+            | Self::WebhookRateLimited { .. }
+            | Self::AuthRateLimited { .. } => "rate-limited",
             Self::QueueFull => "queue-full",
             Self::SourceNotAllowed => "source-not-allowed",
             Self::Signature(_) => "invalid-signature",

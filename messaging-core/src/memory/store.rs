@@ -1,5 +1,6 @@
 //! Every store port in memory, for tests and first steps: nothing outlives the process.
 
+mod access;
 mod audit;
 mod idempotency;
 mod inbox;
@@ -16,6 +17,7 @@ mod upkeep;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use self::access::Access;
 use self::audit::Audit;
 use self::idempotency::Keys;
 use self::inbox::Inbox;
@@ -35,6 +37,7 @@ use crate::domain::retention::RetentionRules;
 /// [`IdempotencyStore`](crate::ports::idempotency_store::IdempotencyStore),
 /// [`OptOutStore`](crate::ports::opt_out_store::OptOutStore),
 /// [`KeyStore`](crate::ports::key_store::KeyStore),
+/// [`AccessStore`](crate::ports::access_store::AccessStore),
 /// [`AuditLog`](crate::ports::audit_log::AuditLog),
 /// [`PersonStore`](crate::ports::person_store::PersonStore),
 /// [`RetentionStore`](crate::ports::retention_store::RetentionStore) and
@@ -56,6 +59,7 @@ struct State {
     keys: Keys,
     opt_outs: OptOuts,
     wrapped_keys: WrappedKeys,
+    access: Access,
     audit: Audit,
     retention: BTreeMap<TenantId, RetentionRules>,
 }

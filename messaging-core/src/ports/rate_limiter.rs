@@ -21,6 +21,8 @@ pub enum RateKey {
     WebhookSource(u64),
     /// Webhooks of a session that are believed.
     WebhookSession(SessionId),
+    /// Attempts to authenticate that failed, from one source, by a number that stands for it.
+    AuthSource(u64),
     /// Requests of a tenant.
     Tenant(TenantId),
 }

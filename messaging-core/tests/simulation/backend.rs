@@ -225,6 +225,7 @@ relay!(MessageStore to store by of_store -> StoreError {
     chats_opened(session: SessionId, since: Timestamp, but: RecipientKey, now: Timestamp)
         -> Vec<Timestamp>;
     reseal(messages: &[(Option<u32>, Message)]) -> u64;
+    sealed_under(tenant: TenantId) -> BTreeMap<Option<u32>, u64>;
     ping() -> ();
 });
 
@@ -267,6 +268,7 @@ relay!(InboxStore to store by of_store -> StoreError {
     next_due() -> Option<Timestamp>;
     apply(effects: &[(InboxId, InboxEffect)]) -> Vec<Applied>;
     defer(verdicts: &[(InboxId, InboxVerdict)]) -> ();
+    reseal(bodies: &[(InboxId, Vec<u8>)]) -> u64;
     depth() -> InboxDepth;
 });
 

@@ -149,6 +149,8 @@ impl World {
             audit: Arc::clone(&store) as _,
             persons: Arc::clone(&store) as _,
             retention: Arc::clone(&store) as _,
+            // Nobody authenticates here.
+            access: Arc::new(MemoryStore::new()),
             upkeep: Arc::clone(&store) as _,
             queue: Arc::clone(&queue) as _,
             limiter: Arc::clone(&limiter) as _,

@@ -4,37 +4,51 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use messaging_core::domain::id::TenantId;
-use messaging_core::domain::tenant::{Permission, Role};
+use messaging_core::domain::tenant::{Permission, Rights, Role};
 use poem::http::header::AUTHORIZATION;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use crate::api::problem::{Problem, kind};
+use crate::api::sight::Sight;
 use crate::api::trail::CallerSeen;
 use crate::api::{ApiState, address_text};
-use crate::auth::Caller;
+use crate::auth::{AuthError, Caller};
 
 /// What an operation needs its caller to be allowed.
 pub trait Needs: Send + Sync + 'static {
     /// The permission.
     const PERMISSION: Permission;
+    /// The security scheme under which the document names the permission, until
+    /// [`openapi_document`](crate::api::openapi_document) writes it as `x-permission`.
+    const SCHEME: &'static str;
 }
 
 macro_rules! needs {
-    ($($name:ident),*) => {
+    ($($name:ident = $text:literal),* $(,)?) => {
         $(
             #[doc = concat!("Needs [`Permission::", stringify!($name), "`].")]
             pub struct $name;
 
             impl Needs for $name {
                 const PERMISSION: Permission = Permission::$name;
+                const SCHEME: &'static str = concat!("bearer ", $text);
             }
         )*
     };
 }
 
-needs!(ReadMessages, SendMessages, ReadSessions, ManageSessions, ReadAudit, ExportData, EraseData);
+needs!(
+    ReadMessages = "messages:read",
+    SendMessages = "messages:send",
+    ReadSessions = "sessions:read",
+    ManageSessions = "sessions:manage",
+    ManageApiKeys = "api-keys:manage",
+    ReadAudit = "audit:read",
+    ExportData = "data:export",
+    EraseData = "data:erase",
+);
 
 /// A caller that may do what `N` names. The tenant cannot be had in another way, so no operation
 /// can forget to ask.
@@ -51,7 +65,17 @@ impl<N> Authorized<N> {
 
     /// Whether it runs the deployment.
     pub fn runs_the_platform(&self) -> bool {
-        self.caller.role == Role::PlatformAdmin
+        self.caller.rights.role == Role::PlatformAdmin
+    }
+
+    /// What the caller may do.
+    pub fn rights(&self) -> &Rights {
+        &self.caller.rights
+    }
+
+    /// What of contents and numbers the answer may show.
+    pub fn sight(&self) -> Sight {
+        Sight::new(self.caller.may(Permission::ReadContent))
     }
 }
 
@@ -68,7 +92,8 @@ impl<'a, N: Needs> ApiExtractor<'a> for Authorized<N> {
             ty: "http",
             description: Some(
                 "A JSON Web Token that carries the tenant and a role, made with \
-                 `messaging-server token --tenant NAME --role ROLE`.",
+                 `messaging-server token --tenant NAME --role ROLE` or given for an API key at \
+                 `/auth/token`; or an API key itself.",
             ),
             name: None,
             key_in: None,
@@ -81,7 +106,7 @@ impl<'a, N: Needs> ApiExtractor<'a> for Authorized<N> {
     }
 
     fn security_schemes() -> Vec<&'static str> {
-        vec![SCHEME]
+        vec![N::SCHEME]
     }
 
     async fn from_request(
@@ -89,35 +114,42 @@ impl<'a, N: Needs> ApiExtractor<'a> for Authorized<N> {
         _: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let caller = authenticate(request)?;
+        let caller = authenticate(request).await?;
         if let Some(seen) = request.data::<CallerSeen>() {
             seen.is(&caller);
         }
         tracing::Span::current().record("tenant.id", tracing::field::display(caller.tenant));
         if !caller.may(N::PERMISSION) {
-            let scope = N::PERMISSION;
-            return Err(Problem::new(&kind::FORBIDDEN)
-                .with_detail(format!("the token does not allow {scope}"))
-                .with_challenge(&format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""))
-                .into());
+            return Err(Problem::lacking(N::PERMISSION, "the token does not allow").into());
         }
         address_text::check(request.uri().query())?;
         Ok(Self { caller, needs: PhantomData })
     }
 }
 
-fn authenticate(request: &Request) -> Result<Caller, Problem> {
+async fn authenticate(request: &Request) -> Result<Caller, Problem> {
     let Some(state) = request.data::<Arc<ApiState>>() else {
         return Err(Problem::new(&kind::INTERNAL_ERROR));
     };
     let Some(token) = bearer(request) else {
         return Err(Problem::new(&kind::UNAUTHENTICATED).with_challenge("Bearer"));
     };
-    state.tokens.verify(token, state.clock.now()).map_err(|error| {
-        Problem::new(&kind::INVALID_TOKEN)
-            .with_detail(error.to_string())
-            .with_challenge("Bearer error=\"invalid_token\"")
-    })
+    Ok(state.auth.caller(&state.gateway, token, state.clock.now()).await?)
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Token(error) => Self::new(&kind::INVALID_TOKEN)
+                .with_detail(error.to_string())
+                .with_challenge("Bearer error=\"invalid_token\""),
+            AuthError::Gateway(error) => error.into(),
+            AuthError::Issue(error) => {
+                tracing::error!(%error, "a token cannot be signed");
+                Self::new(&kind::INTERNAL_ERROR)
+            }
+        }
+    }
 }
 
 /// What the request shows as its bearer token.
@@ -125,4 +157,21 @@ pub(super) fn bearer(request: &Request) -> Option<&str> {
     let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_names_the_permission_that_is_asked_for() {
+        fn check<N: Needs>() {
+            assert_eq!(N::SCHEME, format!("{SCHEME} {}", N::PERMISSION));
+        }
+        check::<ReadMessages>();
+        check::<SendMessages>();
+        check::<ReadSessions>();
+        check::<ManageSessions>();
+        check::<ManageApiKeys>();
+    }
 }

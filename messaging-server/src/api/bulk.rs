@@ -42,7 +42,8 @@ impl BulkApi {
         body: JsonBody<SendBulk>,
     ) -> Result<BulkAnswer, Refusal<{ CALLER | BODY | NOT_FOUND | REPEATED | LIMITED }>> {
         let request = BulkRequest { idempotency_key: key.0, ..body.0.into_request()? };
-        Ok(self.gateway.send_bulk(caller.tenant(), request).await?.into())
+        let accepted = self.gateway.send_bulk(caller.tenant(), request).await?;
+        Ok(BulkAnswer::seen(accepted, caller.sight()))
     }
 
     /// Follow a bulk request

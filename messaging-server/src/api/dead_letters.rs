@@ -38,7 +38,7 @@ pub struct DeadLetterSelection {
     pub from_date: Option<DateTime>,
     /// Accepted at or before.
     pub to_date: Option<DateTime>,
-    /// Whose text or recipient contains this; at most 256 characters.
+    /// Whose text or recipient contains this; at most 256 characters. Needs `messages:read:content`.
     pub search: Option<String>,
     /// Of this bulk request.
     pub bulk_id: Option<Uuid>,
@@ -135,7 +135,7 @@ impl DeadLettersApi {
         /// Accepted at or before: RFC 3339, or a date alone, which means its end (UTC).
         #[oai(name = "toDate")]
         to_date: Query<Option<DateBound>>,
-        /// Whose text or recipient contains this; at most 256 characters.
+        /// Whose text or recipient contains this; at most 256 characters. Needs `messages:read:content`.
         search: Query<Option<String>>,
         /// Of this bulk request.
         #[oai(name = "bulkId")]
@@ -169,7 +169,7 @@ impl DeadLettersApi {
             limit: limit.0,
             cursor: cursor.0,
         };
-        let found = query.list(&self.gateway, caller.tenant()).await;
+        let found = query.list(&self.gateway, caller.tenant(), caller.sight()).await;
         found.map(Json).map_err(Refusal::in_address)
     }
 
@@ -182,6 +182,7 @@ impl DeadLettersApi {
         caller: Authorized<SendMessages>,
         body: JsonBody<DeadLetterSelection>,
     ) -> Result<Json<DeadLettersMoved>, Refusal<{ CALLER | BODY | NOT_FOUND }>> {
+        caller.sight().look_for(body.0.search.as_ref())?;
         let moved = self.gateway.replay_many(caller.tenant(), body.0.into()).await?;
         Ok(Json(moved.into()))
     }
@@ -195,6 +196,7 @@ impl DeadLettersApi {
         caller: Authorized<SendMessages>,
         body: JsonBody<DeadLetterSelection>,
     ) -> Result<Json<DeadLettersMoved>, Refusal<{ CALLER | BODY | NOT_FOUND }>> {
+        caller.sight().look_for(body.0.search.as_ref())?;
         let moved = self.gateway.discard_many(caller.tenant(), body.0.into()).await?;
         Ok(Json(moved.into()))
     }

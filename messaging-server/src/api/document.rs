@@ -26,7 +26,7 @@ const DESCRIPTION: &str = "\
 A multi-tenant gateway to WhatsApp by WAHA: it accepts messages, paces and sends them, follows what \
 becomes of each, keeps what comes in, and tells.
 
-Every request but those of webhooks, health and metrics carries a bearer token, which names the \
+Every request but those of webhooks, tokens, health and metrics carries a bearer token, which names the \
 tenant and a role. Another tenant's ids are answered as if they did not exist.
 
 What is refused is answered with `application/problem+json` (RFC 9457): programs go by its `code`, \
@@ -57,7 +57,7 @@ fn service() -> OpenApiService<Described<Resources>, ()> {
 
 /// The OpenAPI document of the HTTP API, as `/openapi.json` serves it.
 pub fn openapi_document() -> String {
-    let mut document = without_second_descriptions(&service().spec())
+    let mut document = with_permissions(&without_second_descriptions(&service().spec()))
         .replace("application/json; charset=utf-8", "application/json")
         // Answers of one kind, whose schema says it all, have none of their own.
         .replace("\"description\": \"\"", "\"description\": \"What was asked for, as it is now.\"");
@@ -66,6 +66,42 @@ pub fn openapi_document() -> String {
             document.replace(&format!("\"{}\"", header.to_uppercase()), &format!("\"{header}\""));
     }
     document
+}
+
+/// Operations name the permission they need behind the name of their security scheme, where the
+/// type of their caller puts it; tools look for it in an extension.
+fn with_permissions(document: &str) -> String {
+    let mut written = String::with_capacity(document.len());
+    let mut lines = document.lines().peekable();
+    while let Some(line) = lines.next() {
+        if line.trim() == "\"security\": [" {
+            let scheme: Vec<&str> = lines.by_ref().take_while(|each| each.trim() != "],").collect();
+            let indent = line.split('"').next().unwrap_or_default();
+            for each in &scheme {
+                let name = each.trim().trim_start_matches('"').split('"').next();
+                if let Some((_, permission)) = name.and_then(|name| name.split_once(' ')) {
+                    written.push_str(&format!("{indent}\"x-permission\": \"{permission}\",\n"));
+                }
+            }
+            written.push_str(line);
+            written.push('\n');
+            for each in scheme {
+                let plain = each.find(' ').and(each.rfind("\": [")).and_then(|end| {
+                    let start = each.find('"')?;
+                    let name = each.get(start + 1..end)?.split(' ').next()?;
+                    Some(format!("{}\"{name}{}", each.get(..start)?, each.get(end..)?))
+                });
+                written.push_str(plain.as_deref().unwrap_or(each));
+                written.push('\n');
+            }
+            written.push_str(indent);
+            written.push_str("],\n");
+            continue;
+        }
+        written.push_str(line);
+        written.push('\n');
+    }
+    written
 }
 
 /// For a field that is an object of another schema, poem-openapi writes the field's description

@@ -88,7 +88,8 @@ impl MessagesApi {
         /// (UTC).
         #[oai(name = "toDate")]
         to_date: Query<Option<DateBound>>,
-        /// Whose text, sender or recipient contains this; at most 256 characters.
+        /// Whose text, sender or recipient contains this; at most 256 characters. Needs
+        /// `messages:read:content`.
         search: Query<Option<String>>,
         /// Of this bulk request.
         #[oai(name = "bulkId")]
@@ -122,7 +123,7 @@ impl MessagesApi {
             limit: limit.0,
             cursor: cursor.0,
         };
-        let found = query.list(&self.gateway, caller.tenant()).await;
+        let found = query.list(&self.gateway, caller.tenant(), caller.sight()).await;
         found.map(Json).map_err(Refusal::in_address)
     }
 
@@ -164,7 +165,8 @@ impl MessagesApi {
         id: Path<Uuid>,
     ) -> Result<Json<Message>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
         let (message, pacing) = self.gateway.find_message(caller.tenant(), MessageId(id.0)).await?;
-        Ok(Json(Message { pacing: pacing.map(Into::into), ..message.into() }))
+        let message = Message::seen(message, caller.sight());
+        Ok(Json(Message { pacing: pacing.map(Into::into), ..message }))
     }
 
     /// Cancel a message
@@ -178,7 +180,7 @@ impl MessagesApi {
         id: Path<Uuid>,
     ) -> Result<Json<Message>, Refusal<{ CALLER | INVALID | NOT_FOUND | CONFLICT }>> {
         let cancelled = self.gateway.cancel(caller.tenant(), MessageId(id.0)).await?;
-        Ok(Json(cancelled.into()))
+        Ok(Json(Message::seen(cancelled, caller.sight())))
     }
 
     /// Read a message's history
@@ -192,7 +194,8 @@ impl MessagesApi {
         id: Path<Uuid>,
     ) -> Result<Json<MessageEvents>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
         let events = self.gateway.message_events(caller.tenant(), MessageId(id.0)).await?;
-        Ok(Json(MessageEvents { data: events.into_iter().map(MessageEvent::from).collect() }))
+        let seen = |event| MessageEvent::seen(event, caller.sight());
+        Ok(Json(MessageEvents { data: events.into_iter().map(seen).collect() }))
     }
 
     /// Try a failed message again
@@ -207,7 +210,7 @@ impl MessagesApi {
         id: Path<Uuid>,
     ) -> Result<Json<Message>, Refusal<{ CALLER | INVALID | NOT_FOUND | CONFLICT }>> {
         let queued = self.gateway.replay(caller.tenant(), MessageId(id.0)).await?;
-        Ok(Json(queued.into()))
+        Ok(Json(Message::seen(queued, caller.sight())))
     }
 
     /// Discard a failed message
@@ -222,6 +225,6 @@ impl MessagesApi {
         id: Path<Uuid>,
     ) -> Result<Json<Message>, Refusal<{ CALLER | INVALID | NOT_FOUND | CONFLICT }>> {
         let discarded = self.gateway.discard(caller.tenant(), MessageId(id.0)).await?;
-        Ok(Json(discarded.into()))
+        Ok(Json(Message::seen(discarded, caller.sight())))
     }
 }

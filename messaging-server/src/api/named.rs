@@ -12,6 +12,7 @@ use messaging_core::domain::opt_out::OptOutSource;
 use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::session::{OnRateLimit, OnUnavailable, SessionHealth, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
+use messaging_core::domain::tenant::{Permission, Role};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::domain::urgency::Lane;
 use messaging_core::ports::queue::HeldBy;
@@ -73,6 +74,8 @@ named! {
     NewChatsState, "NewChatsState", "Whether a session may write to people it has no chat with.";
     BreakerState, "BreakerState", "Whether a WAHA server is called to send.";
     OptOutSource, "OptOutSource", "Who put somebody on the list of those who want no messages.";
+    Role, "Role", "What somebody is to a tenant.";
+    Permission, "Permission", "What an operation needs its caller to be allowed.";
     WordList, "WordList", "A list of words: those of a language, or the operator's own.";
     Lane, "Lane", "Whether a message goes to a chat that is open already: `new` would open one.";
 }

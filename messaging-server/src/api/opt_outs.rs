@@ -20,6 +20,7 @@ use crate::api::cursor::Cursor;
 use crate::api::messages::query::default_limit;
 use crate::api::named::{DateTime, Named};
 use crate::api::problem::{BODY, CALLER, INVALID, NOT_FOUND, Refusal};
+use crate::api::sight::Sight;
 
 /// Somebody who is to get no more messages.
 #[derive(Clone, PartialEq, Object, Deserialize)]
@@ -62,16 +63,17 @@ pub struct OptOut {
     pub note: Option<String>,
 }
 
-impl From<opt_out::OptOut> for OptOut {
-    fn from(entry: opt_out::OptOut) -> Self {
+impl OptOut {
+    /// An entry, as far as the caller sees it.
+    pub fn seen(entry: opt_out::OptOut, sight: Sight) -> Self {
         Self {
             id: entry.id.0,
-            number: entry.address.as_str().to_owned(),
+            number: sight.address(&entry.address),
             since: DateTime(entry.since),
             source: Named(entry.source),
             words: entry.words.map(Named),
             message_id: entry.message.map(|message| message.0),
-            note: entry.note,
+            note: sight.part(entry.note),
         }
     }
 }
@@ -107,14 +109,14 @@ pub struct OptOutList {
 }
 
 impl OptOutList {
-    fn new(found: Page<opt_out::OptOut>, portion: &PortionBy<OptOutId>) -> Self {
+    fn new(found: Page<opt_out::OptOut>, portion: &PortionBy<OptOutId>, sight: Sight) -> Self {
         let last = found.items.last().filter(|_| found.has_more);
         Self {
             next_cursor: last.map(|last| Cursor(MessageId(last.id.0)).to_string()),
             page: portion.page(),
             limit: portion.limit(),
             total: found.total,
-            data: found.items.into_iter().map(OptOut::from).collect(),
+            data: found.items.into_iter().map(|each| OptOut::seen(each, sight)).collect(),
         }
     }
 }
@@ -157,9 +159,10 @@ impl OptOutsApi {
         let AddOptOut { number, note } = body.0;
         let (entry, is_new) = self.gateway.opt_out(caller.tenant(), &number, note).await?;
         let location = format!("/opt-outs/{}", entry.id);
+        let entry = Json(OptOut::seen(entry, caller.sight()));
         Ok(match is_new {
-            true => AddAnswer::Added(Json(entry.into()), location),
-            false => AddAnswer::Known(Json(entry.into())),
+            true => AddAnswer::Added(entry, location),
+            false => AddAnswer::Known(entry),
         })
     }
 
@@ -171,7 +174,7 @@ impl OptOutsApi {
     async fn list(
         &self,
         caller: Authorized<ReadMessages>,
-        /// Only this number, or chat id. (In an address a plus sign is written `%2B`.)
+        /// Only this number, or chat id; needs `messages:read:content`. (In an address a plus sign is written `%2B`.)
         number: Query<Option<String>>,
         /// Which page, from 1; 1 by default.
         page: Query<Option<u32>>,
@@ -187,9 +190,10 @@ impl OptOutsApi {
             None => PortionBy::Page { page: page.0.unwrap_or(1), limit },
         };
         let number = number.0.map(|number| with_plus(&number));
+        caller.sight().look_for(number.as_ref())?;
         let found = self.gateway.list_opt_outs(caller.tenant(), number.as_deref(), portion).await;
         let found = found.map_err(Refusal::in_address)?;
-        Ok(Json(OptOutList::new(found, &portion)))
+        Ok(Json(OptOutList::new(found, &portion, caller.sight())))
     }
 
     /// Look an entry up
@@ -202,8 +206,11 @@ impl OptOutsApi {
         /// The entry's id, or the number or chat id that it is about.
         id: Path<String>,
     ) -> Result<Json<OptOut>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
+        let number = id.0.parse::<OptOutId>().is_err().then_some(&id.0);
+        caller.sight().look_for(number)?;
         let found = self.gateway.find_opt_out(caller.tenant(), &id.0).await;
-        Ok(Json(found.map_err(Refusal::in_address)?.into()))
+        let found = found.map_err(Refusal::in_address)?;
+        Ok(Json(OptOut::seen(found, caller.sight())))
     }
 
     /// Take somebody from the list
@@ -217,7 +224,8 @@ impl OptOutsApi {
         id: Path<String>,
     ) -> Result<Json<OptOut>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
         let removed = self.gateway.take_opt_out_back(caller.tenant(), &id.0).await;
-        Ok(Json(removed.map_err(Refusal::in_address)?.into()))
+        let removed = removed.map_err(Refusal::in_address)?;
+        Ok(Json(OptOut::seen(removed, caller.sight())))
     }
 }
 

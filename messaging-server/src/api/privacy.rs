@@ -27,6 +27,7 @@ use crate::api::messages::message::Message;
 use crate::api::named::DateTime;
 use crate::api::opt_outs::OptOut;
 use crate::api::problem::{BODY, CALLER, FieldProblem, Problem, Refusal, kind};
+use crate::api::sight::Sight;
 
 /// Whose data.
 #[derive(Clone, PartialEq, Object, Deserialize)]
@@ -131,16 +132,19 @@ impl PrivacyApi {
     /// Export what is kept of a person
     ///
     /// Needs `data:export`. All messages from and to the person, the entry on the list of those who want
-    /// no messages, and the webhooks that name the person.
+    /// no messages, and the webhooks that name the person. It is all content, so a token without
+    /// `messages:read:content` is refused (403).
     #[oai(path = "/privacy/export", method = "post", operation_id = "export_person")]
     async fn export(
         &self,
         caller: Authorized<ExportData>,
         body: JsonBody<PersonExportRequest>,
     ) -> Result<PersonExport, Refusal<{ CALLER | BODY }>> {
+        let sight = caller.sight();
+        sight.take_out()?;
         let person = self.gateway.person_named(&body.0.phone)?;
-        let export =
-            Arc::new(Export { gateway: self.gateway.clone(), tenant: caller.tenant(), person });
+        let gateway = self.gateway.clone();
+        let export = Arc::new(Export { gateway, tenant: caller.tenant(), person, sight });
         // The first portion before the answer begins, so that a store that is away is told as such.
         let first = export.opt_out().await?;
         let lines = stream::try_unfold((first, Part::Messages(None)), move |(lines, next)| {
@@ -213,12 +217,14 @@ struct Export {
     gateway: Gateway,
     tenant: TenantId,
     person: Address,
+    sight: Sight,
 }
 
 impl Export {
     async fn opt_out(&self) -> Result<String, GatewayError> {
         let entry = self.gateway.opt_out_of(self.tenant, &self.person).await?;
-        Ok(entry.map(|entry| line("opt-out", OptOut::from(entry).to_json())).unwrap_or_default())
+        let entry = entry.map(|entry| line("opt-out", OptOut::seen(entry, self.sight).to_json()));
+        Ok(entry.unwrap_or_default())
     }
 
     /// The lines of the next portion that has any, and what comes behind it.
@@ -230,7 +236,7 @@ impl Export {
                         self.gateway.messages_with(self.tenant, &self.person, after).await?;
                     let last = found.last().map(|last| last.id);
                     let next = last.map_or(Part::Webhooks(None), |last| Part::Messages(Some(last)));
-                    (found.into_iter().map(of_message).collect(), next)
+                    (found.into_iter().map(|each| of_message(each, self.sight)).collect(), next)
                 }
                 Part::Webhooks(after) => {
                     let found =
@@ -252,8 +258,8 @@ impl Export {
     }
 }
 
-fn of_message(message: message::Message) -> String {
-    line("message", Message::from(message).to_json())
+fn of_message(message: message::Message, sight: Sight) -> String {
+    line("message", Message::seen(message, sight).to_json())
 }
 
 fn of_webhook(entry: InboxEntry) -> String {

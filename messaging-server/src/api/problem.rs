@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use messaging_core::domain::quota::Quota;
+use messaging_core::domain::tenant::Permission;
 use poem::error::ResponseError;
 use poem::http::StatusCode;
 use poem::http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -18,8 +19,8 @@ use uuid::Uuid;
 
 pub use kind::Kind;
 pub use refusal::{
-    BODY, CALLER, CONFLICT, INVALID, LIMITED, NOT_FOUND, PROVIDER, REPEATED, Refusal, SIGNATURE,
-    SOURCE, STORE,
+    BODY, CALLER, CONFLICT, CREDENTIALS, INVALID, LIMITED, NOT_FOUND, PROVIDER, REPEATED, Refusal,
+    SIGNATURE, SOURCE, STORE,
 };
 
 /// The media type of every refusal.
@@ -177,6 +178,13 @@ impl Problem {
     #[must_use]
     pub fn with_challenge(self, challenge: &str) -> Self {
         self.with_header(WWW_AUTHENTICATE, challenge)
+    }
+
+    /// Says which permission a caller lacks; `what` comes before its name.
+    pub fn lacking(permission: Permission, what: &str) -> Self {
+        Self::new(&kind::FORBIDDEN)
+            .with_detail(format!("{what} {permission}"))
+            .with_challenge(&format!("Bearer error=\"insufficient_scope\", scope=\"{permission}\""))
     }
 
     /// Adds a header, unless its value cannot be one.

@@ -19,6 +19,7 @@ use crate::api::Tag;
 use crate::api::authorized::{Authorized, ManageSessions, ReadSessions};
 use crate::api::body::JsonBody;
 use crate::api::problem::{BODY, CALLER, CONFLICT, INVALID, NOT_FOUND, PROVIDER, Refusal};
+use crate::api::sight::Sight;
 use crate::api::suspension::Suspend;
 
 /// Sessions.
@@ -44,7 +45,7 @@ impl SessionsApi {
         body: JsonBody<CreateSession>,
     ) -> Result<CreateSessionAnswer, Refusal<{ CALLER | BODY | CONFLICT | PROVIDER }>> {
         let created = self.gateway.create_session(caller.tenant(), body.0.into()).await?;
-        Ok(created.into())
+        Ok(CreateSessionAnswer::seen(created, caller.sight()))
     }
 
     /// List sessions
@@ -56,7 +57,8 @@ impl SessionsApi {
         caller: Authorized<ReadSessions>,
     ) -> Result<Json<SessionList>, Refusal<CALLER>> {
         let sessions = self.gateway.list_sessions(caller.tenant()).await?;
-        Ok(Json(SessionList { data: sessions.into_iter().map(|each| self.shown(each)).collect() }))
+        let seen = |each| self.shown(each, caller.sight());
+        Ok(Json(SessionList { data: sessions.into_iter().map(seen).collect() }))
     }
 
     /// Look a session up
@@ -70,7 +72,7 @@ impl SessionsApi {
         id: Path<String>,
     ) -> Result<Json<Session>, Refusal<{ CALLER | NOT_FOUND }>> {
         let found = self.gateway.find_session(caller.tenant(), &named(&id)).await?;
-        Ok(Json(self.shown(found)))
+        Ok(Json(self.shown(found, caller.sight())))
     }
 
     /// Change a session
@@ -86,7 +88,7 @@ impl SessionsApi {
     ) -> Result<Json<Session>, Refusal<{ CALLER | BODY | NOT_FOUND | CONFLICT }>> {
         let patch = SessionPatch::try_from(body.0)?;
         let patched = self.gateway.patch_session(caller.tenant(), &named(&id), patch).await?;
-        Ok(Json(self.shown(patched)))
+        Ok(Json(self.shown(patched, caller.sight())))
     }
 
     /// Delete a session
@@ -174,7 +176,7 @@ impl SessionsApi {
     ) -> Result<Json<Session>, Refusal<{ CALLER | BODY | NOT_FOUND }>> {
         let stop = body.0.into();
         let suspended = self.gateway.suspend_session(caller.tenant(), &named(&id), stop).await?;
-        Ok(Json(self.shown(suspended)))
+        Ok(Json(self.shown(suspended, caller.sight())))
     }
 
     /// Resume a session
@@ -188,7 +190,7 @@ impl SessionsApi {
         id: Path<String>,
     ) -> Result<Json<Session>, Refusal<{ CALLER | NOT_FOUND }>> {
         let resumed = self.gateway.resume_session(caller.tenant(), &named(&id)).await?;
-        Ok(Json(self.shown(resumed)))
+        Ok(Json(self.shown(resumed, caller.sight())))
     }
 
     /// Let new chats go on
@@ -208,7 +210,7 @@ impl SessionsApi {
         id: Path<String>,
     ) -> Result<Json<Session>, Refusal<{ CALLER | NOT_FOUND }>> {
         let resumed = self.gateway.resume_new_chats(caller.tenant(), &named(&id)).await?;
-        Ok(Json(self.shown(resumed)))
+        Ok(Json(self.shown(resumed, caller.sight())))
     }
 
     /// Replace the secret of a session's webhooks
@@ -229,7 +231,7 @@ impl SessionsApi {
         id: Path<String>,
     ) -> Result<Json<Session>, CommandRefusal> {
         let session = self.gateway.rotate_webhook_secret(caller.tenant(), &named(&id)).await?;
-        Ok(Json(self.shown(session)))
+        Ok(Json(self.shown(session, caller.sight())))
     }
 
     /// Show the QR code
@@ -272,9 +274,9 @@ impl SessionsApi {
 }
 
 impl SessionsApi {
-    fn shown(&self, session: messaging_core::domain::session::Session) -> Session {
+    fn shown(&self, session: messaging_core::domain::session::Session, sight: Sight) -> Session {
         let restriction = self.gateway.new_chat_restriction(&session);
-        Session::of(session, restriction)
+        Session::seen(session, restriction, sight)
     }
 
     async fn command(
@@ -284,7 +286,7 @@ impl SessionsApi {
         command: SessionCommand,
     ) -> Result<Json<Session>, CommandRefusal> {
         let session = self.gateway.command_session(caller.tenant(), &named(id), command).await?;
-        Ok(Json(self.shown(session)))
+        Ok(Json(self.shown(session, caller.sight())))
     }
 }
 

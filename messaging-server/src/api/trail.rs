@@ -85,7 +85,7 @@ impl Traced {
                 None => ActorKind::Unknown,
             },
             actor: caller.map(|caller| caller.subject.clone()).unwrap_or_default(),
-            role: caller.map(|caller| caller.role.to_string()),
+            role: caller.map(|caller| caller.rights.role.to_string()),
             action: operation.to_owned(),
             target_kind: Some(kind(&route.template).to_owned()),
             target,

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use messaging_core::domain::audit::Chain;
 use messaging_core::domain::pii::PiiPolicy;
-use messaging_core::domain::tenant::{OnUnknown, Role};
+use messaging_core::domain::tenant::{OnUnknown, Rights, Role};
+use messaging_core::gateway::access::NewApiKey;
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::suspension::Stop;
 use messaging_core::ports::clock::{Clock, SystemClock};
@@ -134,4 +135,19 @@ pub(super) async fn token<W: Write>(
     audit::leave(service.gateway(), Chain::Tenant(tenant.id), "token", tenant.id).await?;
     service.close().await;
     Ok(writeln!(out, "{token}")?)
+}
+
+/// Makes an API key, of whatever rights, and writes it.
+pub(super) async fn api_key<W: Write>(
+    dir: &Path,
+    tenant: &str,
+    wanted: NewApiKey,
+    out: &mut W,
+) -> Result<(), CliError> {
+    let service = Service::build(configure(dir)?).await?;
+    let tenant = service.gateway().find_tenant(tenant).await?;
+    let operator = Rights::of(Role::PlatformAdmin);
+    let (_, text) = service.gateway().create_api_key(tenant.id, &operator, wanted).await?;
+    service.close().await;
+    Ok(writeln!(out, "{}", text.expose())?)
 }

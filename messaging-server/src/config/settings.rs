@@ -109,9 +109,9 @@ settings! {
         JWT_EXPIRES_IN: Duration = "24h", kind::DURATION,
             "How long access tokens are valid.";
         JWT_REFRESH_SECRET: SecretString = none, kind::SECRET,
-            "Without effect: this version gives no refresh tokens.";
+            "Signs refresh tokens, another one than JWT_SECRET; where unset, drawn or derived from that.";
         JWT_REFRESH_EXPIRES_IN: Duration = "7d", kind::DURATION,
-            "Without effect: this version gives no refresh tokens.";
+            "How long a refresh token is valid.";
         METRICS_TOKEN: SecretString = none, kind::SECRET,
             "What /metrics asks for as a bearer token; open to everybody where unset.";
     }

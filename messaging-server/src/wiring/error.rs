@@ -7,6 +7,7 @@ use messaging_store_redis::RedisFault;
 use waha_client::client::ClientConfigError;
 use waha_client::webhooks::SigningKeysError;
 
+use crate::auth::IssueError;
 use crate::config::kept_secret::KeptSecretError;
 use crate::config::problem::ConfigError;
 use crate::listening::tls::TlsError;
@@ -22,6 +23,9 @@ pub enum BuildError {
     /// A secret that is kept cannot be used.
     #[error(transparent)]
     Secret(#[from] KeptSecretError),
+    /// No secret can be derived for refresh tokens.
+    #[error(transparent)]
+    Refresh(#[from] IssueError),
     /// The directory for data cannot be made.
     #[error("DATA_DIR {} cannot be used", path.display())]
     DataDir {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
+use messaging_core::ports::access_store::AccessStore;
 use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::duty_roster::DutyRoster;
 use messaging_core::ports::idempotency_store::IdempotencyStore;
@@ -37,6 +38,7 @@ pub(crate) struct Storage {
     pub(crate) inbox: Arc<dyn InboxStore>,
     pub(crate) idempotency: Arc<dyn IdempotencyStore>,
     pub(crate) opt_outs: Arc<dyn OptOutStore>,
+    pub(crate) access: Arc<dyn AccessStore>,
     pub(crate) audit: Arc<dyn AuditLog>,
     pub(crate) persons: Arc<dyn PersonStore>,
     pub(crate) retention: Arc<dyn RetentionStore>,
@@ -102,6 +104,7 @@ impl Storage {
             + InboxStore
             + IdempotencyStore
             + OptOutStore
+            + AccessStore
             + AuditLog
             + PersonStore
             + RetentionStore
@@ -115,6 +118,7 @@ impl Storage {
             inbox: Arc::clone(&kept) as _,
             idempotency: Arc::clone(&kept) as _,
             opt_outs: Arc::clone(&kept) as _,
+            access: Arc::clone(&kept) as _,
             audit: Arc::clone(&kept) as _,
             persons: Arc::clone(&kept) as _,
             retention: Arc::clone(&kept) as _,

@@ -26,7 +26,7 @@ use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::transport::MockTransport;
 use messaging_server::api::{ApiState, BodyLimits, Edge, openapi_document, routes};
 use messaging_server::audit::AuditTrail;
-use messaging_server::auth::{TokenIssuer, TokenVerifier};
+use messaging_server::auth::{Authentication, RefreshTokens, TokenIssuer, TokenVerifier};
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, Method, StatusCode};
 use poem::{Endpoint, PathPattern, Request, Response};
@@ -40,6 +40,9 @@ pub(crate) use waha::FakeWaha;
 
 /// What tokens are signed with.
 pub(crate) const SECRET: &str = "a secret that only tests know, 32 bytes at least";
+
+/// What refresh tokens are signed with.
+pub(crate) const REFRESH_SECRET: &str = "another secret that only tests know, 32 bytes too";
 
 /// What webhooks are signed with.
 pub(crate) const WEBHOOK_SECRET: &str = "your-webhook-secret";
@@ -86,6 +89,7 @@ impl Harness {
             audit: Arc::clone(&store) as _,
             persons: Arc::clone(&store) as _,
             retention: Arc::clone(&store) as _,
+            access: Arc::clone(&store) as _,
             upkeep: Arc::clone(&store) as _,
             queue: Arc::new(MemoryQueue::new()),
             limiter: Arc::new(MemoryRateLimiter::new()),
@@ -115,7 +119,13 @@ impl Harness {
         let endpoint = routes(ApiState {
             gateway: gateway.clone(),
             audit: trail.clone(),
-            tokens: TokenVerifier::new(&SECRET.to_owned().into()),
+            auth: Authentication {
+                tokens: TokenVerifier::new(&SECRET.to_owned().into()),
+                issuer: TokenIssuer::new(&SECRET.to_owned().into()),
+                refresh: RefreshTokens::new(&REFRESH_SECRET.to_owned().into()),
+                access_lasts: Duration::from_secs(3600),
+                refresh_lasts: Duration::from_secs(7 * 24 * 3600),
+            },
             clock: Arc::clone(&clock) as _,
             entropy,
             metrics: Arc::new(|| "a_metric 1\n".to_owned()),

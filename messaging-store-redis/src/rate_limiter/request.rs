@@ -63,6 +63,7 @@ impl Request {
             RateKey::Recipient(_, to) => format!("{tag}:recipient:{:016x}", to.0),
             RateKey::WebhookSource(source) => format!("{tag}:source:{source:016x}"),
             RateKey::WebhookSession(session) => format!("{tag}:webhooks:{}", session.0.simple()),
+            RateKey::AuthSource(source) => format!("{tag}:auth:{source:016x}"),
             RateKey::Tenant(tenant) => format!("{tag}:tenant:{}", tenant.0.simple()),
         };
         Self { key, body: body.write() }

@@ -25,8 +25,6 @@ pub(crate) async fn vault(keys: Arc<dyn KeyStore>) -> Arc<Vault> {
 macro_rules! suite {
     ($adapter:ident, $open:expr) => {
         mod $adapter {
-            use std::sync::Arc;
-
             use messaging_core::conformance;
             use messaging_vault::{
                 SealedIdempotency, SealedInbox, SealedMessages, SealedOptOuts, SealedPersons,

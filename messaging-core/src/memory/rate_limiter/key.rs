@@ -27,6 +27,7 @@ impl Hashing {
             RateKey::WebhookSource(source) => ((0, source), 2),
             RateKey::Tenant(tenant) => (tenant.0.as_u64_pair(), 3),
             RateKey::WebhookSession(session) => (session.0.as_u64_pair(), 5),
+            RateKey::AuthSource(source) => ((0, source), 6),
             // The session is in the recipient's key already.
             RateKey::Recipient(_, recipient) => ((0, recipient.0), 4),
         };

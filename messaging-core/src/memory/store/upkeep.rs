@@ -14,6 +14,7 @@ impl Upkeep for MemoryStore {
     async fn upkeep(&self, now: Timestamp) -> Result<(), StoreError> {
         let mut state = self.lock();
         state.keys.expire(now);
+        state.access.expire(now);
         state.messages.forget_contents(now);
         Ok(())
     }

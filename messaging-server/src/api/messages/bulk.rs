@@ -26,6 +26,7 @@ use crate::api::body::RequestJson;
 use crate::api::content::{Attached, Contact, Location, Media, Poll};
 use crate::api::cursor::Cursor;
 use crate::api::named::{DateTime, Named};
+use crate::api::sight::Sight;
 use crate::api::suspension::Suspension;
 
 /// How many of a bulk request are in the queue at a time, where the request does not say.
@@ -142,11 +143,11 @@ pub struct RejectedRecipient {
     pub detail: String,
 }
 
-impl From<bulk::RejectedRecipient> for RejectedRecipient {
-    fn from(refused: bulk::RejectedRecipient) -> Self {
+impl RejectedRecipient {
+    fn seen(refused: bulk::RejectedRecipient, sight: Sight) -> Self {
         Self {
             index: refused.index as u64,
-            to: refused.to,
+            to: sight.written(refused.to),
             code: refused.code.into_owned(),
             detail: refused.detail,
         }
@@ -176,13 +177,18 @@ pub enum BulkAnswer {
     ),
 }
 
-impl From<BulkAccepted> for BulkAnswer {
-    fn from(accepted: BulkAccepted) -> Self {
+impl BulkAnswer {
+    /// What was accepted, as far as the caller sees it.
+    pub fn seen(accepted: BulkAccepted, sight: Sight) -> Self {
         let (id, is_replay) = (accepted.batch.id, accepted.is_replay);
         let body = AcceptedBulk {
             id: id.0,
             accepted: accepted.batch.accepted,
-            rejected: accepted.rejected.into_iter().map(RejectedRecipient::from).collect(),
+            rejected: accepted
+                .rejected
+                .into_iter()
+                .map(|refused| RejectedRecipient::seen(refused, sight))
+                .collect(),
         };
         Self::Accepted(Json(body), format!("/messages/bulk/{id}"), is_replay.then_some(true))
     }

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::api::content::{Attached, Contact, Location, Media, Poll};
 use crate::api::cursor::Cursor;
 use crate::api::named::{DateTime, Named};
+use crate::api::sight::Sight;
 
 /// A tenant's own data about a message: any JSON object. `campaignId` can be filtered by.
 pub type Metadata = HashMap<String, Value>;
@@ -43,7 +44,9 @@ pub struct Message {
     pub from: Option<String>,
     /// Whom it goes to, where known: a number with its plus sign, or a chat id.
     pub to: Option<String>,
-    /// The text, or the caption of a file; empty where there is none.
+    /// The text, or the caption of a file; empty where there is none. `[hidden]` for callers without
+    /// `messages:read:content`, to whom numbers show as `+49…12`, and files, places, contact cards,
+    /// polls, metadata and details of errors not at all.
     pub body: String,
     /// The file, where it has one.
     pub media: Option<Media>,
@@ -145,9 +148,11 @@ pub struct MessageEvent {
     pub error: Option<MessageError>,
 }
 
-impl From<message::Message> for Message {
-    fn from(message: message::Message) -> Self {
-        let Attached { media, location, contact, poll } = Attached::of(&message.content);
+impl Message {
+    /// A message, as far as the caller sees it.
+    pub fn seen(message: message::Message, sight: Sight) -> Self {
+        let attached = sight.part(Some(Attached::of(&message.content))).unwrap_or_default();
+        let Attached { media, location, contact, poll } = attached;
         Self {
             id: message.id.0,
             session_id: message.session.0,
@@ -155,20 +160,20 @@ impl From<message::Message> for Message {
             direction: Named(message.direction),
             kind: Named(message.content.kind()),
             status: Named(message.status),
-            from: message.from.map(|from| from.as_str().to_owned()),
-            to: message.to.map(|to| to.as_str().to_owned()),
-            body: message.content.body,
+            from: message.from.map(|from| sight.address(&from)),
+            to: message.to.map(|to| sight.address(&to)),
+            body: sight.text(message.content.body),
             media,
             location,
             contact,
             poll,
             priority: Named(message.priority),
-            metadata: message.metadata.and_then(|metadata| match metadata {
+            metadata: sight.part(message.metadata).and_then(|metadata| match metadata {
                 Value::Object(fields) => Some(fields.into_iter().collect()),
                 _ => None,
             }),
             attempts: message.attempts,
-            error: message.failure.map(MessageError::from),
+            error: message.failure.map(|failure| MessageError::seen(failure, sight)),
             provider_message_id: message.provider_message_id.map(|id| id.0),
             pacing: None,
             created_at: DateTime(message.created_at),
@@ -182,9 +187,10 @@ impl From<message::Message> for Message {
     }
 }
 
-impl From<failure::Failure> for MessageError {
-    fn from(failure: failure::Failure) -> Self {
-        Self { code: failure.code.as_str().to_owned(), detail: failure.detail }
+impl MessageError {
+    /// A failure. What WAHA says of it in its own words may repeat what was sent, and to whom.
+    fn seen(failure: failure::Failure, sight: Sight) -> Self {
+        Self { code: failure.code.as_str().to_owned(), detail: sight.part(failure.detail) }
     }
 }
 
@@ -199,28 +205,29 @@ impl From<pacing::Pacing> for Pacing {
     }
 }
 
-impl From<message::MessageEvent> for MessageEvent {
-    fn from(event: message::MessageEvent) -> Self {
+impl MessageEvent {
+    /// An event, as far as the caller sees it.
+    pub fn seen(event: message::MessageEvent, sight: Sight) -> Self {
         Self {
             at: DateTime(event.at),
             event: event.event.map(Named),
             status: Named(event.status),
             attempts: event.attempts,
-            error: event.failure.map(MessageError::from),
+            error: event.failure.map(|failure| MessageError::seen(failure, sight)),
         }
     }
 }
 
 impl MessageList {
     /// What answers a request for this page (none where there was a cursor).
-    pub fn new(found: MessagePage, page: Option<u32>, limit: u32) -> Self {
+    pub fn new(found: MessagePage, page: Option<u32>, limit: u32, sight: Sight) -> Self {
         let last = found.messages.last().filter(|_| found.has_more);
         Self {
             next_cursor: last.map(|last| Cursor(last.id).to_string()),
             page,
             limit,
             total: found.total,
-            data: found.messages.into_iter().map(Message::from).collect(),
+            data: found.messages.into_iter().map(|each| Message::seen(each, sight)).collect(),
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::id::TenantId;
-use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::{Gateway, SessionRef};
 
 use super::message::MessageList;
 use crate::api::cursor::Cursor;
+use crate::api::problem::Problem;
+use crate::api::sight::Sight;
 
 /// How many messages a page has, where the request does not say.
 pub(in crate::api) fn default_limit() -> u32 {
@@ -28,7 +29,9 @@ impl ListQuery {
         self,
         gateway: &Gateway,
         tenant: TenantId,
-    ) -> Result<MessageList, GatewayError> {
+        sight: Sight,
+    ) -> Result<MessageList, Problem> {
+        sight.look_for(self.filter.search.as_ref())?;
         let limit = self.limit;
         let (page, portion) = match self.cursor {
             Some(Cursor(message)) => (None, Portion::OlderThan { message, limit }),
@@ -39,6 +42,6 @@ impl ListQuery {
         };
         let session = self.session.as_deref().map(SessionRef::from);
         let found = gateway.list_messages(tenant, session.as_ref(), self.filter, portion).await?;
-        Ok(MessageList::new(found, page, limit))
+        Ok(MessageList::new(found, page, limit, sight))
     }
 }

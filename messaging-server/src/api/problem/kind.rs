@@ -42,6 +42,7 @@ kinds! {
     MESSAGE_NOT_FOUND = 404, "message-not-found", "There is no such message";
     BULK_NOT_FOUND = 404, "bulk-not-found", "There is no such bulk request";
     TENANT_NOT_FOUND = 404, "tenant-not-found", "There is no such tenant";
+    API_KEY_NOT_FOUND = 404, "api-key-not-found", "There is no such API key";
     OPT_OUT_NOT_FOUND = 404, "opt-out-not-found", "There is no such opt-out";
     METHOD_NOT_ALLOWED = 405, "method-not-allowed", "The address does not take this method";
     REQUEST_TIMEOUT = 408, "request-timeout", "The request took too long to come";

@@ -50,6 +50,10 @@ impl From<GatewayError> for Problem {
             GatewayError::PiiRefused { kinds } => problem.with_facts(|body| {
                 body.kinds = Some(kinds.iter().map(|kind| kind.as_str().to_owned()).collect());
             }),
+            GatewayError::AuthRateLimited { quota, retry_after } => {
+                problem.with_quota("source", quota, retry_after)
+            }
+            GatewayError::NotBelieved => problem.with_challenge("Bearer error=\"invalid_token\""),
             GatewayError::QueueFull => problem.with_retry_after(QUEUE_FULL_WAIT),
             GatewayError::Signature(_) => problem.with_challenge("HMAC"),
             GatewayError::Malformed(malformed) => problem
@@ -177,6 +181,10 @@ mod tests {
         check(E::BatchNotFound, 404, "bulk-not-found");
         check(E::TenantNotFound, 404, "tenant-not-found");
         check(E::OptOutNotFound, 404, "opt-out-not-found");
+        check(E::ApiKeyNotFound, 404, "api-key-not-found");
+        check(E::NotBelieved, 401, "invalid-token");
+        let permission = messaging_core::domain::tenant::Permission::EraseData;
+        check(E::TooManyRights { permission }, 403, "forbidden");
         check(E::OptedOut, 409, "opted-out");
         let status = SessionStatus::Stopped;
         check(E::SessionNotWorking { status }, 400, "session-not-working");

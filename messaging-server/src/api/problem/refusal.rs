@@ -27,6 +27,8 @@ pub const SIGNATURE: u16 = 1 << 7;
 pub const REPEATED: u16 = 1 << 8;
 /// It may come from where none are taken.
 pub const SOURCE: u16 = 1 << 9;
+/// The caller is believed by what the body shows, unless it failed too often.
+pub const CREDENTIALS: u16 = 1 << 10;
 /// The store is needed for it.
 pub const STORE: u16 = 0;
 
@@ -77,7 +79,11 @@ impl<const KINDS: u16> ApiResponse for Refusal<KINDS> {
 /// For which kinds which status is answered; 0 stands for all.
 const STATUSES: &[(u16, u16, &str)] = &[
     (INVALID, 400, "A parameter or a field is wrong; `errors` names each."),
-    (CALLER | SIGNATURE, 401, "The token, or the signature, is missing or not valid."),
+    (
+        CALLER | SIGNATURE | CREDENTIALS,
+        401,
+        "The token, or the signature, is missing or not valid.",
+    ),
     (CALLER, 403, "The token does not allow this."),
     (SOURCE, 403, "Webhooks are not taken from where it comes from."),
     (NOT_FOUND, 404, "It is not there, or it is another tenant's."),
@@ -96,7 +102,11 @@ const STATUSES: &[(u16, u16, &str)] = &[
         422,
         "The idempotency key stands for a request that says something else, or the text has personal data in it and the tenant wants none sent.",
     ),
-    (LIMITED, 429, "Too many; `Retry-After` says when the same request may be accepted."),
+    (
+        LIMITED | CREDENTIALS,
+        429,
+        "Too many; `Retry-After` says when the same request may be accepted.",
+    ),
     (0, 500, "Something went wrong here."),
     (0, 503, "The store, or WAHA where it is needed, cannot be used at present."),
 ];

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::api::body::RequestJson;
 use crate::api::named::{DateTime, Named};
+use crate::api::sight::Sight;
 use crate::api::suspension::Suspension;
 use crate::config::kind;
 
@@ -205,7 +206,7 @@ impl NewChats {
 
 impl Session {
     /// A session, and what WhatsApp restricts its new chats to at present.
-    pub fn of(session: session::Session, restriction: Option<Restriction>) -> Self {
+    pub fn seen(session: session::Session, restriction: Option<Restriction>, sight: Sight) -> Self {
         Self {
             id: session.id.0,
             name: session.name,
@@ -214,7 +215,7 @@ impl Session {
             adopted: session.adopted,
             status: Named(session.status),
             status_at: DateTime(session.status_at),
-            address: session.own_address.map(|address| address.as_str().to_owned()),
+            address: session.own_address.map(|address| sight.address(&address)),
             on_rate_limit: Named(session.on_rate_limit),
             new_chats: NewChats::of(&session.new_chats, restriction),
             health: Named(session.health),
@@ -270,11 +271,12 @@ pub enum CreateSessionAnswer {
     ),
 }
 
-impl From<session::Session> for CreateSessionAnswer {
-    fn from(session: session::Session) -> Self {
+impl CreateSessionAnswer {
+    /// A session that was just made, as far as the caller sees it.
+    pub fn seen(session: session::Session, sight: Sight) -> Self {
         let location = format!("/sessions/{}", session.id);
         // Nothing was sent through it yet.
-        Self::Created(Json(Session::of(session, None)), location)
+        Self::Created(Json(Session::seen(session, None, sight)), location)
     }
 }
 
