@@ -34,6 +34,8 @@ pub(crate) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection,
         // their answers.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         connection.pragma_update(None, "journal_size_limit", LOG_LIMIT_BYTES)?;
+        // What is replaced is overwritten where its page is written anyhow.
+        connection.execute_batch("PRAGMA secure_delete = FAST")?;
         if let Some(limit) = options.max_size_bytes {
             limit_size(&connection, limit)?;
         }

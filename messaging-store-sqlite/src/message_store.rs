@@ -32,6 +32,7 @@ use rusqlite::Connection;
 use crate::column::Id;
 use crate::error::Fault;
 use crate::message_store::row::NewMessage;
+use crate::person_store::for_good;
 use crate::store::SqliteStore;
 
 /// Writes a message, unless it repeats another.
@@ -282,19 +283,24 @@ impl MessageStore for SqliteStore {
             |(key, message): &(Option<u32>, Message)| Ok((*key, NewMessage::new(message.clone())?));
         let messages = messages.iter().map(new).collect::<Result<Vec<_>, StoreError>>()?;
         self.write(move |connection| {
-            let mut changed = 0;
-            for (key, new) in &messages {
-                if !row::reseal(connection, *key, new)? {
-                    continue;
+            for_good(connection, || {
+                let mut changed = 0;
+                for (key, new) in &messages {
+                    let Some(before) = row::find(connection, new.id())? else { continue };
+                    if !row::reseal(connection, *key, new)? {
+                        continue;
+                    }
+                    changed += 1;
+                    let Some(message) = row::find(connection, new.id())? else { continue };
+                    if let (Some(before), Some(after)) = (before.peer_key(), message.peer_key()) {
+                        chats::rename(connection, message.session, before, after)?;
+                    }
+                    if let Some(chat) = message.open_chat() {
+                        chats::open(connection, chat, message.created_at)?;
+                    }
                 }
-                changed += 1;
-                if let Some(message) = row::find(connection, new.id())?
-                    && let Some(chat) = message.open_chat()
-                {
-                    chats::open(connection, chat, message.created_at)?;
-                }
-            }
-            Ok(changed)
+                Ok(changed)
+            })
         })
         .await
     }

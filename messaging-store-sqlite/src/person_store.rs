@@ -47,14 +47,15 @@ pub(crate) fn fill_in(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Does work after which the places that what is erased stood in are overwritten: SQLite would leave it
-/// there until they are needed.
-fn for_good<T>(
+/// there until they are needed. (What else is changed is overwritten only where that costs no page
+/// more.)
+pub(crate) fn for_good<T>(
     connection: &Connection,
     work: impl FnOnce() -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     connection.execute_batch("PRAGMA secure_delete = ON")?;
     let done = work();
-    connection.execute_batch("PRAGMA secure_delete = OFF")?;
+    connection.execute_batch("PRAGMA secure_delete = FAST")?;
     done
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{InboxId, TenantId};
 use messaging_core::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxVerdict, Kept};
-use messaging_core::domain::opt_out::{OptOut, OptOutRef, Wish};
+use messaging_core::domain::opt_out::{OptOutRef, Wish};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::inbox_store::{InboxDepth, InboxStore};
 use messaging_core::ports::opt_out_store::OptOutStore;
@@ -37,11 +37,15 @@ impl SealedInbox {
         Self { inner, opt_outs, vault }
     }
 
-    /// How somebody is named on the list, or would be.
-    async fn name(&self, tenant: TenantId, address: &Address) -> Result<Address, StoreError> {
-        let [name, otherwise] = self.vault.names(tenant, address);
+    /// Under which name somebody is on the list, other than the one that is written now.
+    async fn otherwise(
+        &self,
+        tenant: TenantId,
+        address: &Address,
+    ) -> Result<Option<Address>, StoreError> {
+        let [_, otherwise] = self.vault.names(tenant, address);
         let kept = self.opt_outs.find(tenant, &OptOutRef::Address(otherwise.clone())).await?;
-        Ok(if kept.is_some() { otherwise } else { name })
+        Ok(kept.map(|_| otherwise))
     }
 
     async fn seal(&self, effect: &InboxEffect) -> Result<InboxEffect, StoreError> {
@@ -52,20 +56,25 @@ impl SealedInbox {
             }
             InboxEffect::ReceiveWish(message, wish) => {
                 let message = Box::new(vault.seal_message(message).await?);
-                let wish = match wish {
-                    Wish::Leave(opt_out) => {
-                        // Who is on the list under another name stays there under that.
-                        let address = self.name(opt_out.tenant, &opt_out.address).await?;
-                        let sealed = vault.seal_opt_out(opt_out).await?;
-                        Wish::Leave(Box::new(OptOut { address, ..sealed }))
+                match wish {
+                    // Who is on the list under the other name stays there as they are.
+                    Wish::Leave(out)
+                        if self.otherwise(out.tenant, &out.address).await?.is_some() =>
+                    {
+                        InboxEffect::Receive(message)
+                    }
+                    Wish::Leave(out) => {
+                        let out = Box::new(vault.seal_opt_out(out).await?);
+                        InboxEffect::ReceiveWish(message, Wish::Leave(out))
                     }
                     Wish::Return(back) => {
                         let mut back = back.clone();
-                        back.address = self.name(back.tenant, &back.address).await?;
-                        Wish::Return(back)
+                        let [name, _] = vault.names(back.tenant, &back.address);
+                        let otherwise = self.otherwise(back.tenant, &back.address).await?;
+                        back.address = otherwise.unwrap_or(name);
+                        InboxEffect::ReceiveWish(message, Wish::Return(back))
                     }
-                };
-                InboxEffect::ReceiveWish(message, wish)
+                }
             }
             InboxEffect::Session { status, at, own_address } => InboxEffect::Session {
                 status: *status,

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use messaging_core::conformance::build::{
-    address, at, inbox_entry, message, message_id, opt_out, session, session_id, tenant_id,
+    address, at, inbound, inbox_entry, inbox_id, message, message_id, opt_out, session, session_id,
+    tenant_id,
 };
 use messaging_core::conformance::clock::FakeClock;
 use messaging_core::domain::address::{Address, RecipientKey};
@@ -16,8 +17,12 @@ use messaging_core::domain::content::{
 };
 use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::id::MessageId;
+use messaging_core::domain::inbox::{InboxEffect, InboxEntry, InboxVerdict};
 use messaging_core::domain::message::Message;
-use messaging_core::domain::opt_out::OptOutRef;
+use messaging_core::domain::opt_out::words::WordList;
+use messaging_core::domain::opt_out::{OptOut, OptOutRef, OptOutSource, Return, Wish};
+use messaging_core::domain::portion::PortionBy;
+use messaging_core::domain::session::Session;
 use messaging_core::domain::webhook_secret::{WebhookSecret, WebhookSecrets};
 use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::entropy::SystemEntropy;
@@ -26,12 +31,13 @@ use messaging_core::ports::key_provider::{KeyError, SecretKey};
 use messaging_core::ports::key_store::{KeyStore, MockKeyStore, Wrapping};
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 use messaging_store_sqlite::{SqliteOptions, SqliteStore};
 use messaging_vault::{
     KEYS_BELIEVED_FOR, LocalKeys, Mode, Parts, Progress, SealedInbox, SealedMessages,
-    SealedOptOuts, SealedSessions, Sealer, Stores, Vault, VaultError, parse_key,
+    SealedOptOuts, SealedPersons, SealedSessions, Sealer, Stores, Vault, VaultError, parse_key,
 };
 use serde_json::json;
 
@@ -268,7 +274,7 @@ async fn what_was_kept_before_anything_was_sealed_is_read_and_found_beside_it() 
         opt_outs.opted_out(tenant_id(1), &[address(1), address(2)]).await.unwrap(),
         [true, false]
     );
-    let again = messaging_core::domain::opt_out::OptOut { address: address(1), ..opt_out(7) };
+    let again = OptOut { address: address(1), ..opt_out(7) };
     assert_eq!(opt_outs.add(&again).await.unwrap(), (was_on_the_list.clone(), false));
 
     let progress = world.seal_all(&vault).await;
@@ -294,6 +300,123 @@ async fn what_was_sealed_is_read_where_nothing_is_sealed_any_more() {
     messages.insert(&[accepted(&plain, 2, "hello")]).await.unwrap();
     assert_eq!(world.kept(2).await.sealed, None);
     assert_eq!(found(&messages, "hello").await, ids(&[2, 1]));
+}
+
+#[tokio::test]
+async fn who_is_on_the_list_is_found_and_goes_whatever_the_mode_was() {
+    for (first, then) in [(Mode::Plain, Mode::Words), (Mode::Words, Mode::Plain)] {
+        let world = World::new();
+        let kept = |n| OptOut {
+            source: OptOutSource::Reply,
+            words: Some(WordList::English),
+            message: Some(message_id(n)),
+            address: address(1),
+            ..opt_out(n)
+        };
+        let before = world.opt_outs(&world.vault(first).await);
+        before.add(&kept(1)).await.unwrap();
+        let vault = world.vault(then).await;
+        let list = world.opt_outs(&vault);
+        let inbox = SealedInbox::new(world.store.clone(), world.store.clone(), vault);
+        assert_eq!(list.opted_out(tenant_id(1), &[address(1)]).await.unwrap(), [true]);
+        assert_eq!(list.add(&kept(2)).await.unwrap(), (kept(1), false));
+        // Who says so again stays as they are, once.
+        inbox.keep(&[inbox_entry(5), inbox_entry(6)]).await.unwrap();
+        let leave = Wish::Leave(Box::new(kept(5)));
+        let said = InboxEffect::ReceiveWish(Box::new(inbound(5)), leave);
+        inbox.apply(&[(inbox_id(5), said)]).await.unwrap();
+        let page = PortionBy::Page { page: 1, limit: 9 };
+        assert_eq!(list.list(tenant_id(1), page).await.unwrap().items, [kept(1)]);
+        let back = Return { tenant: tenant_id(1), address: address(1), at: at(99) };
+        let said = InboxEffect::ReceiveWish(Box::new(inbound(6)), Wish::Return(back));
+        inbox.apply(&[(inbox_id(6), said)]).await.unwrap();
+        assert_eq!(list.opted_out(tenant_id(1), &[address(1)]).await.unwrap(), [false], "{then:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_keeps_nothing_else_from_going_on() {
+    let world = World::new();
+    let vault = world.vault(Mode::Words).await;
+    let inbox = SealedInbox::new(world.store.clone(), world.store.clone(), vault.clone());
+    let theirs = InboxEntry { tenant: tenant_id(2), ..inbox_entry(2) };
+    inbox.keep(&[inbox_entry(1), theirs.clone()]).await.unwrap();
+    let messages = world.messages(&vault);
+    let other = Message { tenant: tenant_id(2), session: session_id(2), ..message(2) };
+    messages.insert(&[message(1), other.clone()]).await.unwrap();
+    vault.shred(tenant_id(1)).await.unwrap();
+    let due = inbox.due(at(99), 9).await.unwrap();
+    assert_eq!(due[1], theirs);
+    assert_eq!((due[0].id, due[0].payload.is_empty()), (inbox_id(1), true));
+    assert_eq!(messages.load(&[message_id(1), message_id(2)]).await.unwrap(), [other]);
+}
+
+#[tokio::test]
+async fn webhooks_and_sessions_are_sealed_and_opened_again() {
+    let world = World::new();
+    let store = &world.store;
+    let secrets = WebhookSecrets::new(WebhookSecret("a secret".into()));
+    let account =
+        Session { own_address: Some(address(9)), webhook_secrets: Some(secrets), ..session(1) };
+    SessionStore::insert(store.as_ref(), &account).await.unwrap();
+    let aside = [(inbox_id(2), InboxVerdict::Dead)];
+    store.keep(&[inbox_entry(1), inbox_entry(2)]).await.unwrap();
+    store.defer(&aside).await.unwrap();
+    let raw = async || {
+        let seen = store.webhooks(tenant_id(1), None, 9).await.unwrap();
+        let payloads: Vec<_> = seen.entries.into_iter().map(|entry| entry.payload).collect();
+        let kept = SessionStore::find(store.as_ref(), tenant_id(1), account.id).await.unwrap();
+        (payloads, kept.unwrap())
+    };
+    let plain = raw().await;
+    for (mode, is_sealed) in [(Mode::Words, true), (Mode::Plain, false)] {
+        let vault = world.vault(mode).await;
+        let sealer = world.sealer(&vault);
+        assert_eq!(sealer.seal_sessions(tenant_id(1)).await.unwrap(), 1);
+        let (reached, sealed) = sealer.seal_webhooks(tenant_id(1), None).await.unwrap();
+        assert_eq!((reached, sealed), (Some(inbox_id(2)), 2));
+        assert_eq!(sealer.seal_webhooks(tenant_id(1), reached).await.unwrap(), (None, 0));
+        // A second time there is nothing to do.
+        assert_eq!(sealer.seal_webhooks(tenant_id(1), None).await.unwrap().1, 0);
+        let kept = raw().await;
+        assert_eq!(kept == plain, !is_sealed, "{mode:?}");
+        assert!(kept.0.iter().zip(&plain.0).all(|(now, before)| (now != before) == is_sealed));
+        let sessions = SealedSessions::new(store.clone(), vault.clone());
+        let found = sessions.find(tenant_id(1), account.id).await.unwrap();
+        assert_eq!(found, Some(account.clone()));
+        let persons = SealedPersons::new(store.clone(), vault);
+        let seen = persons.webhooks(tenant_id(1), None, 9).await.unwrap();
+        assert!(seen.entries.iter().map(|it| &it.payload).eq(&plain.0));
+    }
+}
+
+#[tokio::test]
+async fn a_persons_messages_are_found_sealed_and_not_in_order() {
+    let world = World::new();
+    let vault = world.vault(Mode::Words).await;
+    let (sealed, plain) = (world.messages(&vault), world.raw());
+    for n in 1..=6 {
+        let kept = [message(n)];
+        if n % 2 == 0 {
+            sealed.insert(&kept).await.unwrap()
+        } else {
+            plain.insert(&kept).await.unwrap()
+        }
+    }
+    for mode in [Mode::Words, Mode::Plain] {
+        let persons = SealedPersons::new(world.store.clone(), world.vault(mode).await);
+        let mut found = Vec::new();
+        loop {
+            let after = found.last().copied();
+            let page = persons.messages_with(tenant_id(1), &address(1), after, 2).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            assert!(page.len() <= 2 && page.iter().all(|message| message.sealed.is_none()));
+            found.extend(page.iter().map(|message| message.id));
+        }
+        assert_eq!(found, ids(&[1, 2, 3, 4, 5, 6]), "{mode:?}");
+    }
 }
 
 #[tokio::test]

@@ -59,6 +59,7 @@ macro_rules! for_each_message_store_behavior {
         $test!(knows_whom_a_sealed_message_goes_to);
         $test!(seals_what_is_kept_and_nothing_else_about_it);
         $test!(seals_nothing_over_what_somebody_sealed_meanwhile);
+        $test!(knows_a_chat_by_its_new_name_and_since_when_it_is_open);
         $test!(inserts_as_many_as_are_given);
         $test!(begins_a_history_with_the_insert);
         $test!(refuses_a_message_that_is_kept_already);

@@ -237,7 +237,8 @@ pub trait MessageStore: Send + Sync + 'static {
         ids: &[ProviderMessageId],
     ) -> Result<Vec<Message>, StoreError>;
 
-    /// Puts what a vault made of messages in the place of what the store has of them: addresses,
+    /// Puts what a vault made of messages in the place of what the store has of them: addresses (so
+    /// their chats go by other names),
     /// content, metadata and what is sealed, and nothing else. Passes over those that are not there,
     /// that nobody is on the other side of any more ([`Message::erased`]), or that are not kept under the key given with them any more (`None` for what is not sealed). Gives how
     /// many it changed.

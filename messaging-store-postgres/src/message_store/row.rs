@@ -13,7 +13,7 @@ use messaging_core::ports::store_error::{BoxError, StoreError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::message_store::chats::OpenChats;
+use crate::message_store::chats::{OpenChats, rename as rename_chat};
 use crate::named::{BadColumn, Stored, failure, instant, json, named, optional_instant, small};
 use crate::text;
 use crate::together::Fault;
@@ -493,8 +493,12 @@ pub(crate) async fn reseal(
         )
         .execute(&mut *connection)
         .await?;
+        let before = kept.peer_key();
         let Message { from, to, alias, sealed, .. } = message.clone();
         let now = Message { from, to, alias, sealed, ..kept };
+        if let (Some(before), Some(after)) = (before, now.peer_key()) {
+            rename_chat(connection, now.session, before, after).await?;
+        }
         chats.add(now.open_chat(), now.created_at);
         changed += 1;
     }

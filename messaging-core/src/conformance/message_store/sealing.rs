@@ -171,3 +171,27 @@ pub async fn seals_nothing_over_what_somebody_sealed_meanwhile(store: &dyn Messa
     let counts = store.sealed_under(tenant_id(1)).await.unwrap();
     assert_eq!(counts.into_iter().collect::<Vec<_>>(), [(None, 1), (Some(3), 1)]);
 }
+
+/// As if it had been called so from the beginning: else it would count as opened today.
+pub async fn knows_a_chat_by_its_new_name_and_since_when_it_is_open(store: &dyn MessageStore) {
+    store.insert(&[message(1), message(5)]).await.unwrap();
+    for n in [1, 5] {
+        let change = |event| StatusChange::new(MessageRef::Id(message_id(n)), event, at(n));
+        store.change(&[change(StatusEvent::Begin), change(StatusEvent::Accept)]).await.unwrap();
+    }
+    let old = (session_id(1), RecipientKey::of(session_id(1), &address(1)));
+    let new = (session_id(1), RecipientKey(0xABCD));
+    let opened = async || {
+        let nobody = RecipientKey(7);
+        store.chats_opened(session_id(1), at(0), nobody, at(99)).await.unwrap()
+    };
+    let before = opened().await;
+    assert_eq!(before.len(), 1);
+    // The newest first, as whoever seals does.
+    for n in [5, 1] {
+        let given = (None, sealed(message(n), 1, &[]));
+        assert_eq!(store.reseal(&[given]).await.unwrap(), 1);
+        assert_eq!(store.open_chats(&[old, new]).await.unwrap(), [new]);
+        assert_eq!(opened().await, before);
+    }
+}

@@ -142,6 +142,18 @@ impl Messages {
         self.chats.entry(session).or_default().entry(recipient).or_insert((at, by_us));
     }
 
+    /// Has a chat go by another name, unless there is one of that.
+    fn rename_chat(&mut self, session: SessionId, before: RecipientKey, after: RecipientKey) {
+        if before == after {
+            return;
+        }
+        if let Some(chats) = self.chats.get_mut(&session)
+            && let Some(opened) = chats.remove(&before)
+        {
+            chats.entry(after).or_insert(opened);
+        }
+    }
+
     /// Forgets a session's chats.
     pub(super) fn forget_chats(&mut self, session: SessionId) {
         self.chats.remove(&session);
@@ -643,11 +655,15 @@ impl MessageStore for MemoryStore {
                 continue;
             }
             state.index.take_out(&row.message);
+            let before = row.message.peer_key();
             let Message { from, to, alias, sealed, content, metadata, .. } = given.clone();
             let kept = row.message.clone();
             row.message = Message { from, to, alias, sealed, content, metadata, ..kept };
             state.index.put(&row.message);
             let (chat, at) = (row.message.open_chat(), row.message.created_at);
+            if let (Some(before), Some(after)) = (before, row.message.peer_key()) {
+                state.rename_chat(given.session, before, after);
+            }
             state.open(chat, at);
             changed += 1;
         }
