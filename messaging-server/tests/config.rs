@@ -179,7 +179,9 @@ fn secrets_that_everybody_knows_or_could_guess_are_refused() {
 
 #[test]
 fn no_secret_of_any_setting_may_be_one_that_everybody_knows() {
-    for row in TABLE.iter().filter(|row| row.secret) {
+    // What is no key of 32 bytes is refused as such.
+    let is_key = |name: &str| name.starts_with("ENCRYPTION_");
+    for row in TABLE.iter().filter(|row| row.secret && !is_key(row.name)) {
         let value = match row.name {
             "DATABASE_URL" => "postgres://me:changeme@db/messaging".to_owned(),
             "REDIS_URL" => "redis://a,redis://:changeme@b".to_owned(),

@@ -43,7 +43,6 @@ const MARKS: &[&str] = &[
     "quokkainbound",
     "quokkaparticipant",
     "quokkascheduled",
-    "quokkarejected",
     // Whom messages go to and come from, and the number on a card, each without its plus sign.
     "4915112345678",
     "5511988887777",
@@ -111,8 +110,8 @@ impl World {
         Running { base: format!("http://{address}"), token, stop, service }
     }
 
-    /// All bytes of all files of the database, as they are just now.
-    fn database(&self) -> Vec<u8> {
+    /// All that can be read in the files of the database, as they are just now.
+    fn database(&self) -> String {
         let mut bytes = Vec::new();
         for file in std::fs::read_dir(self.data.path()).unwrap() {
             let path = file.unwrap().path();
@@ -121,7 +120,8 @@ impl World {
             }
         }
         assert!(!bytes.is_empty());
-        bytes
+        // What is looked for is ASCII, which this leaves as it is.
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 
@@ -279,12 +279,8 @@ fn forms(mark: &str) -> Vec<String> {
 }
 
 /// In which forms a database holds a text.
-fn held(database: &[u8], mark: &str) -> Vec<String> {
-    let holds = |form: &String| {
-        let form = form.as_bytes();
-        database.windows(form.len()).any(|bytes| bytes == form)
-    };
-    forms(mark).into_iter().filter(holds).collect()
+fn held(database: &str, mark: &str) -> Vec<String> {
+    forms(mark).into_iter().filter(|form| database.contains(form.as_str())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -455,9 +451,7 @@ async fn what_was_kept_plain_is_read_and_sealed_and_opened_again() {
     assert!(said.contains("messages: plain=0 v1="), "{said}");
     let database = world.database();
     for mark in MARKS.iter().chain([&secret.as_str()]) {
-        // Answers go by themselves within a day.
-        let expected: &[&str] = if *mark == "quokkarejected" { &["quokkarejected"] } else { &[] };
-        assert_eq!(held(&database, mark), expected, "{mark}");
+        assert_eq!(held(&database, mark), Vec::<String>::new(), "{mark}");
     }
 
     assert!(run(&words, &["encryption", "rotate"]).await.contains("acme  key v2"));
@@ -524,8 +518,8 @@ fn a_form_is_found_where_it_stands() {
     let mark = "quokkatext";
     for before in ["", "a", "ab", "abc"] {
         let text = STANDARD.encode(format!("{before}{mark} and more"));
-        assert_eq!(held(text.as_bytes(), mark).len(), 1, "{text}");
+        assert_eq!(held(&text, mark).len(), 1, "{text}");
     }
-    assert_eq!(held(b"71756F6B6B6174657874", mark).len(), 1);
-    assert_eq!(held(b"quokkatex", mark).len(), 0);
+    assert_eq!(held("71756F6B6B6174657874", mark).len(), 1);
+    assert_eq!(held("quokkatex", mark).len(), 0);
 }

@@ -167,7 +167,7 @@ async fn who_has_the_file_learns_no_text_number_or_name() {
     let sessions = SealedSessions::new(store.clone(), vault.clone());
     let mut account = session(1);
     account.own_address = Some(number.clone());
-    account.webhook_secrets = Some(WebhookSecrets::new(WebhookSecret("secretkey".into())));
+    account.webhook_secrets = Some(WebhookSecrets::new(WebhookSecret("secretshared".into())));
     sessions.insert(&account).await.unwrap();
     let opt_outs = SealedOptOuts::new(store.clone(), vault);
     let mut entry = opt_out(1);
@@ -181,8 +181,24 @@ async fn who_has_the_file_learns_no_text_number_or_name() {
     }
     let holds = |mark: &str| files.windows(mark.len()).any(|bytes| bytes == mark.as_bytes());
     assert!(holds("document"), "what is looked into is what was written");
-    for mark in ["secret", "5511987651234", "87651234"] {
-        assert!(!holds(mark), "{mark}");
+    let marks = [
+        "text",
+        "address",
+        "/mimetype",
+        "name",
+        "card",
+        "campaign",
+        "key",
+        "value",
+        "hook",
+        "note",
+        "shared",
+    ];
+    for mark in marks {
+        assert!(!holds(&format!("secret{mark}")), "{mark}");
+    }
+    for number in ["5511987651234", "87651234"] {
+        assert!(!holds(number), "{number}");
     }
     // And who has the key as well, all.
     assert_eq!(messages.find(tenant_id(1), message_id(1)).await.unwrap(), Some(said(1, None)));
