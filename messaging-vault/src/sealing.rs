@@ -116,6 +116,8 @@ impl Sealer {
                 person.and_then(|person| self.vault.pseudonyms().recipient(open.session, person));
             anew.push((key, self.vault.seal_message(&open).await?));
         }
+        // In order of id, as whoever changes messages locks them.
+        anew.sort_unstable_by_key(|(_, message)| message.id);
         let sealed = if anew.is_empty() { 0 } else { self.stores.messages.reseal(&anew).await? };
         let seen = so_far.seen + page.messages.len() as u64;
         let last = page.messages.last().map(|message| message.id);
