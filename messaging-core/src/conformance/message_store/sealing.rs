@@ -59,7 +59,7 @@ pub async fn gives_back_what_is_sealed(store: &dyn MessageStore) {
     store.insert(&all).await.unwrap();
     for given in &all {
         assert_eq!(store.find(tenant_id(1), given.id).await.unwrap().as_ref(), Some(given));
-        assert_eq!(store.load(&[given.id]).await.unwrap(), [given.clone()]);
+        assert_eq!(store.load(&[given.id]).await.unwrap(), std::slice::from_ref(given));
     }
     let listed = store.list(tenant_id(1), &MessageFilter::default(), ALL).await.unwrap();
     assert_eq!(listed.messages.iter().rev().collect::<Vec<_>>(), all.iter().collect::<Vec<_>>());
