@@ -12,6 +12,7 @@ pub mod duty_roster;
 pub mod entropy;
 pub mod idempotency_store;
 pub mod inbox_store;
+pub mod key_store;
 pub mod message_store;
 pub mod opt_out_store;
 pub mod person_store;

@@ -42,6 +42,7 @@ use crate::domain::message::{Message, QueueItem};
 use crate::domain::new_chats::{DAY, NewChatLimits};
 use crate::domain::opt_out::words::OptOutWords;
 use crate::domain::phone::PhoneValidation;
+use crate::domain::pseudonym::Pseudonyms;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::session::Session;
@@ -152,6 +153,10 @@ pub struct Settings {
     pub duplicate_window: Duration,
     /// By which words people say that they want no more messages, or want them again.
     pub opt_out_words: OptOutWords,
+    /// What stands for people and contents in stores and queues.
+    pub pseudonyms: Pseudonyms,
+    /// Whether messages are found by what they say, and not only by numbers.
+    pub finds_words: bool,
     /// What becomes of files that are named by an address.
     pub media_urls: MediaUrls,
     /// Hosts that files may be fetched from though they are not on the public Internet.
@@ -194,6 +199,8 @@ impl Default for Settings {
             max_waiting: 1_000_000,
             duplicate_window: Duration::from_secs(10),
             opt_out_words: OptOutWords::default(),
+            pseudonyms: Pseudonyms::default(),
+            finds_words: true,
             media_urls: MediaUrls::default(),
             media_hosts: HostNames::default(),
             retry: RetryPolicy::default(),

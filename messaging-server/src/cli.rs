@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod doctor;
+mod encryption;
 mod error;
 mod serve;
 mod simulator;
@@ -71,6 +72,9 @@ pub enum Command {
     /// Look at what was done, by whom.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look at and go on with encryption at rest.
+    #[command(subcommand)]
+    Encryption(EncryptionCommand),
     /// Make API keys.
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),
@@ -155,6 +159,33 @@ pub enum AuditCommand {
     },
 }
 
+/// What can be done with encryption at rest. A service may run meanwhile; what is done is done in small
+/// steps, and each command can be stopped and begun anew.
+#[derive(Subcommand)]
+#[non_exhaustive]
+pub enum EncryptionCommand {
+    /// Print what is encrypted, and with which keys; looks at every message.
+    Status,
+    /// Encrypt what is kept with each tenant's newest key or, with ENCRYPTION=plain, decrypt it.
+    Seal {
+        /// Only what this tenant has; by its id or name.
+        #[arg(long, value_name = "NAME|ID")]
+        tenant: Option<String>,
+        /// Also messages that are encrypted with the newest key: to find them by words after
+        /// ENCRYPTION was `numbers`, or not to find them so any more.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Give tenants new keys; running services use them within a minute.
+    Rotate {
+        /// Only this tenant; by its id or name.
+        #[arg(long, value_name = "NAME|ID")]
+        tenant: Option<String>,
+    },
+    /// Wrap all keys in ENCRYPTION_KEY, so that ENCRYPTION_PREVIOUS_KEYS are needed no more.
+    Rewrap,
+}
+
 /// What can be done with API keys.
 #[derive(Subcommand)]
 #[non_exhaustive]
@@ -231,6 +262,14 @@ impl Cli {
             Command::Audit(AuditCommand::Verify { tenant, platform, expect }) => {
                 audit::verify(dir, tenant.as_deref(), platform, expect, out).await
             }
+            Command::Encryption(EncryptionCommand::Status) => encryption::status(dir, out).await,
+            Command::Encryption(EncryptionCommand::Seal { tenant, all }) => {
+                encryption::seal(dir, tenant.as_deref(), all, out).await
+            }
+            Command::Encryption(EncryptionCommand::Rotate { tenant }) => {
+                encryption::rotate(dir, tenant.as_deref(), out).await
+            }
+            Command::Encryption(EncryptionCommand::Rewrap) => encryption::rewrap(dir, out).await,
             Command::ApiKey(ApiKeyCommand::Create { tenant, role, name, expires_in }) => {
                 tenants::api_key(
                     dir,

@@ -3,6 +3,7 @@
 //! [`settings`] is the table of all settings: their names, defaults and meanings. Nothing else in
 //! the program reads the environment.
 
+pub mod encryption;
 pub mod environment;
 pub mod example;
 pub mod kept_secret;
@@ -25,10 +26,12 @@ use messaging_core::domain::opt_out::words::OptOutWords;
 use messaging_core::domain::phone::PhoneValidation;
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::retry::RetryPolicy;
+use messaging_vault::Mode;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::source::Proxies;
 use crate::api::{BodyLimits, Edge};
+use crate::config::encryption::EncryptionConfig;
 use crate::config::node_role::NodeRole;
 use crate::config::problem::{ConfigError, Problem, Reported};
 use crate::config::setting::Reader;
@@ -124,6 +127,8 @@ pub struct Config {
     pub log_filter: String,
     /// What `/metrics` asks for; `None` leaves it open.
     pub metrics_token: Option<SecretString>,
+    /// What is encrypted, and with which key.
+    pub encryption: EncryptionConfig,
     /// The PostgreSQL that is asked for.
     pub postgres: Option<PostgresConfig>,
     /// The Redis that is asked for.
@@ -181,6 +186,14 @@ impl Config {
                     problems.push(Problem::new(name, "is not set", why));
                 }
             }
+        }
+        if self.postgres.is_some()
+            && self.encryption.mode != Mode::Plain
+            && self.encryption.key.is_none()
+        {
+            let why = "expected the same key on every node, such as `openssl rand -base64 32` prints \
+                       (keep a copy apart from the database), or ENCRYPTION=plain";
+            problems.push(Problem::new("ENCRYPTION_KEY", "is not set", why));
         }
         let access = self.jwt_secret.as_ref().map(ExposeSecret::expose_secret);
         let refresh = self.jwt_refresh_secret.as_ref().map(ExposeSecret::expose_secret);
@@ -291,6 +304,9 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let log_format = reader.required(&settings::LOG_FORMAT);
     let log_level = reader.required(&settings::LOG_LEVEL);
     let rust_log = reader.optional(&settings::RUST_LOG);
+    let encryption = reader.required(&settings::ENCRYPTION);
+    let encryption_key = reader.optional(&settings::ENCRYPTION_KEY);
+    let previous_keys = reader.optional(&settings::ENCRYPTION_PREVIOUS_KEYS);
     let postgres = services::postgres(reader);
     let redis = services::redis(reader);
 
@@ -372,6 +388,11 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         log_format: log_format?,
         log_filter: rust_log?.unwrap_or(log_level?),
         metrics_token: metrics_token?,
+        encryption: EncryptionConfig {
+            mode: encryption?,
+            key: encryption_key?,
+            previous: previous_keys?.unwrap_or_default(),
+        },
         postgres: postgres?,
         redis: redis?,
     })

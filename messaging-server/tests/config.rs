@@ -11,6 +11,7 @@ use messaging_server::config::Config;
 use messaging_server::config::example::effective;
 use messaging_server::config::settings::TABLE;
 use messaging_server::telemetry::logs::LogFormat;
+use messaging_vault::Mode;
 use secrecy::ExposeSecret;
 
 const STRONG: &str = "0b7e1d9a4c5f48f2a6d3e8b1c7f09a52";
@@ -178,7 +179,9 @@ fn secrets_that_everybody_knows_or_could_guess_are_refused() {
 
 #[test]
 fn no_secret_of_any_setting_may_be_one_that_everybody_knows() {
-    for row in TABLE.iter().filter(|row| row.secret) {
+    // What is no key of 32 bytes is refused as such.
+    let is_key = |name: &str| name.starts_with("ENCRYPTION_");
+    for row in TABLE.iter().filter(|row| row.secret && !is_key(row.name)) {
         let value = match row.name {
             "DATABASE_URL" => "postgres://me:changeme@db/messaging".to_owned(),
             "REDIS_URL" => "redis://a,redis://:changeme@b".to_owned(),
@@ -208,7 +211,10 @@ fn a_schema_that_postgresql_could_not_hold_is_refused_with_the_rule() {
     }
 }
 
-const SECRETS: [(&str, &str); 2] = [("JWT_SECRET", STRONG), ("WAHA_WEBHOOK_SECRET", STRONG)];
+const KEY: &str = "0b7e1d9a4c5f48f2a6d3e8b1c7f09a520b7e1d9a4c5f48f2a6d3e8b1c7f09a52";
+
+const SECRETS: [(&str, &str); 3] =
+    [("JWT_SECRET", STRONG), ("WAHA_WEBHOOK_SECRET", STRONG), ("ENCRYPTION_KEY", KEY)];
 
 #[test]
 fn any_part_asks_for_the_whole_and_the_rest_has_defaults() {
@@ -251,6 +257,9 @@ fn nodes_that_share_a_store_need_the_same_secrets() {
     let lines = unusable(&[("DB_HOST", "db")]);
     assert!(lines[0].starts_with("JWT_SECRET is not set: expected the same secret on every node"));
     assert!(lines[1].starts_with("WAHA_WEBHOOK_SECRET is not set"), "{lines:?}");
+    assert!(lines[2].starts_with("ENCRYPTION_KEY is not set: expected the same key on every node"));
+    let plain = [("DB_HOST", "db"), ("ENCRYPTION", "plain"), SECRETS[0], SECRETS[1]];
+    read(&plain).check_usable().unwrap();
     read(&[&[("DB_HOST", "db")], &SECRETS[..]].concat()).check_usable().unwrap();
 }
 
@@ -265,6 +274,25 @@ fn a_node_that_does_only_a_part_needs_what_the_others_share() {
         }
         read(&with(&[db, redis, ("ROLE", role)])).check_usable().unwrap();
     }
+}
+
+#[test]
+fn a_key_is_drawn_rather_than_typed_and_never_shown() {
+    assert_eq!(read(&[]).encryption.mode, Mode::Words);
+    let given =
+        [("ENCRYPTION", "Numbers"), ("ENCRYPTION_KEY", KEY), ("ENCRYPTION_PREVIOUS_KEYS", KEY)];
+    let config = read(&given);
+    assert_eq!(config.encryption.mode, Mode::Numbers);
+    assert!(!format!("{config:?}").contains(KEY));
+    let shown = effective(&given.map(|(name, value)| (name.into(), value.into())).into());
+    assert!(!shown.contains(KEY) && shown.contains("ENCRYPTION_KEY=(set)"), "{shown}");
+    for typed in ["hunter2-hunter2", &KEY[1..], &"0".repeat(64)] {
+        let lines = refused(&[("ENCRYPTION_KEY", typed)]);
+        assert!(
+            lines[0].starts_with("ENCRYPTION_KEY holds something else (not shown): expected 32")
+        );
+    }
+    assert_eq!(refused(&[("ENCRYPTION", "yes")]).len(), 1);
 }
 
 #[test]

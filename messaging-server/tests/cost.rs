@@ -52,6 +52,10 @@ impl Bench {
             ("DATABASE_URL", postgres.url()),
             ("REDIS_URL", redis.url()),
             ("QUEUE_PARTITIONS", partitions.to_string()),
+            (
+                "ENCRYPTION_KEY",
+                "0b7e1d9a4c5f48f2a6d3e8b1c7f09a520b7e1d9a4c5f48f2a6d3e8b1c7f09a52".to_owned(),
+            ),
             ("JWT_SECRET", "a-jwt-secret-that-is-long-enough-for-tests".to_owned()),
         ]);
         let server = installation.start().await;

@@ -17,6 +17,7 @@ use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::tenant::{OnUnknown, Role};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::key_store::KeyPurpose;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, Rows};
@@ -146,6 +147,7 @@ named!(
     OnRateLimit in "on_rate_limit",
     OptOutSource in "source",
     WordList in "words",
+    KeyPurpose in "purpose",
     ActorKind in "actor_kind",
     Role in "role",
 );

@@ -165,6 +165,8 @@ pub fn message(n: u64) -> Message {
         from: Some(address(9_000_001)),
         to: Some(address(1)),
         content: Content::text(format!("text {n}")),
+        alias: None,
+        sealed: None,
         priority: Priority::Normal,
         metadata: None,
         status: Status::Queued,

@@ -259,6 +259,8 @@ impl InboxProcessor {
             session: entry.session,
             batch: None,
             direction: Direction::Inbound,
+            alias: self.gateway.settings().pseudonyms.recipient(entry.session, &message.peer),
+            sealed: None,
             from: Some(message.peer),
             to: message.own,
             content: message.content,

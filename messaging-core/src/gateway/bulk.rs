@@ -196,7 +196,8 @@ impl Gateway {
         let Some(key) = &request.idempotency_key else {
             return self.try_send_bulk(tenant, &request, drawn).await;
         };
-        let (operation, hash) = (Operation::SendBulk, request.hash());
+        let (operation, hash) =
+            (Operation::SendBulk, self.settings().pseudonyms.request(request.hash()));
         let turn = match self.take_turn(tenant, operation, key, hash, drawn.1).await? {
             once::Asked::Anew(turn) => turn,
             once::Asked::Before(answer) => return Ok(answer_again(tenant, &request, answer)),

@@ -221,7 +221,7 @@ impl Gateway {
         let Some(key) = &request.idempotency_key else {
             return self.try_send(tenant, request, drawn).await;
         };
-        let hash = request.hash();
+        let hash = self.settings().pseudonyms.request(request.hash());
         let turn = match self.take_turn(tenant, Operation::Send, key, hash, drawn.1).await? {
             once::Asked::Anew(turn) => turn,
             once::Asked::Before(answer) => return self.answer_again(tenant, request, &answer),
@@ -411,7 +411,11 @@ impl Gateway {
     ) -> Option<Distinct> {
         let window = self.settings().duplicate_window;
         (!request.allow_duplicate && !window.is_zero()).then(|| Distinct {
-            fingerprint: Fingerprint::of(session, to, &request.content),
+            fingerprint: self.settings().pseudonyms.fingerprint(Fingerprint::of(
+                session,
+                to,
+                &request.content,
+            )),
             at: now,
             until: now.plus(window),
         })
@@ -575,6 +579,8 @@ impl Gateway {
             batch: draft.batch,
             direction: Direction::Outbound,
             from: draft.from,
+            alias: self.settings().pseudonyms.recipient(draft.session, &draft.to),
+            sealed: None,
             to: Some(draft.to),
             content: draft.content,
             priority: draft.priority,

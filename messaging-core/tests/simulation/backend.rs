@@ -225,6 +225,8 @@ relay!(MessageStore to store by of_store -> StoreError {
     open_chats(chats: &[(SessionId, RecipientKey)]) -> Vec<(SessionId, RecipientKey)>;
     chats_opened(session: SessionId, since: Timestamp, but: RecipientKey, now: Timestamp)
         -> Vec<Timestamp>;
+    reseal(messages: &[(Option<u32>, Message)]) -> u64;
+    sealed_under(tenant: TenantId) -> BTreeMap<Option<u32>, u64>;
     ping() -> ();
 });
 
@@ -267,6 +269,7 @@ relay!(InboxStore to store by of_store -> StoreError {
     next_due() -> Option<Timestamp>;
     apply(effects: &[(InboxId, InboxEffect)]) -> Vec<Applied>;
     defer(verdicts: &[(InboxId, InboxVerdict)]) -> ();
+    reseal(bodies: &[(InboxId, Vec<u8>)]) -> u64;
     depth() -> InboxDepth;
 });
 
@@ -283,6 +286,7 @@ relay!(OptOutStore to store by of_store -> StoreError {
     find(tenant: TenantId, entry: &OptOutRef) -> Option<OptOut>;
     opted_out(tenant: TenantId, addresses: &[Address]) -> Vec<bool>;
     list(tenant: TenantId, portion: PortionBy<OptOutId>) -> Page<OptOut>;
+    reseal(opt_out: &OptOut) -> bool;
 });
 
 relay!(Upkeep to store by of_store -> StoreError {

@@ -150,7 +150,7 @@ pub(super) async fn api_key<W: Write>(
     let (key, text) = service.gateway().create_api_key(tenant.id, &operator, wanted).await?;
     let made = ("api-key", key.id.to_string());
     let chain = Chain::Tenant(tenant.id);
-    audit::leave_about(service.gateway(), chain, "api-key create", made).await?;
+    audit::leave_about(service.gateway(), chain, "api-key create", Some(made)).await?;
     service.close().await;
     Ok(writeln!(out, "{}", text.expose())?)
 }

@@ -8,14 +8,15 @@ use messaging_core::domain::network::Networks;
 use messaging_core::domain::new_chats::Spacing;
 use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::phone::PhoneValidation;
+use messaging_vault::Mode;
 use secrecy::SecretString;
 
 use crate::api::cors::Origins;
 use crate::api::source::ProxyHeader;
-use crate::config::kind;
 use crate::config::node_role::NodeRole;
 use crate::config::setting::Setting;
 use crate::config::waha_servers::{self, WahaServerConfig};
+use crate::config::{encryption, kind};
 use crate::telemetry::logs::LogFormat;
 
 /// What the documentation shows of one setting.
@@ -113,6 +114,14 @@ settings! {
             "How long a refresh token is valid.";
         METRICS_TOKEN: SecretString = none, kind::SECRET,
             "What /metrics asks for as a bearer token; open to everybody where unset.";
+    }
+    "Encryption (docs/data-protection.md)" {
+        ENCRYPTION: Mode = "words", encryption::MODE,
+            "What is encrypted: words (all, found by words), numbers (all, found by numbers) or plain.";
+        ENCRYPTION_KEY: SecretString = none, encryption::KEY,
+            "Wraps all other keys; where unset, one is drawn and kept in DATA_DIR. Lost: all is lost.";
+        ENCRYPTION_PREVIOUS_KEYS: Vec<SecretString> = none, encryption::KEYS,
+            "Keys that others may still be wrapped in while that is being replaced; spaces between.";
     }
     "WAHA" {
         WAHA_BASE_URL: String = "http://localhost:3000", kind::HTTP_URL,

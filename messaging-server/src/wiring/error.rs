@@ -11,6 +11,7 @@ use crate::auth::IssueError;
 use crate::config::kept_secret::KeptSecretError;
 use crate::config::problem::ConfigError;
 use crate::listening::tls::TlsError;
+pub use crate::wiring::vault::EncryptionError;
 
 /// Why the parts could not be joined.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,9 @@ pub enum BuildError {
         #[source]
         source: io::Error,
     },
+    /// What is encrypted cannot be read.
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
     /// The embedded store cannot be opened.
     #[error(transparent)]
     Sqlite(#[from] messaging_store_sqlite::OpenError),

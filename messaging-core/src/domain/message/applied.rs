@@ -192,6 +192,8 @@ mod tests {
             from: None,
             to: Some(Address::from_stored("+14155552671")),
             content: Content::text("hello"),
+            alias: None,
+            sealed: None,
             priority: Priority::Normal,
             metadata: None,
             status,
