@@ -2,8 +2,8 @@
 
 mod address_text;
 pub mod api_keys;
-pub mod auth;
 pub mod audit;
+pub mod auth;
 pub mod authorized;
 pub mod body;
 pub mod bulk;
@@ -44,8 +44,8 @@ use poem_openapi::{OpenApiService, Tags};
 use secrecy::SecretString;
 
 use self::api_keys::ApiKeysApi;
-use self::auth::AuthApi;
 use self::audit::AuditApi;
+use self::auth::AuthApi;
 use self::bulk::BulkApi;
 use self::cors::Origins;
 use self::dead_letters::DeadLettersApi;
