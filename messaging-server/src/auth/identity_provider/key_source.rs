@@ -261,7 +261,6 @@ impl Inner {
             Err(KeysError::Unreachable(_)) => FetchResult::Unreachable,
             Err(_) => FetchResult::Unusable,
         };
-        (self.count)(result);
         let mut state = self.state();
         let had_failed = state.last.is_some_and(|last| last.failed);
         state.last = Some(Attempt { at, failed: fetched.is_err() });
@@ -282,6 +281,8 @@ impl Inner {
                 tracing::warn!(%error, "the keys of the identity provider cannot be had: {then}");
             }
         }
+        drop(state);
+        (self.count)(result);
     }
 }
 
