@@ -6,6 +6,7 @@
 pub mod encryption;
 pub mod environment;
 pub mod example;
+mod identity_provider;
 pub mod kept_secret;
 pub(crate) mod kind;
 pub mod node_role;
@@ -31,6 +32,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::source::Proxies;
 use crate::api::{BodyLimits, Edge};
+use crate::auth::identity_provider::IdentityProviderConfig;
 use crate::config::encryption::EncryptionConfig;
 use crate::config::node_role::NodeRole;
 use crate::config::problem::{ConfigError, Problem, Reported};
@@ -81,6 +83,8 @@ pub struct Config {
     pub jwt_refresh_secret: Option<SecretString>,
     /// How long refresh tokens are valid.
     pub jwt_refresh_expires_in: Duration,
+    /// Whose tokens are believed beside ours.
+    pub identity_provider: Option<IdentityProviderConfig>,
     /// Where WAHA listens.
     pub waha_base_url: String,
     /// The key WAHA asks for; `None` for a WAHA that asks for none.
@@ -309,6 +313,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let previous_keys = reader.optional(&settings::ENCRYPTION_PREVIOUS_KEYS);
     let postgres = services::postgres(reader);
     let redis = services::redis(reader);
+    let identity_provider = identity_provider::read(reader);
 
     let minute = Duration::from_secs(60);
     let tls = match (certificate?, tls_key?) {
@@ -349,6 +354,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         jwt_expires_in: jwt_expires_in?,
         jwt_refresh_secret: jwt_refresh_secret?,
         jwt_refresh_expires_in: jwt_refresh_expires_in?,
+        identity_provider: identity_provider?,
         waha_base_url: waha_base_url?,
         waha_api_key: waha_api_key?,
         waha_servers: waha_servers?,

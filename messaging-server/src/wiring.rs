@@ -41,6 +41,7 @@ use waha_client::webhooks::SigningKeys;
 
 use crate::api::{self, ApiState};
 use crate::audit::AuditTrail;
+use crate::auth::identity_provider::{FetchCount, IdentityProvider};
 use crate::auth::{Authentication, IssueError, RefreshTokens, TokenIssuer, TokenVerifier};
 use crate::config::Config;
 use crate::config::kept_secret;
@@ -148,6 +149,12 @@ impl Service {
             clock,
             entropy,
         };
+        let identity_provider = config.identity_provider.clone().map(|config| {
+            let metrics = Arc::clone(&metrics);
+            let count: FetchCount = Arc::new(move |result| metrics.identity_keys(result));
+            IdentityProvider::open(config, count, ports.clock.now()).map(Arc::new)
+        });
+        let identity_provider = identity_provider.transpose()?;
         let gateway =
             Gateway::new(ports.clone(), settings(&config, &webhook_secret, vault.as_deref()));
         let auth = Authentication {
@@ -156,6 +163,7 @@ impl Service {
             refresh: RefreshTokens::new(&refresh_secret),
             access_lasts: config.jwt_expires_in,
             refresh_lasts: config.jwt_refresh_expires_in,
+            identity_provider,
         };
         Ok(Self { config, gateway, ports, storage, metrics, auth, tls, vault })
     }
