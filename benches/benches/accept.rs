@@ -2,6 +2,8 @@
 //! callers at once, in memory and on disk (SQLite, `synchronous = FULL`); and how much longer where what is
 //! kept is encrypted, without and with the marks of its words (`accept/encrypted`, by turns in one run).
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -126,7 +128,7 @@ where
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
     };
-    let no_limit = Quota { limit: u32::MAX, window: std::time::Duration::from_secs(60) };
+    let no_limit = Quota { limit: u32::MAX, window: Duration::from_secs(60) };
     let settings = Settings {
         tenant_quota: no_limit,
         max_waiting: u64::MAX,
