@@ -2,6 +2,8 @@
 //! callers at once, in memory and on disk (SQLite, `synchronous = FULL`); and how much longer where what is
 //! kept is encrypted, without and with the marks of its words (`accept/encrypted`, by turns in one run).
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -1,6 +1,8 @@
 //! Who has the database, and not the key, learns nothing of what was said, by whom, and with which
 //! secrets; and who asks the service finds all of it.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test, to fail is to tell")]
+#![allow(clippy::disallowed_methods, reason = "what is sent later is sent later than now")]
+#![allow(clippy::needless_pass_by_value, reason = "a body is written where it is sent")]
 
 #[path = "command/mod.rs"]
 mod command;
