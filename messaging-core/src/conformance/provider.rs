@@ -77,6 +77,7 @@ struct State {
     remembered: Vec<(ProviderSession, Memory)>,
     started: BTreeMap<String, Timestamp>,
     page: usize,
+    chat_by_chat: bool,
     read: Vec<ProviderSession>,
     forgetful: bool,
     targets: BTreeMap<ProviderSession, WebhookTarget>,
@@ -113,6 +114,24 @@ impl Memory {
 }
 
 impl State {
+    /// A portion of what is remembered, in the order of ids.
+    fn next_chats(&self, place: &ProviderSession, query: HistoryQuery<'_>) -> HistoryPage {
+        let HistoryQuery { since, own_only, after } = query;
+        let asked = self.remembered.iter().filter(|(at, memory)| {
+            at == place
+                && memory.at >= since
+                && (memory.is_own || !own_only)
+                && after.is_none_or(|after| memory.id.0 > after.0)
+        });
+        let mut rest: Vec<&Memory> = asked.map(|(_, memory)| memory).collect();
+        rest.sort_by(|one, other| one.id.cmp(&other.id));
+        let page = &rest[..rest.len().min(self.page)];
+        let records = page.iter().map(|memory| memory.record(place)).collect();
+        let last = page.last().filter(|_| page.len() < rest.len());
+        let next = last.map(|memory| HistoryCursor(memory.id.0.clone()));
+        HistoryPage { records, unreadable: 0, next }
+    }
+
     fn is_silent(&self, server: &str) -> bool {
         self.unreachable || self.silent.contains(server)
     }
@@ -237,6 +256,12 @@ impl FakeProvider {
     /// How many messages it tells of at a time.
     pub fn set_page(&self, page: usize) {
         self.state().page = page;
+    }
+
+    /// Has it tell of one chat after another, as some engines do: of what is written while somebody
+    /// reads, what is in a chat that was read before is not told. Here ids stand for chats, in order.
+    pub fn tell_chat_by_chat(&self) {
+        self.state().chat_by_chat = true;
     }
 
     /// Has it remember nothing, as an engine without a store.
@@ -520,6 +545,9 @@ impl ProviderHistory for FakeProvider {
         self.readable(place)?;
         let mut state = self.state();
         state.read.push(place.clone());
+        if state.chat_by_chat {
+            return Ok(state.next_chats(place, query));
+        }
         let skipped = query.after.and_then(|cursor| cursor.0.parse().ok()).unwrap_or(0);
         // Newest first, so that what comes meanwhile moves the rest behind.
         let asked = state.remembered.iter().rev().filter(|(at, memory)| {

@@ -98,7 +98,8 @@ impl Worker {
     pub(super) async fn run(self: Arc<Self>, concurrency: usize, stop: CancellationToken) {
         let mut under_way = JoinSet::new();
         let worker = Arc::clone(&self);
-        // Nothing is sent by a clock that was not compared.
+        // Nothing is sent before the clock is compared, where there is somebody to compare it with: who
+        // does not answer does not count either.
         ClockWatch::new(self.gateway.clone()).run_once().await;
         let renewing = tokio::spawn(async move { worker.leases.keep().await });
         while !stop.is_cancelled() {

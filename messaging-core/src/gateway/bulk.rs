@@ -168,6 +168,9 @@ impl std::fmt::Debug for RejectedRecipient {
 /// Whom a message goes to, and what it says.
 type Told = (Address, Content);
 
+/// Who of a request is sent to, and who is not.
+type Checked = (Vec<Told>, Vec<RejectedRecipient>);
+
 impl Gateway {
     /// Accepts a message for each recipient that can be sent to, and lists the others. They are
     /// paced by the session's quota, never refused for it.
@@ -192,6 +195,7 @@ impl Gateway {
         tenant: TenantId,
         request: BulkRequest,
     ) -> Result<BulkAccepted, GatewayError> {
+        self.check_clock()?;
         let drawn = self.inner.ids.draw();
         let Some(key) = &request.idempotency_key else {
             return self.try_send_bulk(tenant, &request, drawn).await;
@@ -232,8 +236,19 @@ impl Gateway {
         request: &BulkRequest,
         batch: Batch,
     ) -> Result<BulkAccepted, GatewayError> {
+        let refuses_pii = self.pii_policy(batch.tenant).await? == PiiPolicy::Refuse;
         let accepted_at = Some(batch.created_at);
-        let (_, rejected) = self.check_bulk(batch.tenant, request, accepted_at).await?;
+        let check = |refuses| self.check_bulk(batch.tenant, request, accepted_at, refuses);
+        let mut checked = check(refuses_pii).await;
+        // What the tenant wanted then may not be what it wants now: how many were refused tells.
+        let is_as_then = |checked: &Checked| checked.1.len() as u64 == u64::from(batch.rejected);
+        if !checked.as_ref().is_ok_and(is_as_then)
+            && let Ok(otherwise) = check(!refuses_pii).await
+            && (is_as_then(&otherwise) || checked.is_err())
+        {
+            checked = Ok(otherwise);
+        }
+        let (_, rejected) = checked?;
         Ok(BulkAccepted { batch, rejected, is_replay: true })
     }
 
@@ -244,7 +259,8 @@ impl Gateway {
         (created_at, id): (Timestamp, Uuid),
     ) -> Result<BulkAccepted, GatewayError> {
         self.admit_tenant(tenant).await?;
-        let (recipients, rejected) = self.check_bulk(tenant, request, None).await?;
+        let refuses_pii = self.pii_policy(tenant).await? == PiiPolicy::Refuse;
+        let (recipients, rejected) = self.check_bulk(tenant, request, None, refuses_pii).await?;
         let session = self.working_session(tenant, &request.session).await?;
         self.check_backlog(&session).await?;
 
@@ -302,11 +318,14 @@ impl Gateway {
         tenant: TenantId,
         request: &BulkRequest,
         accepted_at: Option<Timestamp>,
-    ) -> Result<(Vec<Told>, Vec<RejectedRecipient>), GatewayError> {
+        refuses_pii: bool,
+    ) -> Result<Checked, GatewayError> {
         let invalid = |pointer, detail| InvalidField::new(pointer, "invalid-request", detail);
         let mut wrong = validation::content(&request.content, self.settings());
         wrong.extend(validation::metadata(request.metadata.as_ref()));
-        wrong.extend(validation::timing(request.timing, self.ports().clock.now()));
+        if accepted_at.is_none() {
+            wrong.extend(validation::timing(request.timing, self.ports().clock.now()));
+        }
         if !(1..=MAX_BATCH_SIZE).contains(&request.batch_size) {
             wrong.push(invalid("/batchSize", format!("must lie within 1 and {MAX_BATCH_SIZE}")));
         }
@@ -318,7 +337,6 @@ impl Gateway {
             return Err(GatewayError::Invalid(wrong));
         }
 
-        let refuses_pii = self.pii_policy(tenant).await? == PiiPolicy::Refuse;
         let mut seen = std::collections::HashSet::new();
         let (mut good, mut rejected) = (Vec::new(), Vec::new());
         let body = Template::of(&request.content.body);
@@ -337,7 +355,7 @@ impl Gateway {
                     &recipient.variables,
                     self.settings(),
                 )?;
-                if refuses_pii && accepted_at.is_none() {
+                if refuses_pii {
                     check_pii(&pointer, &content)?;
                 }
                 if !seen.insert(address.line()) {

@@ -46,7 +46,7 @@ impl Gateway {
             Some(ChangeOutcome::Refused(status)) => {
                 Err(GatewayError::WrongStatus { status, wanted })
             }
-            // Neither of the two events is ever only kept.
+            // None of these events is ever only kept.
             Some(ChangeOutcome::Kept | ChangeOutcome::NotFound) | None => {
                 Err(GatewayError::MessageNotFound)
             }

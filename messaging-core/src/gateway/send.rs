@@ -191,6 +191,7 @@ impl Gateway {
     ///   [`Settings::duplicate_window`](crate::gateway::Settings::duplicate_window).
     /// - [`GatewayError::IdempotencyKeyReused`] and [`GatewayError::IdempotencyInFlight`] of a
     ///   request that names a key.
+    /// - [`GatewayError::ClockWrong`] while this node's clock is found to be wrong.
     /// - [`GatewayError::ServerUnavailable`] where the request asks for that.
     /// - [`GatewayError::Unavailable`] where the store cannot keep it: nothing was accepted, or, of
     ///   a request that names a key, what was is found by making it again.
@@ -217,6 +218,7 @@ impl Gateway {
         tenant: TenantId,
         request: SendRequest,
     ) -> Result<Accepted, GatewayError> {
+        self.check_clock()?;
         let drawn = self.inner.ids.draw();
         let Some(key) = &request.idempotency_key else {
             return self.try_send(tenant, request, drawn).await;

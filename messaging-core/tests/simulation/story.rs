@@ -292,6 +292,7 @@ impl World {
                         answer,
                         Err(_)
                             | Ok(Err(GatewayError::Unavailable(_)
+                                | GatewayError::ClockWrong
                                 | GatewayError::IdempotencyInFlight { .. }))
                     );
                     if request.idempotency_key.is_none() || !may_be_kept {
