@@ -1,5 +1,4 @@
 //! SQLite must behave like every other store of wrapped keys.
-#![expect(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 
 use messaging_core::conformance::key_store;
 use messaging_store_sqlite::{SqliteOptions, SqliteStore};

@@ -98,13 +98,7 @@ mod tests {
         let address = Address::from_stored("+4915112345");
         check(
             of_address(&address),
-            &["12345", "112345", "15112345", "2345", "4915112345", "5112345", "915112345"]
-                .map(|it| it)
-                .into_iter()
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .collect::<Vec<_>>()
-                .as_slice(),
+            &["112345", "12345", "15112345", "2345", "4915112345", "5112345", "915112345"],
         );
         check(of_address(&Address::from_stored("123@lid")), &[]);
         check(of_address(&Address::from_stored("12345@g.us")), &["12345", "2345"]);

@@ -414,9 +414,9 @@ async fn a_persons_messages_are_found_sealed_and_not_in_order() {
     for n in 1..=6 {
         let kept = [message(n)];
         if n % 2 == 0 {
-            sealed.insert(&kept).await.unwrap()
+            sealed.insert(&kept).await.unwrap();
         } else {
-            plain.insert(&kept).await.unwrap()
+            plain.insert(&kept).await.unwrap();
         }
     }
     for mode in [Mode::Words, Mode::Plain] {

@@ -98,7 +98,7 @@ struct Times {
 }
 
 /// What is to be done before keys are used.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     /// Nothing.
     Use,

@@ -220,7 +220,7 @@ mod tests {
         {
             for other in [Algorithm::HS256, Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
                 let expected = if other == algorithm { "this" } else { "refused" };
-                check(&[key.clone()], other, Some("1"), expected);
+                check(std::slice::from_ref(&key), other, Some("1"), expected);
             }
         }
         // What is not allowed is not verified, by whatever key.
@@ -252,7 +252,11 @@ mod tests {
             json!("RSA"),
             json!(null),
         ] {
-            assert_eq!(set(&[key.clone()]).err(), Some(UnusableKeys::NoneFits), "{key}");
+            assert_eq!(
+                set(std::slice::from_ref(&key)).err(),
+                Some(UnusableKeys::NoneFits),
+                "{key}"
+            );
             // And spoil nothing for others.
             let other = with(ec(), "kid", json!("2"));
             check(&[key, other], Algorithm::ES256, Some("2"), "this");
