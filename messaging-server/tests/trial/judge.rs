@@ -179,6 +179,7 @@ impl Trial<'_> {
                 text: text(message, "body"),
                 has_file: message["media"].is_object(),
                 is_urgent: message["priority"] == "high",
+                told_at: instant(message, "createdAt"),
             })
         };
         unheard.filter_map(of).collect()
@@ -293,13 +294,13 @@ impl Trial<'_> {
                         figures.overtaken += 1;
                     }
                     let has_aged = at.since(second.accepted_at) >= AGE;
-                    let in_line = first.accepted_at.plus(self.known) < at
+                    let in_line = first.sent.told_at.plus(self.known) < at
                         && could_leave.is_some_and(|could| could.plus(self.known) < at)
                         && self.witness.knew(at, self.learning);
                     if waits && in_line && !has_aged {
                         figures.priority_breaks += 1;
                         let (urgent, left) = (&first.sent.text, &second.sent.text);
-                        let waited = at.since(first.accepted_at);
+                        let waited = at.since(first.sent.told_at);
                         let ready = could_leave.map(|could| at.since(could)).unwrap_or_default();
                         broken.push(format!(
                             "{left} left while {urgent} waited for {waited:?}, which is urgent and \

@@ -87,9 +87,10 @@ impl ClaimRules {
 
     /// Of several that are known the one that may most: each may all that the next one may.
     fn role(&self, claims: &Map<String, Value>) -> Option<Role> {
-        let named: Vec<_> = texts(at(claims, &self.role)).filter_map(Role::from_name).collect();
+        // Letter by letter: to the provider `Owner` may be another role.
+        let named: Vec<&str> = texts(at(claims, &self.role)).collect();
         let allowed = |role: &Role| *role != Role::PlatformAdmin || self.platform_admin;
-        Role::ALL.iter().copied().filter(allowed).find(|role| named.contains(role))
+        Role::ALL.iter().copied().filter(allowed).find(|role| named.contains(&role.as_str()))
     }
 
     fn tenant(&self, claims: &Map<String, Value>) -> Option<String> {
