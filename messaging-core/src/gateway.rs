@@ -22,6 +22,7 @@ mod placement;
 mod policies;
 pub mod query;
 pub mod receive_webhook;
+mod recent;
 pub mod retention;
 pub mod send;
 pub mod sessions;
@@ -46,6 +47,7 @@ use crate::domain::pseudonym::Pseudonyms;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::session::Session;
+use crate::domain::webhook_secret::WebhookSecret;
 use crate::gateway::access::RecentAccess;
 use crate::gateway::breakers::Breakers;
 use crate::gateway::chats::OpenChats;
@@ -177,12 +179,7 @@ pub struct Settings {
     /// webhooks of new sessions unset.
     pub public_url: Option<String>,
     /// What the provider is to sign its webhooks with.
-    pub webhook_secret: Option<secret::WebhookSecret>,
-}
-
-/// A secret that no Debug shows.
-pub mod secret {
-    pub use crate::domain::webhook_secret::WebhookSecret;
+    pub webhook_secret: Option<WebhookSecret>,
 }
 
 impl Default for Settings {

@@ -322,6 +322,22 @@ async fn where_nobody_can_tell_and_no_id_is_taken_the_message_fails_as_unknown()
     assert_eq!(world.provider.arrivals().len(), 0);
 }
 
+/// Some engines answer a send with nothing. Without the id nobody would tell that it failed after all.
+#[tokio::test]
+async fn a_send_that_is_answered_without_its_id_is_followed_all_the_same() {
+    let world = World::new().await;
+    world.provider.script([Script::AnswerEmpty]);
+    let message = world.try_send(SendRequest { content: file(), ..request(1, "") }).await.unwrap();
+    world.work().await;
+    let sent = world.message(message.id).await;
+    assert_eq!((sent.status, sent.attempts), (Status::Sent, 1));
+    let id = world.provider.arrivals()[0].id.clone();
+    assert_eq!(sent.provider_message_id.as_ref(), Some(&id));
+    let place = session(1).place.name;
+    world.webhook(&format!("k1 {place} error {}", id.as_str())).await.unwrap();
+    assert_eq!(world.status(message.id).await, Status::Failed);
+}
+
 #[tokio::test]
 async fn what_was_accepted_before_a_crash_is_sent_after_it() {
     let world = World::new().await;

@@ -33,6 +33,8 @@ pub enum Script {
     Answer(SendOutcome),
     /// Sends it, and the answer is lost.
     LoseAnswer,
+    /// Sends it, and answers so without its id.
+    AnswerEmpty,
     /// The request is lost on the way, and nobody can tell.
     LoseRequest,
     /// Never comes back; for tests that end whoever waits for it.
@@ -387,6 +389,10 @@ impl Transport for FakeProvider {
             Some(Script::LoseAnswer) => {
                 self.arrive(envelope, route, id);
                 SendOutcome::Unknown
+            }
+            Some(Script::AnswerEmpty) => {
+                self.arrive(envelope, route, id);
+                SendOutcome::Accepted { id: None }
             }
             Some(Script::Hang { sent }) => {
                 if sent {

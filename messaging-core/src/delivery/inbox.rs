@@ -241,7 +241,7 @@ impl InboxProcessor {
             "message {} changes who wants messages", message.id
         );
         if let Wish::Leave(opt_out) = wish {
-            self.gateway.inner.empty_lists.forget(opt_out.tenant);
+            self.gateway.inner.empty_lists.forget(&opt_out.tenant);
             let ended = self.gateway.end_what_waits_for(opt_out.tenant, &opt_out.address).await;
             // What was not ended now the worker ends when it comes to it.
             if let Err(error) = ended {

@@ -57,7 +57,7 @@ impl Gateway {
     /// [`GatewayError::TenantNotFound`].
     pub async fn set_pii(&self, id: TenantId, pii: PiiPolicy) -> Result<Tenant, GatewayError> {
         let changed = self.ports().tenants.set_pii(id, pii).await?;
-        self.inner.policies.forget(id);
+        self.inner.policies.forget(&id);
         changed.ok_or(GatewayError::TenantNotFound)
     }
 

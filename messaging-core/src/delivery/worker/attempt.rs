@@ -372,6 +372,14 @@ impl Worker {
         lookup: Lookup<'_>,
     ) -> Result<Next, GatewayError> {
         match outcome {
+            SendOutcome::Accepted { id: None } => {
+                // It went out; but nobody tells of a message whose id is not known, nor that it failed.
+                let id = match self.find_sent(begun, passage, lookup).await {
+                    Found::Sent(id) => Some(id),
+                    Found::Absent | Found::CannotTell | Found::TryLater(_) => None,
+                };
+                self.end(begun, End::accepted(id)).await
+            }
             SendOutcome::Accepted { id } => self.end(begun, End::accepted(id)).await,
             SendOutcome::Rejected(failure) => {
                 if failure.code == FailureCode::AccountRestricted {
