@@ -31,7 +31,9 @@ impl ForgetfulLimiter {
     pub(crate) fn begin_anew_with_another(&self, key: RateKey, quota: Quota, now: Timestamp) {
         let anew = MemoryRateLimiter::new();
         anew.prime_now(key, &[]);
-        let _ = anew.reserve_now(key, quota, now, now);
+        if let Reservation::Granted { permit, .. } = anew.reserve_now(key, quota, now, now) {
+            anew.settle_now(permit, now);
+        }
         *self.counted.lock().unwrap() = Arc::new(anew);
     }
 
