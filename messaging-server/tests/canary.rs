@@ -233,7 +233,7 @@ async fn call_everything(canary: &mut Canary, server: &Server, message: &str) {
                 Some(example) => vec![
                     Some(marked(example, "").to_string()),
                     Some(format!(
-                        "{{\"body\": \"{TEXT}\", \"to\": \"+{}\", \"{TEXT}\": ",
+                        "{{\"body\": \"{TEXT}\", \"to\": \"+{}\", \"mark\": ",
                         NUMBERS[0]
                     )),
                     Some(format!("[\"{TEXT}\", \"+{}\"]", NUMBERS[1])),
