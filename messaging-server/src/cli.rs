@@ -16,6 +16,7 @@ use clap::{Parser, Subcommand};
 use messaging_core::domain::audit::Link;
 use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::tenant::{OnUnknown, Role};
+use messaging_core::domain::tenant_life::MOST_REQUESTS;
 use messaging_core::gateway::access::NewApiKey;
 
 use crate::api;
@@ -96,7 +97,7 @@ pub enum TenantCommand {
     List,
     /// Change what is done for a tenant.
     #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(
-        ["on_unknown", "pii", "retention_messages", "retention_webhooks", "retention_audit"]
+        ["on_unknown", "pii", "requests", "retention_messages", "retention_webhooks", "retention_audit"]
     ))]
     Set {
         /// Its id or name.
@@ -118,8 +119,11 @@ pub enum TenantCommand {
         /// `refuse` (not sent; what comes in is shown masked).
         #[arg(long, value_name = "CHOICE", value_parser = pii)]
         pii: Option<PiiPolicy>,
+        /// How many requests to send it may make in a minute: a number, or `default`.
+        #[arg(long = "requests-per-minute", value_name = "COUNT", value_parser = at_most)]
+        requests: Option<AtMost>,
     },
-    /// Stop sending for a tenant. What is accepted meanwhile waits.
+    /// Stop sending for a tenant. What was accepted waits, and nothing more is accepted.
     Suspend {
         /// Its id or name.
         tenant: String,
@@ -134,6 +138,15 @@ pub enum TenantCommand {
     Resume {
         /// Its id or name.
         tenant: String,
+    },
+    /// Have a tenant deleted with all that is kept of it, by the service that runs on the store. Nobody
+    /// gets it back.
+    Delete {
+        /// Its id or name.
+        tenant: String,
+        /// Its name once more, to show that it is meant.
+        #[arg(long, value_name = "NAME")]
+        confirm: String,
     },
 }
 
@@ -207,18 +220,22 @@ impl Cli {
                 tenant,
                 on_unknown,
                 pii,
+                requests,
                 retention_messages,
                 retention_webhooks,
                 retention_audit,
             }) => {
                 let kept = [retention_messages, retention_webhooks, retention_audit];
-                tenants::set(dir, &tenant, on_unknown, pii, kept).await
+                tenants::set(dir, &tenant, on_unknown, pii, requests, kept).await
             }
             Command::Tenant(TenantCommand::Suspend { tenant, reason, lasting }) => {
                 tenants::suspend(dir, &tenant, reason, lasting).await
             }
             Command::Tenant(TenantCommand::Resume { tenant }) => {
                 tenants::resume(dir, &tenant).await
+            }
+            Command::Tenant(TenantCommand::Delete { tenant, confirm }) => {
+                tenants::delete(dir, &tenant, &confirm).await
             }
             Command::Token { tenant, role, ttl } => {
                 tenants::token(dir, &tenant, role, ttl, out).await
@@ -280,6 +297,22 @@ fn kept_for(text: &str) -> Result<KeptFor, String> {
     (time.read)(text)
         .map(|time| KeptFor(Some(time)))
         .ok_or_else(|| format!("expected default, or {}", time.expected))
+}
+
+/// How much something may be at the most; `None` for as much as the deployment lets it.
+#[derive(Debug, Clone, Copy)]
+pub struct AtMost(pub Option<u32>);
+
+fn at_most(text: &str) -> Result<AtMost, String> {
+    match text {
+        "default" => Ok(AtMost(None)),
+        _ => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=MOST_REQUESTS).contains(limit))
+            .map(|limit| AtMost(Some(limit)))
+            .ok_or_else(|| format!("expected default, or a number from 1 to {MOST_REQUESTS}")),
+    }
 }
 
 fn pii(text: &str) -> Result<PiiPolicy, String> {

@@ -29,6 +29,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0013_tenants_retention.sql"),
     include_str!("../migrations/0014_edge.sql"),
     include_str!("../migrations/0015_access.sql"),
+    include_str!("../migrations/0017_admin.sql"),
 ];
 
 /// The step after which messages are given what stands for the persons on their other side.

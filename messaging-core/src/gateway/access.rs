@@ -68,6 +68,12 @@ impl<K: Ord, V: Clone> Recent<K, V> {
         known.insert(key, (until, value));
     }
 
+    /// Forgets such as may not be what they were.
+    fn forget_such(&self, such: impl Fn(&V) -> bool) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, (_, value)| !such(value));
+    }
+
     fn forget(&self, key: &K) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
@@ -80,6 +86,17 @@ pub(crate) struct RecentAccess {
     families: Recent<TokenFamilyId, Option<TokenFamily>>,
     /// Sources that failed too often, until when.
     shut_out: Recent<u64, Timestamp>,
+}
+
+impl RecentAccess {
+    /// Forgets all of one tenant's keys and families.
+    pub(super) fn forget_tenant(&self, tenant: TenantId) {
+        self.keys.forget_such(|key| key.as_ref().is_some_and(|key| key.tenant == tenant));
+        let of_tenant = |family: &Option<TokenFamily>| {
+            family.as_ref().is_some_and(|family| family.tenant == tenant)
+        };
+        self.families.forget_such(of_tenant);
+    }
 }
 
 impl Gateway {

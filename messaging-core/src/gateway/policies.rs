@@ -1,82 +1,17 @@
 //! What becomes of personal data in a tenant's texts.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
 use crate::domain::content::Content;
 use crate::domain::id::TenantId;
 use crate::domain::message::Message;
 use crate::domain::pii::{self, PiiPolicy};
-use crate::domain::timestamp::Timestamp;
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
-
-/// How long what another node has changed may go unseen. What this node changes is seen at once.
-const BELIEVED_FOR: Duration = Duration::from_secs(1);
-
-/// Of how many tenants it is remembered; then it begins anew.
-const CAPACITY: usize = 10_000;
-
-/// What tenants were found to want a moment ago: every message asks for it.
-#[derive(Default)]
-pub(crate) struct Policies {
-    known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    policies: HashMap<TenantId, (PiiPolicy, Timestamp)>,
-    /// How often something was forgotten.
-    changes: u64,
-}
-
-impl Policies {
-    fn get(&self, tenant: TenantId, now: Timestamp) -> Result<PiiPolicy, u64> {
-        let known = self.lock();
-        match known.policies.get(&tenant) {
-            // A clock that was set back makes nothing young again.
-            Some((policy, at)) if *at <= now && now.since(*at) < BELIEVED_FOR => Ok(*policy),
-            _ => Err(known.changes),
-        }
-    }
-
-    fn remember(&self, tenant: TenantId, policy: PiiPolicy, now: Timestamp, changes: u64) {
-        let mut known = self.lock();
-        if known.changes != changes {
-            return;
-        }
-        if known.policies.len() >= CAPACITY {
-            known.policies.clear();
-        }
-        known.policies.insert(tenant, (policy, now));
-    }
-
-    /// A tenant wants something else.
-    pub(crate) fn forget(&self, tenant: TenantId) {
-        let mut known = self.lock();
-        known.changes += 1;
-        known.policies.remove(&tenant);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        // Nothing panics while holding it, and a map is never half changed.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl Gateway {
     /// What becomes of personal data in a tenant's texts; of a tenant nobody knows, nothing.
     pub(super) async fn pii_policy(&self, tenant: TenantId) -> Result<PiiPolicy, GatewayError> {
-        let now = self.ports().clock.now();
-        let changes = match self.inner.policies.get(tenant, now) {
-            Ok(policy) => return Ok(policy),
-            Err(changes) => changes,
-        };
-        let found = self.ports().tenants.find(tenant).await?;
-        let policy = found.map_or(PiiPolicy::Off, |tenant| tenant.pii);
-        self.inner.policies.remember(tenant, policy, now, changes);
-        Ok(policy)
+        let known = self.known_tenant(tenant).await?;
+        Ok(known.map_or(PiiPolicy::Off, |tenant| tenant.pii))
     }
 
     /// Refuses a content with personal data in it where the tenant wants none sent.
