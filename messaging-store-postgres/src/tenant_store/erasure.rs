@@ -189,22 +189,22 @@ async fn webhooks(
 ) -> Result<u64, sqlx::Error> {
     let limit = i64::from(limit);
     let over = sqlx::query!(
-        "WITH some AS (
+        "WITH own AS (
              SELECT id FROM inbox WHERE tenant = $1 AND status <> 'pending'
              ORDER BY id LIMIT $2 FOR UPDATE
          )
-         DELETE FROM inbox i USING some WHERE i.id = some.id",
+         DELETE FROM inbox i USING own WHERE i.id = own.id",
         id.0,
         limit,
     )
     .execute(&mut *connection)
     .await?;
     let pending = sqlx::query!(
-        "WITH some AS (
+        "WITH own AS (
              SELECT id FROM inbox WHERE tenant = $1 AND status = 'pending'
              ORDER BY id LIMIT $2 FOR UPDATE
          )
-         DELETE FROM inbox i USING some WHERE i.id = some.id",
+         DELETE FROM inbox i USING own WHERE i.id = own.id",
         id.0,
         limit,
     )
