@@ -164,8 +164,9 @@ async fn a_suspended_tenant_sends_nothing_more_reads_everything_and_goes_on() {
     assert_eq!(kept["status"], "queued");
     // What comes in is kept.
     let event = json!({
-        "event": "session.status", "session": "waha-1", "id": "evt_1",
-        "payload": { "name": "waha-1", "status": "WORKING" },
+        "id": "evt_1", "event": "message.any", "session": "waha-1",
+        "payload": { "id": "false_5511988887777@c.us_3EB0", "from": "5511988887777@c.us",
+            "body": "Hi", "timestamp": 1_767_225_600, "fromMe": false, "hasMedia": false }
     });
     let taken = api.webhook("/webhooks/waha", &event.to_string()).await;
     assert_eq!(taken.status, 200, "{taken:?}");
