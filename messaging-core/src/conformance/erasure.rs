@@ -101,7 +101,7 @@ pub async fn fill<S: Whole>(store: &S) {
         }
         store.add(&OptOut { tenant: owner, ..opt_out(n) }).await.unwrap();
         store.insert_key(&ApiKey { tenant: owner, ..api_key(n) }).await.unwrap();
-        let family = TokenFamily { tenant: owner, ..token_family(n) };
+        let family = TokenFamily { tenant: owner, key: api_key_id(n), ..token_family(n) };
         store.insert_family(&family).await.unwrap();
         let request = Undertaking {
             key: ScopedKey { tenant: owner, digest: [7; 32] },
