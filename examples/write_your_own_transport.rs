@@ -60,7 +60,7 @@ impl Transport for NoticeBoard {
         match (self.later(), envelope.to) {
             (Some(later), _) => Preparation::TryLater(later),
             // Only people can read; groups do not stand before a board.
-            (None, Address::Chat(_)) => {
+            (None, Address::Chat(_) | Address::Sealed(_)) => {
                 Preparation::Rejected(Failure::new(FailureCode::NotOnWhatsapp))
             }
             (None, Address::Phone(phone)) => {

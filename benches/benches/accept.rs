@@ -1,8 +1,12 @@
 //! How long does it take to accept a message in process: validated, kept, queued? Alone and with 64
-//! callers at once, in memory and on disk (SQLite, `synchronous = FULL`).
+//! callers at once, in memory and on disk (SQLite, `synchronous = FULL`); and how much longer where what is
+//! kept is encrypted, without and with the marks of its words (`accept/encrypted`, by turns in one run).
+
+#![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use messaging_core::conformance::build::{address, session, tenant, tenant_id};
@@ -23,6 +27,8 @@ use messaging_core::ports::clock::SystemClock;
 use messaging_core::ports::entropy::SystemEntropy;
 use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
+use messaging_core::ports::key_provider::SecretKey;
+use messaging_core::ports::key_store::KeyStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::NoObserver;
 use messaging_core::ports::opt_out_store::OptOutStore;
@@ -34,6 +40,10 @@ use messaging_core::ports::upkeep::Upkeep;
 use messaging_core::ports::webhook_decoder::{MalformedWebhook, WebhookDecoder, WebhookHead};
 use messaging_core::ports::webhook_verifier::{Headers, SignatureError, WebhookVerifier};
 use messaging_store_sqlite::{SqliteOptions, SqliteStore};
+use messaging_vault::{
+    LocalKeys, Mode, Parts, SealedIdempotency, SealedInbox, SealedMessages, SealedOptOuts,
+    SealedPersons, SealedSessions, Vault,
+};
 use tokio::runtime::Runtime;
 
 const CALLERS: u64 = 64;
@@ -67,7 +77,7 @@ impl WebhookDecoder for NoWebhooks {
 }
 
 #[expect(clippy::unwrap_used, reason = "a benchmark that cannot begin should say so")]
-async fn gateway<S>(store: Arc<S>) -> Gateway
+async fn gateway<S>(store: Arc<S>, mode: Mode) -> Gateway
 where
     S: MessageStore
         + SessionStore
@@ -79,10 +89,20 @@ where
         + AuditLog
         + PersonStore
         + RetentionStore
-        + Upkeep,
+        + Upkeep
+        + KeyStore,
 {
     TenantStore::insert(&*store, &tenant(1)).await.unwrap();
     SessionStore::insert(&*store, &session(1)).await.unwrap();
+    let key = SecretKey::new(Box::new([7; 32]));
+    let parts = Parts {
+        keys: store.clone(),
+        provider: Arc::new(LocalKeys::new(&key, &[], SystemEntropy).unwrap()),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+    };
+    let vault = Vault::open(parts, mode).await.unwrap();
+    let pseudonyms = vault.pseudonyms().clone();
     let provider = Arc::new(FakeProvider::new(Arc::new(SystemClock)));
     let ports = Ports {
         messages: store.clone(),
@@ -108,10 +128,31 @@ where
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
     };
-    let no_limit = Quota { limit: u32::MAX, window: std::time::Duration::from_secs(60) };
-    let settings =
-        Settings { tenant_quota: no_limit, max_waiting: u64::MAX, ..Settings::default() };
-    Gateway::new(ports, settings)
+    let no_limit = Quota { limit: u32::MAX, window: Duration::from_secs(60) };
+    let settings = Settings {
+        tenant_quota: no_limit,
+        max_waiting: u64::MAX,
+        pseudonyms,
+        ..Settings::default()
+    };
+    Gateway::new(sealed(ports, &vault), settings)
+}
+
+/// The same behind a vault; as they are where it seals nothing.
+fn sealed(ports: Ports, vault: &Arc<Vault>) -> Ports {
+    if vault.mode() == Mode::Plain {
+        return ports;
+    }
+    let (list, vault) = (ports.opt_outs.clone(), || vault.clone());
+    Ports {
+        messages: Arc::new(SealedMessages::new(ports.messages, vault())),
+        sessions: Arc::new(SealedSessions::new(ports.sessions, vault())),
+        inbox: Arc::new(SealedInbox::new(ports.inbox, list, vault())),
+        idempotency: Arc::new(SealedIdempotency::new(ports.idempotency, vault())),
+        opt_outs: Arc::new(SealedOptOuts::new(ports.opt_outs, vault())),
+        persons: Arc::new(SealedPersons::new(ports.persons, vault())),
+        ..ports
+    }
 }
 
 fn request() -> SendRequest {
@@ -155,15 +196,89 @@ fn measure(c: &mut Criterion, runtime: &Runtime, name: &str, gateway: &Gateway) 
 #[expect(clippy::unwrap_used, reason = "a benchmark that cannot begin should say so")]
 fn accept(c: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
-    let memory = runtime.block_on(gateway(Arc::new(MemoryStore::new())));
+    let memory = runtime.block_on(gateway(Arc::new(MemoryStore::new()), Mode::Plain));
     measure(c, &runtime, "memory", &memory);
 
     let directory = tempfile::tempdir().unwrap();
     let store =
         SqliteStore::open(directory.path().join("bench.db"), SqliteOptions::default()).unwrap();
-    let sqlite = runtime.block_on(gateway(Arc::new(store)));
+    let sqlite = runtime.block_on(gateway(Arc::new(store), Mode::Plain));
     measure(c, &runtime, "sqlite", &sqlite);
 }
 
-criterion_group!(benches, accept);
+const MODES: [(Mode, &str); 3] =
+    [(Mode::Plain, "plain"), (Mode::Numbers, "numbers"), (Mode::Words, "words")];
+
+/// How many callers' messages are taken together, how often.
+const WAVES: u32 = 4;
+const ROUNDS: usize = 60;
+
+/// Plain and encrypted by turns, so that whatever else the machine does meanwhile meets all alike. Prints
+/// the median time a message takes, and how many times the plain one's that is.
+#[expect(clippy::unwrap_used, reason = "a benchmark that cannot begin should say so")]
+fn encrypted(c: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let on_disk = |name: &str| {
+        let path = directory.path().join(format!("{name}.db"));
+        Arc::new(SqliteStore::open(path, SqliteOptions::default()).unwrap())
+    };
+    for (callers, place) in [(CALLERS, "sqlite"), (1, "sqlite"), (CALLERS, "memory")] {
+        let gateways: Vec<_> = MODES
+            .iter()
+            .map(|(mode, name)| match place {
+                "sqlite" => runtime.block_on(gateway(on_disk(&format!("{name}-{callers}")), *mode)),
+                _ => runtime.block_on(gateway(Arc::new(MemoryStore::new()), *mode)),
+            })
+            .collect();
+        compare(&runtime, &format!("{place}, {callers} at once"), &gateways, callers);
+    }
+    drop(directory);
+    // The same alone, for criterion's own comparison with earlier runs.
+    for (mode, name) in &MODES[1..] {
+        let memory = runtime.block_on(gateway(Arc::new(MemoryStore::new()), *mode));
+        measure(c, &runtime, &format!("memory-{name}"), &memory);
+    }
+}
+
+#[expect(clippy::unwrap_used, reason = "a benchmark whose subject fails should say so")]
+#[expect(clippy::print_stdout, reason = "a benchmark tells what it measured")]
+fn compare(runtime: &Runtime, what: &str, gateways: &[Gateway], callers: u64) {
+    let mut times = vec![Vec::with_capacity(ROUNDS); gateways.len()];
+    for round in 0..ROUNDS {
+        for turn in 0..gateways.len() {
+            // Each comes first as often as the others.
+            let at = (round + turn) % gateways.len();
+            let begun = Instant::now();
+            runtime.block_on(async {
+                for _ in 0..WAVES {
+                    let callers: Vec<_> = (0..callers)
+                        .map(|_| {
+                            let gateway = gateways[at].clone();
+                            tokio::spawn(async move { gateway.send(tenant_id(1), request()).await })
+                        })
+                        .collect();
+                    for caller in callers {
+                        caller.await.unwrap().unwrap();
+                    }
+                }
+            });
+            times[at].push(begun.elapsed());
+        }
+    }
+    let messages = WAVES * u32::try_from(callers).unwrap_or(1);
+    let medians: Vec<Duration> = times
+        .iter_mut()
+        .map(|times| {
+            times.sort_unstable();
+            times[times.len() / 2] / messages
+        })
+        .collect();
+    for ((_, name), median) in MODES.iter().zip(&medians) {
+        let ratio = median.as_secs_f64() / medians[0].as_secs_f64();
+        println!("accept/encrypted/{what}: {name} {median:?} a message, ratio {ratio:.3}");
+    }
+}
+
+criterion_group!(benches, accept, encrypted);
 criterion_main!(benches);

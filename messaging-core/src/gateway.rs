@@ -24,6 +24,8 @@ mod placement;
 mod policies;
 pub mod query;
 pub mod receive_webhook;
+mod recent;
+mod redaction;
 pub mod retention;
 pub mod send;
 pub mod sessions;
@@ -44,9 +46,11 @@ use crate::domain::message::{Message, QueueItem};
 use crate::domain::new_chats::{DAY, NewChatLimits};
 use crate::domain::opt_out::words::OptOutWords;
 use crate::domain::phone::PhoneValidation;
+use crate::domain::pseudonym::Pseudonyms;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::session::Session;
+use crate::domain::webhook_secret::WebhookSecret;
 use crate::gateway::access::RecentAccess;
 use crate::gateway::breakers::Breakers;
 use crate::gateway::chats::OpenChats;
@@ -59,6 +63,7 @@ use crate::gateway::known_tenants::KnownTenants;
 use crate::gateway::opt_outs::EmptyLists;
 use crate::gateway::pacing::LatestSends;
 use crate::gateway::untold::Untold;
+use crate::memory::rate_limiter::MemoryRateLimiter;
 use crate::ports::access_store::AccessStore;
 use crate::ports::audit_log::AuditLog;
 use crate::ports::clock::Clock;
@@ -144,7 +149,7 @@ pub struct Settings {
     pub tenant_quota: Quota,
     /// How many webhooks one source may send; bursts up to the limit.
     pub webhook_quota: Quota,
-    /// How many webhooks that are believed one session may have; bursts up to the limit.
+    /// How many webhooks that are believed one session may have at each node; bursts up to the limit.
     pub session_webhook_quota: Quota,
     /// How often one source may fail to authenticate before it is not listened to for a while.
     pub auth_failures: Quota,
@@ -154,6 +159,10 @@ pub struct Settings {
     pub duplicate_window: Duration,
     /// By which words people say that they want no more messages, or want them again.
     pub opt_out_words: OptOutWords,
+    /// What stands for people and contents in stores and queues.
+    pub pseudonyms: Pseudonyms,
+    /// Whether messages are found by what they say, and not only by numbers.
+    pub finds_words: bool,
     /// What becomes of files that are named by an address.
     pub media_urls: MediaUrls,
     /// Hosts that files may be fetched from though they are not on the public Internet.
@@ -174,12 +183,7 @@ pub struct Settings {
     /// webhooks of new sessions unset.
     pub public_url: Option<String>,
     /// What the provider is to sign its webhooks with.
-    pub webhook_secret: Option<secret::WebhookSecret>,
-}
-
-/// A secret that no Debug shows.
-pub mod secret {
-    pub use crate::domain::webhook_secret::WebhookSecret;
+    pub webhook_secret: Option<WebhookSecret>,
 }
 
 impl Default for Settings {
@@ -196,6 +200,8 @@ impl Default for Settings {
             max_waiting: 1_000_000,
             duplicate_window: Duration::from_secs(10),
             opt_out_words: OptOutWords::default(),
+            pseudonyms: Pseudonyms::default(),
+            finds_words: true,
             media_urls: MediaUrls::default(),
             media_hosts: HostNames::default(),
             retry: RetryPolicy::default(),
@@ -268,6 +274,8 @@ pub(crate) struct Inner {
     pub(crate) recent_access: RecentAccess,
     /// When sessions sent latest, for estimates.
     pub(crate) latest_sends: LatestSends,
+    /// What sessions' webhooks this node has seen.
+    pub(crate) flood: MemoryRateLimiter,
     /// Whether this node's clock was found to be wrong.
     pub(crate) clock_is_off: AtomicBool,
 }
@@ -293,6 +301,7 @@ impl Gateway {
             farewells: Farewells::default(),
             recent_access: RecentAccess::default(),
             latest_sends: LatestSends::default(),
+            flood: MemoryRateLimiter::new(),
             clock_is_off: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }

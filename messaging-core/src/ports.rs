@@ -7,6 +7,8 @@ pub mod duty_roster;
 pub mod entropy;
 pub mod idempotency_store;
 pub mod inbox_store;
+pub mod key_provider;
+pub mod key_store;
 pub mod message_store;
 pub mod observer;
 pub mod opt_out_store;

@@ -14,6 +14,7 @@ use messaging_core::domain::status::Status;
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::pacing::Pacing;
 use messaging_core::gateway::send::SendRequest;
+use messaging_core::gateway::suspension::Stop;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::queue::{HeldBy, PauseScope, Queue};
 use messaging_core::ports::session_store::SessionStore;
@@ -188,6 +189,30 @@ async fn a_node_without_the_watch_goes_on_all_the_same() {
         pass = world.worker.run_once(64).await.unwrap();
     }
     assert_eq!(world.status(waiting[0]).await, Status::Sent);
+}
+
+#[tokio::test]
+async fn a_server_that_nobody_waits_for_any_more_is_left_alone_no_longer() {
+    let world = two_servers(4).await;
+    world.provider.set_silent("ill", true);
+    let waiting = one_each(&world, 2..=4).await;
+    world.work_for(5 * MINUTE).await;
+    assert_eq!(state(&world, "ill"), BreakerState::Open);
+    // Two need no sending any more, and one may not be sent.
+    for id in &waiting[..2] {
+        world.gateway.cancel(tenant_id(1), *id).await.unwrap();
+    }
+    let suspended = session(4).id.into();
+    let stop = Stop { reason: None, until: None };
+    world.gateway.suspend_session(tenant_id(1), &suspended, stop).await.unwrap();
+    world.provider.set_silent("ill", false);
+    world.work_for(2 * MINUTE).await;
+    assert_eq!(state(&world, "ill"), BreakerState::Closed);
+    assert_eq!(world.status(waiting[2]).await, Status::Queued);
+
+    world.gateway.resume_session(tenant_id(1), &suspended).await.unwrap();
+    world.work().await;
+    assert_eq!(world.status(waiting[2]).await, Status::Sent);
 }
 
 #[tokio::test]

@@ -187,6 +187,33 @@ async fn a_provider_that_does_not_answer_leaves_what_was_read_where_it_was() {
 }
 
 #[tokio::test]
+async fn what_is_written_in_a_chat_that_was_read_while_a_reading_goes_on_is_read_next() {
+    let mut world = World::new().await;
+    world.provider.tell_chat_by_chat();
+    world.provider.set_page(2);
+    for n in 0..10 {
+        world.provider.receive(&place(), &format!("3A{n:02}"), "early");
+    }
+    world.clock.advance(SETTLED);
+    assert!(catch_up(&mut world).await.has_more);
+    // The network breaks in the middle; the session does not.
+    world.provider.set_unreachable(true);
+    catch_up(&mut world).await;
+    world.clock.advance(Duration::from_secs(1800));
+    world.provider.receive(&place(), "3A00B", "passed");
+    world.clock.advance(Duration::from_secs(1800));
+    world.provider.receive(&place(), "3B00", "ahead");
+    world.clock.advance(SETTLED);
+    world.provider.set_unreachable(false);
+    while catch_up(&mut world).await.has_more {}
+    let has = |received: &[String], body: &str| received.iter().any(|it| it == body);
+    let first = received(&world).await;
+    assert!(has(&first, "ahead") && !has(&first, "passed"), "{first:?}");
+    while catch_up_later(&mut world).await.has_more {}
+    assert!(has(&received(&world).await, "passed"));
+}
+
+#[tokio::test]
 async fn a_provider_that_remembers_nothing_harms_nobody() {
     let mut world = World::new().await;
     world.provider.remember_nothing();

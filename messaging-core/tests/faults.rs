@@ -11,13 +11,15 @@ use messaging_core::conformance::build::{session, tenant_id};
 use messaging_core::delivery::clock_watch::{Agreement, ClockWatch};
 use messaging_core::delivery::retelling::Retelling;
 use messaging_core::domain::content::Content;
+use messaging_core::domain::idempotency::IdempotencyKey;
 use messaging_core::domain::inbox::Kept;
 use messaging_core::domain::message::Priority;
 use messaging_core::domain::status::Status;
 use messaging_core::gateway::bulk::BulkRequest;
 use messaging_core::gateway::error::GatewayError;
-use messaging_core::gateway::send::Timing;
+use messaging_core::gateway::send::{SendRequest, Timing};
 use messaging_core::ports::clock::Clock;
+use messaging_core::ports::queue::Queue;
 
 use world::{World, quota, request};
 
@@ -166,6 +168,40 @@ async fn nothing_is_sent_while_the_clock_differs_from_the_limiters() {
     assert_eq!(watch.run_once().await, Agreement::Agrees);
     world.work().await;
     assert_eq!(world.status(message.id).await, Status::Sent);
+}
+
+#[tokio::test]
+async fn nothing_is_accepted_by_a_clock_that_differs_from_the_limiters() {
+    let world = World::new().await;
+    let watch = ClockWatch::new(world.gateway.clone());
+    let now = world.clock.now();
+    world.limiter.set_time(Some(now.minus(60 * MINUTE)));
+    assert_eq!(watch.run_once().await, Agreement::Ahead(60 * MINUTE));
+    let refused = world.try_send(request(1, "a")).await.unwrap_err();
+    assert_eq!(refused.code(), "clock-wrong");
+    let keyed = IdempotencyKey::parse("k").unwrap();
+    let keyed = SendRequest { idempotency_key: Some(keyed), ..request(1, "a") };
+    assert_eq!(world.try_send(keyed.clone()).await.unwrap_err().code(), "clock-wrong");
+    let many = BulkRequest {
+        session: session(1).id.into(),
+        recipients: [2, 3].map(|to| request(to, "").to.as_str().into()).into(),
+        content: Content::text("b"),
+        batch_size: 10,
+        priority: Priority::Normal,
+        metadata: None,
+        timing: Timing::default(),
+        idempotency_key: None,
+    };
+    let refused = world.gateway.send_bulk(tenant_id(1), many.clone()).await.unwrap_err();
+    assert_eq!(refused.code(), "clock-wrong");
+    assert!(!world.gateway.is_ready().await);
+
+    world.limiter.set_time(Some(now));
+    assert_eq!(watch.run_once().await, Agreement::Agrees);
+    assert!(world.gateway.is_ready().await);
+    world.try_send(keyed).await.unwrap();
+    world.gateway.send_bulk(tenant_id(1), many).await.unwrap();
+    assert_eq!(world.queue.depth().await.unwrap(), 3);
 }
 
 #[tokio::test]

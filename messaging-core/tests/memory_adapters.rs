@@ -47,6 +47,18 @@ mod tenant_store {
     messaging_core::for_each_tenant_store_behavior!(behavior);
 }
 
+mod key_store {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                super::conformance::key_store::$name(&super::MemoryStore::new()).await;
+            }
+        };
+    }
+    messaging_core::for_each_key_store_behavior!(behavior);
+}
+
 mod duty_roster {
     macro_rules! behavior {
         ($name:ident) => {

@@ -65,6 +65,29 @@ async fn nothing_is_accepted_for_somebody_who_opted_out() {
     assert_eq!(world.provider.arrivals().len(), 1);
 }
 
+/// WhatsApp names an account by one spelling of its number, and the tenant may write the other.
+#[tokio::test]
+async fn however_a_number_is_written_it_is_the_same_person() {
+    let to = |number: &str| SendRequest::text(session_id(1), number, "hello");
+    let (long, short) = ("+5511988887700", "+551188887700");
+    for (listed, written) in [(long, short), (short, long), (short, short)] {
+        let world = World::new().await;
+        let waiting = world.try_send(to(written)).await.unwrap();
+        world.gateway.opt_out(tenant_id(1), listed, None).await.unwrap();
+        assert_ended(&world, &waiting).await;
+        let refused = world.try_send(to(written)).await;
+        assert!(matches!(refused, Err(GatewayError::OptedOut)), "{refused:?}");
+        world.gateway.take_opt_out_back(tenant_id(1), written).await.unwrap();
+        let again = SendRequest { content: Content::text("hello again"), ..to(written) };
+        world.try_send(again).await.unwrap();
+    }
+    let world = World::new().await;
+    let mut twice = bulk(&[1], 10);
+    twice.recipients = vec![long.into(), short.into()];
+    let accepted = world.gateway.send_bulk(tenant_id(1), twice).await.unwrap();
+    assert_eq!((accepted.batch.accepted, &*accepted.rejected[0].code), (1, "duplicate-recipient"));
+}
+
 #[tokio::test]
 async fn what_is_refused_uses_nothing_of_the_quota() {
     let world = World::with(world::quota(1, Duration::from_secs(60))).await;
@@ -250,6 +273,20 @@ async fn an_answer_that_says_stop_puts_its_sender_on_the_list() {
 
     world.webhook("b waha-1 text 3A02 start").await.unwrap();
     world.send(1, "welcome back").await;
+}
+
+/// Webhooks overtake one another: what was said last counts, not what was heard last.
+#[tokio::test]
+async fn an_earlier_start_that_comes_later_does_not_take_back_a_stop() {
+    let world = World::new().await;
+    let place = session(1).place.name;
+    world.clock.advance(Duration::from_secs(60));
+    let said = |key: &str, at: u64, word: &str| format!("{key} {place} at {at} 7 {key} {word}");
+    world.webhook(&said("a", 65_000, "STOP")).await.unwrap();
+    world.webhook(&said("b", 35_000, "START")).await.unwrap();
+    assert!(is_listed(&world, 7).await);
+    world.webhook(&said("c", 66_000, "START")).await.unwrap();
+    assert!(!is_listed(&world, 7).await);
 }
 
 #[tokio::test]

@@ -119,6 +119,7 @@ proptest! {
                     prop_assert!(matches!(granted, Reservation::Granted { .. }), "{granted:?}");
                     now = then;
                 }
+                Reservation::Spaced { .. } => prop_assert!(false, "no spacing was asked for"),
                 Reservation::Unprimed { .. } => prop_assert!(false, "primed at the beginning"),
             }
         }

@@ -10,11 +10,12 @@ use messaging_core::conformance::build::{address, session, session_id, tenant_id
 use messaging_core::domain::content::Content;
 use messaging_core::domain::idempotency::{IdempotencyKey, KEPT_FOR};
 use messaging_core::domain::message::{Message, Priority};
+use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::session::SessionStatus;
 use messaging_core::gateway::Settings;
-use messaging_core::gateway::bulk::{BulkAccepted, BulkRequest};
+use messaging_core::gateway::bulk::{BulkAccepted, BulkRecipient, BulkRequest};
 use messaging_core::gateway::error::GatewayError;
-use messaging_core::gateway::send::{Accepted, SendRequest};
+use messaging_core::gateway::send::{Accepted, SendRequest, Timing};
 use messaging_core::ports::clock::Clock;
 use serde_json::json;
 
@@ -99,7 +100,7 @@ async fn a_bulk_request_that_names_a_key_is_done_once_and_answered_alike() {
         batch_size: 10,
         priority: Priority::Normal,
         metadata: None,
-        timing: messaging_core::gateway::send::Timing::default(),
+        timing: Timing::default(),
         idempotency_key: key("k"),
     };
     let first = world.gateway.send_bulk(tenant_id(1), request.clone()).await.unwrap();
@@ -117,6 +118,40 @@ async fn a_bulk_request_that_names_a_key_is_done_once_and_answered_alike() {
     assert!(matches!(refused, Err(GatewayError::IdempotencyKeyReused)));
     // The same key of a single message is another.
     assert!(!accept(&world, keyed("hello")).await.is_replay);
+}
+
+#[tokio::test]
+async fn a_bulk_request_whose_node_died_is_answered_alike_after_its_time_too() {
+    let world = World::new().await;
+    world.gateway.set_pii(tenant_id(1), PiiPolicy::Refuse).await.unwrap();
+    let told = |to: u64, name: &str| BulkRecipient {
+        to: request(to, "").to,
+        variables: [("name".to_owned(), name.to_owned())].into(),
+    };
+    let expires_at = Some(world.clock.now().plus(Duration::from_secs(60)));
+    let request = BulkRequest {
+        session: session_id(1).into(),
+        recipients: vec![told(1, "Ann"), told(2, "ben@example.com"), told(1, "Ann")],
+        content: Content::text("Dear {{name}}"),
+        batch_size: 10,
+        priority: Priority::Normal,
+        metadata: None,
+        timing: Timing { expires_at, ..Timing::default() },
+        idempotency_key: key("k"),
+    };
+    // It is kept, and nobody comes to say so.
+    world.queue.when_told(|| panic!("killed"));
+    let (gateway, asked) = (world.gateway.clone(), request.clone());
+    let killed = tokio::spawn(async move { gateway.send_bulk(tenant_id(1), asked).await }).await;
+    assert!(killed.unwrap_err().is_panic());
+
+    world.clock.advance(Duration::from_secs(120));
+    let world = world.restart();
+    let again = world.gateway.send_bulk(tenant_id(1), request.clone()).await.unwrap();
+    assert!(again.is_replay);
+    assert_eq!((again.batch.accepted, again.batch.rejected), (1, 2));
+    let rejected: Vec<_> = again.rejected.iter().map(|it| (it.index, &*it.code)).collect();
+    assert_eq!(rejected, [(1, "pii-refused"), (2, "duplicate-recipient")]);
 }
 
 #[tokio::test]

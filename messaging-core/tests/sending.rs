@@ -3,22 +3,26 @@
 
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use messaging_core::conformance::build::{address, message, session, session_id, tenant_id};
 use messaging_core::conformance::provider::Script;
 use messaging_core::domain::content::{Attachment, Content, Media, MediaKind, MediaSource};
 use messaging_core::domain::failure::{Failure, FailureCode};
 use messaging_core::domain::filter::MessageFilter;
-use messaging_core::domain::message::{Message, Priority};
+use messaging_core::domain::message::{Message, MessageRef, Priority, StatusChange};
+use messaging_core::domain::quota::Quota;
 use messaging_core::domain::session::{OnRateLimit, SessionStatus};
-use messaging_core::domain::status::Status;
+use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::gateway::dead_letters::{DeadLetters, Moved};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::send::SendRequest;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::queue::{HeldBy, Queue};
+use messaging_core::ports::rate_limiter::RateKey;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::transport::{
     Envelope, Later, LaterReason, Route, SendOutcome, Transport,
@@ -26,6 +30,7 @@ use messaging_core::ports::transport::{
 
 use world::{World, quota, request};
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn later(reason: LaterReason) -> Script {
@@ -320,6 +325,22 @@ async fn where_nobody_can_tell_and_no_id_is_taken_the_message_fails_as_unknown()
     assert_eq!(world.provider.arrivals().len(), 0);
 }
 
+/// Some engines answer a send with nothing. Without the id nobody would tell that it failed after all.
+#[tokio::test]
+async fn a_send_that_is_answered_without_its_id_is_followed_all_the_same() {
+    let world = World::new().await;
+    world.provider.script([Script::AnswerEmpty]);
+    let message = world.try_send(SendRequest { content: file(), ..request(1, "") }).await.unwrap();
+    world.work().await;
+    let sent = world.message(message.id).await;
+    assert_eq!((sent.status, sent.attempts), (Status::Sent, 1));
+    let id = world.provider.arrivals()[0].id.clone();
+    assert_eq!(sent.provider_message_id.as_ref(), Some(&id));
+    let place = session(1).place.name;
+    world.webhook(&format!("k1 {place} error {}", id.as_str())).await.unwrap();
+    assert_eq!(world.status(message.id).await, Status::Failed);
+}
+
 #[tokio::test]
 async fn what_was_accepted_before_a_crash_is_sent_after_it() {
     let world = World::new().await;
@@ -384,6 +405,66 @@ async fn a_message_found_sending_after_a_crash_is_looked_up_first() {
     }
 }
 
+/// A message whose attempt nobody ended holds those behind it back until its lease ends; but not once a
+/// webhook has told that it was sent.
+#[tokio::test]
+async fn what_a_webhook_settles_keeps_nobody_waiting() {
+    let world = World::new().await;
+    let first = world.send(1, "first").await;
+    let mut world = crash_while_sending(world, true).await;
+    world.send(1, "second").await;
+    world.recovery.run_once().await.unwrap();
+    world.work().await;
+    assert_eq!(world.delivered(), ["first"]);
+    let id = world.message(first.id).await.provider_message_id.unwrap();
+    let place = session(1).place.name;
+    world.webhook(&format!("k1 {place} delivered {}", id.as_str())).await.unwrap();
+    assert_eq!(world.status(first.id).await, Status::Delivered);
+    world.work_for(Duration::from_secs(1)).await;
+    assert_eq!(world.delivered(), ["first", "second"]);
+}
+
+/// Nor does what is settled between recovery's look at the store and its word to the queue.
+#[tokio::test]
+async fn what_is_settled_while_the_queue_is_told_keeps_nobody_waiting() {
+    let world = World::new().await;
+    let first = world.send(1, "first").await;
+    let mut world = crash_while_sending(world, true).await;
+    world.send(1, "second").await;
+    let (store, at) = (Arc::clone(&world.store), world.clock.now());
+    let delivered = StatusChange::new(MessageRef::Id(first.id), StatusEvent::Deliver, at);
+    world.queue.when_told(move || {
+        store.change(&[delivered]).now_or_never().unwrap().unwrap();
+    });
+    world.recovery.run_once().await.unwrap();
+    assert_eq!(world.status(first.id).await, Status::Delivered);
+    world.work_for(Duration::from_secs(1)).await;
+    assert_eq!(world.delivered(), ["first", "second"]);
+}
+
+/// Nor does what an ack settles while its attempt is put off, be it before that is on disk or before the
+/// queue is told.
+#[tokio::test]
+async fn what_is_settled_while_it_is_put_back_keeps_nobody_waiting() {
+    let put_off = Later { reason: LaterReason::Overloaded, after: Some(10 * MINUTE) };
+    for status in [Status::Sending, Status::Retry] {
+        let world = World::new().await;
+        world.provider.script([Script::Answer(SendOutcome::TryLater(put_off.clone()))]);
+        let first = world.send(1, "first").await;
+        world.send(1, "second").await;
+        let (store, queue) = (Arc::clone(&world.store), Arc::clone(&world.queue));
+        let at = world.clock.now();
+        world.witness.when(status, move || {
+            let delivered = StatusChange::new(MessageRef::Id(first.id), StatusEvent::Deliver, at);
+            store.change(&[delivered]).now_or_never().unwrap().unwrap();
+            queue.forget(first.session, &[first.id]).now_or_never().unwrap().unwrap();
+        });
+        world.work_for(5 * Duration::from_secs(1)).await;
+        assert_eq!(world.status(first.id).await, Status::Delivered);
+        assert_eq!(world.delivered(), ["second"], "settled while it was {status}");
+    }
+}
+
 /// Kills the process while it waits for the provider's answer.
 async fn crash_while_sending(world: World, sent: bool) -> World {
     world.provider.script([Script::Hang { sent }]);
@@ -393,6 +474,29 @@ async fn crash_while_sending(world: World, sent: bool) -> World {
         () = std::future::ready(()) => {}
     }
     world.restart()
+}
+
+/// What a process that died had asked for may be sent as late as the provider takes.
+#[tokio::test]
+async fn the_quota_holds_where_what_was_under_way_is_sent_after_a_restart() {
+    let world = World::with(quota(2, MINUTE)).await;
+    let first = world.send(1, "first").await;
+    let mut world = crash_while_sending(world, false).await;
+    for n in 2..6 {
+        let on_rate_limit = Some(OnRateLimit::Queue);
+        world.try_send(SendRequest { on_rate_limit, ..request(n, "after") }).await.unwrap();
+    }
+    world.recovery.run_once().await.unwrap();
+    world.work().await;
+    let late = Duration::from_secs(10);
+    world.work_for(late).await;
+    world.provider.arrive_late(&first);
+    world.work_for(10 * MINUTE).await;
+    let times: Vec<_> = world.provider.arrivals().into_iter().map(|it| it.at).collect();
+    assert!(times.len() >= 5, "{times:?}");
+    for three in times.windows(3) {
+        assert!(three[2].since(three[0]) > MINUTE, "{times:?}");
+    }
 }
 
 #[tokio::test]
@@ -546,6 +650,37 @@ async fn a_limiter_that_forgets_everything_gives_nobody_a_fresh_quota() {
     for four in times.windows(4) {
         assert!(four[3].since(four[0]) > MINUTE, "{four:?}");
     }
+}
+
+/// As a limiter that lost its counts is told of what was begun, which this was not yet.
+#[tokio::test]
+async fn who_took_long_to_get_ready_asks_for_the_right_to_send_anew() {
+    let world = World::with(quota(1, MINUTE)).await;
+    world.send(1, "hello").await;
+    let (clock, limiter) = (world.clock.clone(), world.limiter.clone());
+    world.provider.meanwhile(move || {
+        clock.advance(2 * SECOND);
+        let quota = Quota { limit: 1, window: MINUTE };
+        limiter.begin_anew_with_another(RateKey::Sending(session(1).id), quota, clock.now());
+    });
+    world.work().await;
+    assert_eq!(world.delivered(), [""; 0]);
+    world.work_for(2 * MINUTE).await;
+    assert_eq!(world.delivered(), ["hello"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limiter_that_cannot_be_told_of_a_send_is_told_again() {
+    let world = World::with(quota(1, MINUTE)).await;
+    world.limiter.go_deaf_to(3);
+    world.send(1, "one").await;
+    let on_rate_limit = Some(OnRateLimit::Queue);
+    world.try_send(SendRequest { on_rate_limit, ..request(1, "two") }).await.unwrap();
+    world.work().await;
+    assert_eq!(world.delivered(), ["one"]);
+    // Else it would count from when it could have been sent at the latest.
+    world.work_for(MINUTE + SECOND).await;
+    assert_eq!(world.delivered(), ["one", "two"]);
 }
 
 /// Fails a message as WhatsApp does when it had accepted it.

@@ -3,8 +3,10 @@
 
 mod world;
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
 
+use futures::FutureExt;
 use messaging_core::conformance::build::{self, tenant_id};
 use messaging_core::conformance::provider::Script;
 use messaging_core::domain::failure::FailureCode;
@@ -13,6 +15,7 @@ use messaging_core::domain::status::Status;
 use messaging_core::domain::tenant::OnUnknown;
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::transport::LaterReason;
 
 use world::World;
 
@@ -95,6 +98,24 @@ async fn another_message_that_says_the_same_is_not_taken_for_it() {
     world.work_for(LONG).await;
     assert_eq!(world.status(first.id).await, Status::Sent);
     assert_eq!(world.provider.arrivals().len(), 2);
+}
+
+#[tokio::test]
+async fn nothing_is_unknown_of_what_was_put_off_before_it_was_sent_wherever_the_node_dies() {
+    for reason in [LaterReason::Overloaded, LaterReason::Failed, LaterReason::MediaUnavailable] {
+        let world = wanting(OnUnknown::DeadLetter).await;
+        world.provider.put_off([reason]);
+        let message = world.send(1, "hello").await;
+        // As soon as anybody could know that an attempt was begun.
+        world.witness.when(Status::Sending, || resume_unwind(Box::new("the node dies")));
+        assert!(AssertUnwindSafe(world.work()).catch_unwind().await.is_err());
+        let mut world = world.restart();
+        world.recovery.run_once().await.unwrap();
+        world.work_for(LONG).await;
+        let sent = world.message(message.id).await;
+        assert_eq!((sent.status, sent.attempts, sent.failure), (Status::Sent, 2, None));
+        assert_eq!(world.delivered(), ["hello"]);
+    }
 }
 
 #[tokio::test]

@@ -8,10 +8,10 @@ use std::time::Duration;
 use messaging_core::conformance::build::{session, tenant_id};
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::session::{OnRateLimit, Session};
+use messaging_core::domain::webhook_secret::WebhookSecret;
 use messaging_core::gateway::Settings;
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::receive_webhook::Webhook;
-use messaging_core::gateway::secret::WebhookSecret;
 use messaging_core::gateway::sessions::{NewSession, OLD_SECRET_FOR};
 use messaging_core::ports::webhook_verifier::SignatureError;
 

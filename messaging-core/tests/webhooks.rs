@@ -220,3 +220,20 @@ async fn an_event_that_means_nothing_is_kept_once_and_waits_for_nothing() {
     assert_eq!(world.gateway.inbox_depth().await.unwrap().pending, 0);
     assert_eq!(world.keep(&body).await.unwrap(), Kept::Repeat);
 }
+
+/// Those of a node that died, while others come in without end.
+#[tokio::test]
+async fn what_is_left_over_is_applied_however_much_comes_in() {
+    let world = World::new().await;
+    world.keep(&format!("left {} text left hello", place())).await.unwrap();
+    // Who keeps it dies, and another goes on.
+    let world = world.restart();
+    for n in 0..20 {
+        world.keep(&format!("n{n} {} text in-{n} again", place())).await.unwrap();
+        assert!(world.inbox.run_once().await.unwrap() > 0);
+        world.clock.advance(Duration::from_millis(500));
+    }
+    let bodies: Vec<_> = received(&world).await.into_iter().map(|it| it.content.body).collect();
+    assert_eq!(bodies.len(), 21);
+    assert!(bodies.contains(&"hello".to_owned()));
+}

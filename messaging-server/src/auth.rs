@@ -3,6 +3,7 @@
 //! A token is a JWT signed with HMAC-SHA256, in the profile of RFC 9068 (`typ: at+jwt`).
 
 mod authentication;
+pub mod identity_provider;
 
 use std::fmt;
 use std::sync::Arc;
@@ -89,6 +90,15 @@ pub enum TokenError {
     /// Its time has not come.
     #[error("the token is not valid yet")]
     NotYetValid,
+    /// Its signature is good, but it is for somebody else.
+    #[error("the token is for another audience")]
+    OtherAudience,
+    /// Its signature is good, but nobody is told in whose name it calls, or that tenant is suspended.
+    #[error("the token names no tenant in whose name it may call")]
+    NoTenant,
+    /// Its signature is good, but nobody is told what its bearer may do.
+    #[error("the token names no role that its bearer may have")]
+    NoRole,
 }
 
 /// A token could not be made.

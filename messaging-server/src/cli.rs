@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod doctor;
+mod encryption;
 mod error;
 mod serve;
 mod simulator;
@@ -15,9 +16,11 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use messaging_core::domain::audit::Link;
 use messaging_core::domain::pii::PiiPolicy;
+use messaging_core::domain::retention::RetentionPatch;
 use messaging_core::domain::tenant::{OnUnknown, Role};
-use messaging_core::domain::tenant_life::MOST_REQUESTS;
+use messaging_core::domain::tenant_life::{HIGHEST_LIMIT, LimitsPatch};
 use messaging_core::gateway::access::NewApiKey;
+use messaging_core::gateway::tenants::TenantPatch;
 
 use crate::api;
 use crate::config::node_role::NodeRole;
@@ -72,6 +75,9 @@ pub enum Command {
     /// Look at what was done, by whom.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look at and go on with encryption at rest.
+    #[command(subcommand)]
+    Encryption(EncryptionCommand),
     /// Make API keys.
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),
@@ -97,7 +103,10 @@ pub enum TenantCommand {
     List,
     /// Change what is done for a tenant.
     #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(
-        ["on_unknown", "pii", "requests", "retention_messages", "retention_webhooks", "retention_audit"]
+        [
+            "on_unknown", "pii", "requests", "waiting",
+            "retention_messages", "retention_webhooks", "retention_audit",
+        ]
     ))]
     Set {
         /// Its id or name.
@@ -122,6 +131,9 @@ pub enum TenantCommand {
         /// How many requests to send it may make in a minute: a number, or `default`.
         #[arg(long = "requests-per-minute", value_name = "COUNT", value_parser = at_most)]
         requests: Option<AtMost>,
+        /// How many messages of each of its sessions may wait: a number, or `default`.
+        #[arg(long = "max-waiting", value_name = "COUNT", value_parser = at_most)]
+        waiting: Option<AtMost>,
     },
     /// Stop sending for a tenant. What was accepted waits, and nothing more is accepted.
     Suspend {
@@ -166,6 +178,33 @@ pub enum AuditCommand {
         #[arg(long, value_name = "SEQ:HASH")]
         expect: Option<Link>,
     },
+}
+
+/// What can be done with encryption at rest. A service may run meanwhile; what is done is done in small
+/// steps, and each command can be stopped and begun anew.
+#[derive(Subcommand)]
+#[non_exhaustive]
+pub enum EncryptionCommand {
+    /// Print what is encrypted, and with which keys; looks at every message.
+    Status,
+    /// Encrypt what is kept with each tenant's newest key or, with ENCRYPTION=plain, decrypt it.
+    Seal {
+        /// Only what this tenant has; by its id or name.
+        #[arg(long, value_name = "NAME|ID")]
+        tenant: Option<String>,
+        /// Also messages that are encrypted with the newest key: to find them by words after
+        /// ENCRYPTION was `numbers`, or not to find them so any more.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Give tenants new keys; running services use them within a minute.
+    Rotate {
+        /// Only this tenant; by its id or name.
+        #[arg(long, value_name = "NAME|ID")]
+        tenant: Option<String>,
+    },
+    /// Wrap all keys in ENCRYPTION_KEY, so that ENCRYPTION_PREVIOUS_KEYS are needed no more.
+    Rewrap,
 }
 
 /// What can be done with API keys.
@@ -221,12 +260,22 @@ impl Cli {
                 on_unknown,
                 pii,
                 requests,
+                waiting,
                 retention_messages,
                 retention_webhooks,
                 retention_audit,
             }) => {
-                let kept = [retention_messages, retention_webhooks, retention_audit];
-                tenants::set(dir, &tenant, on_unknown, pii, requests, kept).await
+                let limits = LimitsPatch {
+                    requests_per_minute: requests.map(|AtMost(limit)| limit),
+                    max_waiting: waiting.map(|AtMost(limit)| limit),
+                };
+                let retention = RetentionPatch {
+                    messages: retention_messages.map(|KeptFor(time)| time),
+                    webhooks: retention_webhooks.map(|KeptFor(time)| time),
+                    audit: retention_audit.map(|KeptFor(time)| time),
+                };
+                let patch = TenantPatch { on_unknown, pii, limits, retention };
+                tenants::set(dir, &tenant, patch).await
             }
             Command::Tenant(TenantCommand::Suspend { tenant, reason, lasting }) => {
                 tenants::suspend(dir, &tenant, reason, lasting).await
@@ -248,6 +297,14 @@ impl Cli {
             Command::Audit(AuditCommand::Verify { tenant, platform, expect }) => {
                 audit::verify(dir, tenant.as_deref(), platform, expect, out).await
             }
+            Command::Encryption(EncryptionCommand::Status) => encryption::status(dir, out).await,
+            Command::Encryption(EncryptionCommand::Seal { tenant, all }) => {
+                encryption::seal(dir, tenant.as_deref(), all, out).await
+            }
+            Command::Encryption(EncryptionCommand::Rotate { tenant }) => {
+                encryption::rotate(dir, tenant.as_deref(), out).await
+            }
+            Command::Encryption(EncryptionCommand::Rewrap) => encryption::rewrap(dir, out).await,
             Command::ApiKey(ApiKeyCommand::Create { tenant, role, name, expires_in }) => {
                 tenants::api_key(
                     dir,
@@ -309,9 +366,9 @@ fn at_most(text: &str) -> Result<AtMost, String> {
         _ => text
             .parse()
             .ok()
-            .filter(|limit| (1..=MOST_REQUESTS).contains(limit))
+            .filter(|limit| (1..=HIGHEST_LIMIT).contains(limit))
             .map(|limit| AtMost(Some(limit)))
-            .ok_or_else(|| format!("expected default, or a number from 1 to {MOST_REQUESTS}")),
+            .ok_or_else(|| format!("expected default, or a number from 1 to {HIGHEST_LIMIT}")),
     }
 }
 

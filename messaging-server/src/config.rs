@@ -3,8 +3,10 @@
 //! [`settings`] is the table of all settings: their names, defaults and meanings. Nothing else in
 //! the program reads the environment.
 
+pub mod encryption;
 pub mod environment;
 pub mod example;
+mod identity_provider;
 pub mod kept_secret;
 pub(crate) mod kind;
 pub mod node_role;
@@ -25,10 +27,13 @@ use messaging_core::domain::opt_out::words::OptOutWords;
 use messaging_core::domain::phone::PhoneValidation;
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::retry::RetryPolicy;
+use messaging_vault::Mode;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::source::Proxies;
 use crate::api::{BodyLimits, Edge};
+use crate::auth::identity_provider::IdentityProviderConfig;
+use crate::config::encryption::EncryptionConfig;
 use crate::config::node_role::NodeRole;
 use crate::config::problem::{ConfigError, Problem, Reported};
 use crate::config::setting::Reader;
@@ -78,6 +83,8 @@ pub struct Config {
     pub jwt_refresh_secret: Option<SecretString>,
     /// How long refresh tokens are valid.
     pub jwt_refresh_expires_in: Duration,
+    /// Whose tokens are believed beside ours.
+    pub identity_provider: Option<IdentityProviderConfig>,
     /// Where WAHA listens.
     pub waha_base_url: String,
     /// The key WAHA asks for; `None` for a WAHA that asks for none.
@@ -124,6 +131,8 @@ pub struct Config {
     pub log_filter: String,
     /// What `/metrics` asks for; `None` leaves it open.
     pub metrics_token: Option<SecretString>,
+    /// What is encrypted, and with which key.
+    pub encryption: EncryptionConfig,
     /// The PostgreSQL that is asked for.
     pub postgres: Option<PostgresConfig>,
     /// The Redis that is asked for.
@@ -181,6 +190,14 @@ impl Config {
                     problems.push(Problem::new(name, "is not set", why));
                 }
             }
+        }
+        if self.postgres.is_some()
+            && self.encryption.mode != Mode::Plain
+            && self.encryption.key.is_none()
+        {
+            let why = "expected the same key on every node, such as `openssl rand -base64 32` prints \
+                       (keep a copy apart from the database), or ENCRYPTION=plain";
+            problems.push(Problem::new("ENCRYPTION_KEY", "is not set", why));
         }
         let access = self.jwt_secret.as_ref().map(ExposeSecret::expose_secret);
         let refresh = self.jwt_refresh_secret.as_ref().map(ExposeSecret::expose_secret);
@@ -291,8 +308,12 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let log_format = reader.required(&settings::LOG_FORMAT);
     let log_level = reader.required(&settings::LOG_LEVEL);
     let rust_log = reader.optional(&settings::RUST_LOG);
+    let encryption = reader.required(&settings::ENCRYPTION);
+    let encryption_key = reader.optional(&settings::ENCRYPTION_KEY);
+    let previous_keys = reader.optional(&settings::ENCRYPTION_PREVIOUS_KEYS);
     let postgres = services::postgres(reader);
     let redis = services::redis(reader);
+    let identity_provider = identity_provider::read(reader);
 
     let minute = Duration::from_secs(60);
     let tls = match (certificate?, tls_key?) {
@@ -333,6 +354,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         jwt_expires_in: jwt_expires_in?,
         jwt_refresh_secret: jwt_refresh_secret?,
         jwt_refresh_expires_in: jwt_refresh_expires_in?,
+        identity_provider: identity_provider?,
         waha_base_url: waha_base_url?,
         waha_api_key: waha_api_key?,
         waha_servers: waha_servers?,
@@ -372,6 +394,11 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
         log_format: log_format?,
         log_filter: rust_log?.unwrap_or(log_level?),
         metrics_token: metrics_token?,
+        encryption: EncryptionConfig {
+            mode: encryption?,
+            key: encryption_key?,
+            previous: previous_keys?.unwrap_or_default(),
+        },
         postgres: postgres?,
         redis: redis?,
     })

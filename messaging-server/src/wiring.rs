@@ -2,6 +2,7 @@
 
 mod error;
 pub(crate) mod storage;
+mod vault;
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,11 +15,22 @@ use messaging_core::domain::id::{TenantId, uuid_v7};
 use messaging_core::domain::phone::{PhoneNumber, PhoneValidation};
 use messaging_core::domain::retry::RetryPolicy;
 use messaging_core::domain::tenant::{Role, Tenant};
+use messaging_core::domain::webhook_secret::WebhookSecret;
 use messaging_core::gateway::error::GatewayError;
-use messaging_core::gateway::secret::WebhookSecret;
 use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::ports::clock::{Clock, SystemClock};
 use messaging_core::ports::entropy::{Entropy, SystemEntropy};
+use messaging_core::ports::idempotency_store::IdempotencyStore;
+use messaging_core::ports::inbox_store::InboxStore;
+use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::opt_out_store::OptOutStore;
+use messaging_core::ports::person_store::PersonStore;
+use messaging_core::ports::session_store::SessionStore;
+use messaging_core::ports::tenant_store::TenantStore;
+use messaging_vault::{
+    Mode, SealedIdempotency, SealedInbox, SealedMessages, SealedOptOuts, SealedPersons,
+    SealedSessions, Sealer, ShreddedTenants, Stores, Vault,
+};
 use poem::EndpointExt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
@@ -30,6 +42,7 @@ use waha_client::webhooks::SigningKeys;
 
 use crate::api::{self, ApiState};
 use crate::audit::AuditTrail;
+use crate::auth::identity_provider::{FetchCount, IdentityProvider};
 use crate::auth::{Authentication, IssueError, RefreshTokens, TokenIssuer, TokenVerifier};
 use crate::config::Config;
 use crate::config::kept_secret;
@@ -41,7 +54,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::sampler::Sampler;
 use crate::wiring::storage::Storage;
 
-pub use error::{BindError, BuildError};
+pub use error::{BindError, BuildError, EncryptionError};
 
 /// How long the end waits for what the audit log does not have yet.
 const LAST_ENTRIES: Duration = Duration::from_secs(5);
@@ -55,6 +68,7 @@ pub struct Service {
     metrics: Arc<Metrics>,
     auth: Authentication,
     tls: Option<Arc<Tls>>,
+    vault: Option<Arc<Vault>>,
 }
 
 /// Listens where the configuration says.
@@ -110,15 +124,17 @@ impl Service {
         )?;
         let tls = config.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
         let metrics = Arc::new(Metrics::new()?);
+        let vault = vault::open(&config, &storage.keys, &clock, &entropy).await?;
+        let kept = Kept::of(&storage, vault.as_ref());
         let ports = Ports {
-            messages: Arc::clone(&storage.messages),
-            sessions: Arc::clone(&storage.sessions),
-            tenants: Arc::clone(&storage.tenants),
-            inbox: Arc::clone(&storage.inbox),
-            idempotency: Arc::clone(&storage.idempotency),
-            opt_outs: Arc::clone(&storage.opt_outs),
+            messages: kept.messages,
+            sessions: kept.sessions,
+            tenants: kept.tenants,
+            inbox: kept.inbox,
+            idempotency: kept.idempotency,
+            opt_outs: kept.opt_outs,
             audit: Arc::clone(&storage.audit),
-            persons: Arc::clone(&storage.persons),
+            persons: kept.persons,
             retention: Arc::clone(&storage.retention),
             access: Arc::clone(&storage.access),
             queue: Arc::clone(&storage.queue),
@@ -134,15 +150,23 @@ impl Service {
             clock,
             entropy,
         };
-        let gateway = Gateway::new(ports.clone(), settings(&config, &webhook_secret));
+        let identity_provider = config.identity_provider.clone().map(|config| {
+            let metrics = Arc::clone(&metrics);
+            let count: FetchCount = Arc::new(move |result| metrics.identity_keys(result));
+            IdentityProvider::open(config, count, ports.clock.now()).map(Arc::new)
+        });
+        let identity_provider = identity_provider.transpose()?;
+        let gateway =
+            Gateway::new(ports.clone(), settings(&config, &webhook_secret, vault.as_deref()));
         let auth = Authentication {
             tokens: TokenVerifier::new(&jwt_secret),
             issuer: TokenIssuer::new(&jwt_secret),
             refresh: RefreshTokens::new(&refresh_secret),
             access_lasts: config.jwt_expires_in,
             refresh_lasts: config.jwt_refresh_expires_in,
+            identity_provider,
         };
-        Ok(Self { config, gateway, ports, storage, metrics, auth, tls })
+        Ok(Self { config, gateway, ports, storage, metrics, auth, tls, vault })
     }
 
     /// The one door to everything the service does.
@@ -172,6 +196,29 @@ impl Service {
         let now = self.ports.clock.now();
         let id = uuid_v7(now, self.ports.entropy.next_u64());
         self.auth.issuer.issue(tenant, role, ttl.unwrap_or(self.config.jwt_expires_in), now, id)
+    }
+
+    /// What seals and opens what is kept; `None` where nothing is sealed, and nothing was.
+    pub fn vault(&self) -> Option<&Vault> {
+        self.vault.as_deref()
+    }
+
+    /// What brings all that is kept to what the vault does now.
+    pub fn sealer(&self) -> Option<Sealer> {
+        let vault = Arc::clone(self.vault.as_ref()?);
+        let stores = Stores {
+            messages: Arc::clone(&self.storage.messages),
+            opt_outs: Arc::clone(&self.storage.opt_outs),
+            inbox: Arc::clone(&self.storage.inbox),
+            persons: Arc::clone(&self.storage.persons),
+            sessions: Arc::clone(&self.storage.sessions),
+        };
+        Some(Sealer::new(vault, stores))
+    }
+
+    /// Messages as they are kept, sealed or not.
+    pub(crate) fn stored_messages(&self) -> &dyn MessageStore {
+        self.storage.messages.as_ref()
     }
 
     /// Lets go of the store, for a service that is not run.
@@ -310,7 +357,44 @@ fn read_numbering_plans() {
     let _ = PhoneNumber::parse("+14155552671", PhoneValidation::Strict);
 }
 
-fn settings(config: &Config, webhook_secret: &SecretString) -> Settings {
+/// The stores that a vault stands before, with it or without.
+struct Kept {
+    messages: Arc<dyn MessageStore>,
+    sessions: Arc<dyn SessionStore>,
+    tenants: Arc<dyn TenantStore>,
+    inbox: Arc<dyn InboxStore>,
+    idempotency: Arc<dyn IdempotencyStore>,
+    opt_outs: Arc<dyn OptOutStore>,
+    persons: Arc<dyn PersonStore>,
+}
+
+impl Kept {
+    fn of(storage: &Storage, vault: Option<&Arc<Vault>>) -> Self {
+        let plain = Self {
+            messages: Arc::clone(&storage.messages),
+            sessions: Arc::clone(&storage.sessions),
+            tenants: Arc::clone(&storage.tenants),
+            inbox: Arc::clone(&storage.inbox),
+            idempotency: Arc::clone(&storage.idempotency),
+            opt_outs: Arc::clone(&storage.opt_outs),
+            persons: Arc::clone(&storage.persons),
+        };
+        let Some(vault) = vault else { return plain };
+        let vault = || Arc::clone(vault);
+        let list = Arc::clone(&plain.opt_outs);
+        Self {
+            messages: Arc::new(SealedMessages::new(plain.messages, vault())),
+            sessions: Arc::new(SealedSessions::new(plain.sessions, vault())),
+            tenants: Arc::new(ShreddedTenants::new(plain.tenants, vault())),
+            inbox: Arc::new(SealedInbox::new(plain.inbox, list, vault())),
+            idempotency: Arc::new(SealedIdempotency::new(plain.idempotency, vault())),
+            opt_outs: Arc::new(SealedOptOuts::new(plain.opt_outs, vault())),
+            persons: Arc::new(SealedPersons::new(plain.persons, vault())),
+        }
+    }
+}
+
+fn settings(config: &Config, webhook_secret: &SecretString, vault: Option<&Vault>) -> Settings {
     let where_it_listens = || format!("{}://{}:{}", config.scheme(), config.host, config.port);
     let usual = Settings::default();
     Settings {
@@ -330,6 +414,8 @@ fn settings(config: &Config, webhook_secret: &SecretString) -> Settings {
         retry: config.retry,
         public_url: Some(config.public_url.clone().unwrap_or_else(where_it_listens)),
         webhook_secret: Some(WebhookSecret(webhook_secret.expose_secret().to_owned())),
+        pseudonyms: vault.map(|vault| vault.pseudonyms().clone()).unwrap_or_default(),
+        finds_words: config.encryption.mode != Mode::Numbers,
         ..usual
     }
 }

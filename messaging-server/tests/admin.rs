@@ -63,12 +63,22 @@ async fn a_tenant_is_made_as_it_is_asked_for_and_changed() {
     for field in ["limits", "retention", "onUnknown", "pii"] {
         assert_eq!(changed[field], patch[field]);
     }
-    // What is not said stays; what is said of limits or times is all of it.
-    let patch = json!({ "retention": { "webhooks": "2d" } });
+    // What is not said stays, and null is as the deployment has it.
+    let patch = json!({
+        "limits": { "maxWaiting": 9 }, "retention": { "webhooks": "2d", "messages": null },
+    });
     let changed = ask(&api, "PATCH", &path, Some(patch)).await.expect(200);
-    assert_eq!(changed["retention"], json!({ "webhooks": "2d" }));
-    assert_eq!(changed["limits"], json!({ "requestsPerMinute": 5 }));
+    assert_eq!(changed["retention"], json!({ "webhooks": "2d", "audit": "36h" }));
+    assert_eq!(changed["limits"], json!({ "requestsPerMinute": 5, "maxWaiting": 9 }));
     assert_eq!(ask(&api, "GET", &path, None).await.expect(200), changed);
+    let patch = json!({ "limits": { "requestsPerMinute": null }, "retention": null });
+    let changed = ask(&api, "PATCH", &path, Some(patch)).await.expect(200);
+    assert_eq!(
+        (&changed["limits"], &changed["retention"]),
+        (&json!({ "maxWaiting": 9 }), &json!({}))
+    );
+    let changed = ask(&api, "PATCH", &path, Some(json!({ "limits": null }))).await.expect(200);
+    assert_eq!((&changed["limits"], &changed["onUnknown"]), (&json!({}), &json!("resend")));
 }
 
 #[tokio::test]
@@ -81,6 +91,7 @@ async fn what_cannot_be_makes_no_tenant_and_changes_none() {
             json!({ "name": "new", "limits": { "requestsPerMinute": 0 } }),
             "#/limits/requestsPerMinute",
         ),
+        (json!({ "name": "new", "limits": { "maxWaiting": 0 } }), "#/limits/maxWaiting"),
         (json!({ "name": "new", "retention": { "audit": "1h" } }), "#/retention/audit"),
         (json!({ "name": "new", "retention": { "messages": "x" } }), "#/retention/messages"),
         (key(json!({ "name": "", "role": "owner" })), "#/apiKey/name"),
@@ -95,9 +106,15 @@ async fn what_cannot_be_makes_no_tenant_and_changes_none() {
     }
     let taken = json!({ "name": "tenant-1" });
     ask(&api, "POST", "/admin/tenants", Some(taken)).await.refused(409, "tenant-conflict");
-    let patch = json!({ "pii": "mask", "limits": { "requestsPerMinute": 0 } });
-    let refused = ask(&api, "PATCH", &first(), Some(patch)).await;
-    refused.refused_field("invalid-request", "#/limits/requestsPerMinute");
+    for (patch, pointer) in [
+        (json!({ "limits": { "requestsPerMinute": 0 } }), "#/limits/requestsPerMinute"),
+        (json!({ "retention": { "webhooks": "1h" } }), "#/retention/webhooks"),
+    ] {
+        let mut patch = patch;
+        patch["pii"] = json!("mask");
+        let refused = ask(&api, "PATCH", &first(), Some(patch)).await;
+        refused.refused_field("invalid-request", pointer);
+    }
     assert_eq!(ask(&api, "GET", &first(), None).await.expect(200)["pii"], "off");
     assert_eq!(ask(&api, "GET", "/admin/tenants", None).await.expect(200)["total"], 2);
 }
@@ -193,11 +210,45 @@ async fn a_tenants_own_limit_takes_the_place_of_the_deployments() {
     let refused = send(&api, 2).await;
     refused.refused(429, "rate-limited");
     assert!(refused.header("ratelimit-policy").unwrap().contains("tenant"), "{refused:?}");
-    ask(&api, "PATCH", &first(), limit(json!({}))).await.expect(200);
+    ask(&api, "PATCH", &first(), limit(json!({ "requestsPerMinute": null }))).await.expect(200);
     // What was counted still counts; of its own limit it would for a minute.
     api.clock.advance(Duration::from_secs(2));
     send(&api, 2).await.expect(202);
     send(&api, 3).await.expect(202);
+    ask(&api, "PATCH", &first(), limit(json!({ "maxWaiting": 3 }))).await.expect(200);
+    send(&api, 4).await.refused(429, "queue-full");
+    ask(&api, "PATCH", &first(), limit(json!({ "maxWaiting": 4 }))).await.expect(200);
+    send(&api, 4).await.expect(202);
+    // Nobody else is limited by it.
+    let body = json!({ "sessionId": "main", "to": "+5511988887777", "body": "Hello" });
+    api.ask_as(2, "POST", "/messages/send", Some(body)).await.expect(202);
+}
+
+#[tokio::test]
+async fn only_whoever_runs_the_deployment_gets_anywhere_under_admin() {
+    let api = Harness::new().await;
+    let tenant = tenant_id(1);
+    let operations = [
+        ("GET", "/admin/tenants".to_owned()),
+        ("POST", "/admin/tenants".to_owned()),
+        ("GET", format!("/admin/tenants/{tenant}")),
+        ("PATCH", format!("/admin/tenants/{tenant}")),
+        ("DELETE", format!("/admin/tenants/{tenant}?confirm=tenant-1")),
+        ("POST", format!("/admin/tenants/{tenant}/suspend")),
+        ("POST", format!("/admin/tenants/{tenant}/resume")),
+        ("POST", format!("/admin/tenants/{tenant}/api-keys")),
+    ];
+    let others = Role::ALL.iter().copied().filter(|role| *role != Role::PlatformAdmin);
+    for role in others.collect::<Vec<_>>() {
+        let token = api.token(1, role);
+        for (method, path) in &operations {
+            let body = (*method != "GET").then(|| b"{}".to_vec());
+            let answer = api.call(request(method, path, Some(&token), body)).await;
+            answer.refused(403, "forbidden");
+        }
+    }
+    let kept = ask(&api, "GET", &first(), None).await.expect(200);
+    assert_eq!(kept["status"], "active");
 }
 
 #[tokio::test]

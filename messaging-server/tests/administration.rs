@@ -95,6 +95,8 @@ async fn a_deletion_goes_on_after_every_kill_until_nothing_is_left() {
         let send = json!({ "sessionId": session, "to": to, "body": format!("{n}") });
         server.post("/messages/send", &send).await;
     }
+    let keys = installation.run(&["encryption", "status"]).await;
+    assert!(keys.contains("acme  messages: plain=0 v1="), "{keys}");
     let path = format!("/admin/tenants/{tenant}");
     let (status, begun) =
         ask(&server, &operator, "DELETE", &format!("{path}?confirm=acme"), json!({})).await;
@@ -121,7 +123,9 @@ async fn a_deletion_goes_on_after_every_kill_until_nothing_is_left() {
         listed["total"] == 1
     })
     .await;
-    // Its account is at WAHA no more.
+    // Only the deployment's own keys are there, and its account is at WAHA no more.
+    let keys = installation.run(&["encryption", "status"]).await;
+    assert!(keys.contains("wrapped=2/2"), "{keys}");
     let (client, _, _) = server.caller();
     let sessions = client.get(format!("{}/api/sessions?all=true", simulator.base_url()));
     let sessions = sessions.header("X-Api-Key", DEFAULT_API_KEY).send().await.unwrap();

@@ -114,7 +114,10 @@ async fn a_configuration_that_is_wrong_stops_the_start_with_every_reason() {
 #[tokio::test]
 async fn what_cannot_be_reached_at_the_start_ends_it_for_a_supervisor_to_try_again() {
     let secret = "0b7e1d9a4c5f48f2a6d3e8b1c7f09a52";
-    let place = || Place::new().with("JWT_SECRET", secret).with("WAHA_WEBHOOK_SECRET", secret);
+    let place = || {
+        let place = Place::new().with("JWT_SECRET", secret).with("WAHA_WEBHOOK_SECRET", secret);
+        place.with("ENCRYPTION_KEY", &secret.repeat(2))
+    };
     let postgres = place().with("DATABASE_URL", "postgres://me:hunter2@127.0.0.1:1/messages");
     let redis = place().with("REDIS_URL", "redis://:hunter2@127.0.0.1:1");
     for (place, said) in

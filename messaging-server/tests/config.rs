@@ -7,10 +7,12 @@ use std::time::Duration;
 use messaging_core::domain::new_chats::{NewChatLimits, Spacing};
 use messaging_core::domain::phone::PhoneValidation;
 use messaging_core::domain::quota::Quota;
+use messaging_server::auth::identity_provider::KeysPlace;
 use messaging_server::config::Config;
 use messaging_server::config::example::effective;
 use messaging_server::config::settings::TABLE;
 use messaging_server::telemetry::logs::LogFormat;
+use messaging_vault::Mode;
 use secrecy::ExposeSecret;
 
 const STRONG: &str = "0b7e1d9a4c5f48f2a6d3e8b1c7f09a52";
@@ -178,7 +180,9 @@ fn secrets_that_everybody_knows_or_could_guess_are_refused() {
 
 #[test]
 fn no_secret_of_any_setting_may_be_one_that_everybody_knows() {
-    for row in TABLE.iter().filter(|row| row.secret) {
+    // What is no key of 32 bytes is refused as such.
+    let is_key = |name: &str| name.starts_with("ENCRYPTION_");
+    for row in TABLE.iter().filter(|row| row.secret && !is_key(row.name)) {
         let value = match row.name {
             "DATABASE_URL" => "postgres://me:changeme@db/messaging".to_owned(),
             "REDIS_URL" => "redis://a,redis://:changeme@b".to_owned(),
@@ -208,7 +212,10 @@ fn a_schema_that_postgresql_could_not_hold_is_refused_with_the_rule() {
     }
 }
 
-const SECRETS: [(&str, &str); 2] = [("JWT_SECRET", STRONG), ("WAHA_WEBHOOK_SECRET", STRONG)];
+const KEY: &str = "0b7e1d9a4c5f48f2a6d3e8b1c7f09a520b7e1d9a4c5f48f2a6d3e8b1c7f09a52";
+
+const SECRETS: [(&str, &str); 3] =
+    [("JWT_SECRET", STRONG), ("WAHA_WEBHOOK_SECRET", STRONG), ("ENCRYPTION_KEY", KEY)];
 
 #[test]
 fn any_part_asks_for_the_whole_and_the_rest_has_defaults() {
@@ -251,6 +258,9 @@ fn nodes_that_share_a_store_need_the_same_secrets() {
     let lines = unusable(&[("DB_HOST", "db")]);
     assert!(lines[0].starts_with("JWT_SECRET is not set: expected the same secret on every node"));
     assert!(lines[1].starts_with("WAHA_WEBHOOK_SECRET is not set"), "{lines:?}");
+    assert!(lines[2].starts_with("ENCRYPTION_KEY is not set: expected the same key on every node"));
+    let plain = [("DB_HOST", "db"), ("ENCRYPTION", "plain"), SECRETS[0], SECRETS[1]];
+    read(&plain).check_usable().unwrap();
     read(&[&[("DB_HOST", "db")], &SECRETS[..]].concat()).check_usable().unwrap();
 }
 
@@ -265,6 +275,25 @@ fn a_node_that_does_only_a_part_needs_what_the_others_share() {
         }
         read(&with(&[db, redis, ("ROLE", role)])).check_usable().unwrap();
     }
+}
+
+#[test]
+fn a_key_is_drawn_rather_than_typed_and_never_shown() {
+    assert_eq!(read(&[]).encryption.mode, Mode::Words);
+    let given =
+        [("ENCRYPTION", "Numbers"), ("ENCRYPTION_KEY", KEY), ("ENCRYPTION_PREVIOUS_KEYS", KEY)];
+    let config = read(&given);
+    assert_eq!(config.encryption.mode, Mode::Numbers);
+    assert!(!format!("{config:?}").contains(KEY));
+    let shown = effective(&given.map(|(name, value)| (name.into(), value.into())).into());
+    assert!(!shown.contains(KEY) && shown.contains("ENCRYPTION_KEY=(set)"), "{shown}");
+    for typed in ["hunter2-hunter2", &KEY[1..], &"0".repeat(64)] {
+        let lines = refused(&[("ENCRYPTION_KEY", typed)]);
+        assert!(
+            lines[0].starts_with("ENCRYPTION_KEY holds something else (not shown): expected 32")
+        );
+    }
+    assert_eq!(refused(&[("ENCRYPTION", "yes")]).len(), 1);
 }
 
 #[test]
@@ -287,4 +316,94 @@ fn access_and_refresh_tokens_are_not_signed_alike() {
     };
     assert!(with(STRONG).unwrap_err().contains("JWT_REFRESH_SECRET is the same as JWT_SECRET"));
     with("another secret of thirty-two bytes, and more").unwrap();
+}
+
+const ISSUER: (&str, &str) = ("OIDC_ISSUER", "https://id.example.com/realms/main/");
+const AUDIENCE: (&str, &str) = ("OIDC_AUDIENCE", "gateway, urn:gateway");
+
+#[test]
+fn an_identity_provider_is_asked_for_as_a_whole_or_not_at_all() {
+    assert_eq!(read(&[]).identity_provider, None);
+    assert_eq!(read(&[("OIDC_ROLE_CLAIM", "roles")]).identity_provider, None);
+    let config = read(&[ISSUER, AUDIENCE]).identity_provider.unwrap();
+    // Auth0's ends in a slash, which tokens have, too.
+    assert_eq!(config.rules.issuer, ISSUER.1);
+    assert_eq!(config.rules.audiences, ["gateway", "urn:gateway"]);
+    assert_eq!((config.rules.tenant.as_str(), config.rules.role.as_str()), ("tenant", "role"));
+    assert!(!config.rules.platform_admin);
+    let place = KeysPlace::Discovered { issuer: ISSUER.1.to_owned(), plain: false };
+    assert_eq!(config.place, place);
+    let url = ("OIDC_JWKS_URL", "https://id.example.com/keys?p=a");
+    let config = read(&[ISSUER, AUDIENCE, url]).identity_provider.unwrap();
+    assert_eq!(config.place, KeysPlace::Url { url: url.1.to_owned(), plain: false });
+
+    let file = ("OIDC_JWKS_FILE", "/etc/keys.json");
+    for (given, missing) in [
+        (vec![ISSUER], vec!["OIDC_AUDIENCE"]),
+        (vec![AUDIENCE], vec!["OIDC_ISSUER"]),
+        (vec![url], vec!["OIDC_ISSUER", "OIDC_AUDIENCE"]),
+        (vec![file, ISSUER], vec!["OIDC_AUDIENCE"]),
+    ] {
+        let lines = refused(&given);
+        let named: Vec<_> = lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
+        assert_eq!(named, missing, "{given:?}");
+        assert!(lines.iter().all(|line| line.contains("is not set: expected")), "{lines:?}");
+    }
+    let lines = refused(&[ISSUER, AUDIENCE, url, file]);
+    let both = "OIDC_JWKS_URL and OIDC_JWKS_FILE are both set: expected only one of them";
+    assert_eq!(lines, [both]);
+    let lines = refused(&[("OIDC_ISSUER", "accounts.example.com"), AUDIENCE]);
+    assert!(lines[0].starts_with("OIDC_JWKS_URL is not set: expected it, or"), "{lines:?}");
+    assert!(
+        read(&[("OIDC_ISSUER", "accounts.example.com"), AUDIENCE, file])
+            .identity_provider
+            .is_some()
+    );
+}
+
+#[test]
+fn how_a_providers_tokens_are_signed_is_pinned_and_never_by_a_secret() {
+    let with = |vars: &[(&'static str, &'static str)]| [vars, &[ISSUER, AUDIENCE]].concat();
+    let algorithms = |vars: &[(&'static str, &'static str)]| {
+        let algorithms = read(&with(vars)).identity_provider.unwrap().algorithms;
+        algorithms.iter().map(|each| format!("{each:?}")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(algorithms(&[]), "RS256 ES256 EdDSA");
+    assert_eq!(algorithms(&[("OIDC_ALGORITHMS", "PS256, ES384")]), "PS256 ES384");
+    for wrong in ["HS256", "RS256,HS256", "none", "RS256,none", "rs256", "", ",", "RS256,"] {
+        let vars = with(&[("OIDC_ALGORITHMS", wrong)]);
+        if wrong.is_empty() {
+            assert_eq!(algorithms(&[("OIDC_ALGORITHMS", "")]), "RS256 ES256 EdDSA");
+            continue;
+        }
+        assert!(refused(&vars)[0].starts_with("OIDC_ALGORITHMS is"), "{wrong}");
+    }
+    for (name, wrong) in [
+        ("OIDC_LEEWAY", "61s"),
+        ("OIDC_KEYS_REFRESH", "9s"),
+        ("OIDC_KEYS_REFRESH", "25h"),
+        ("OIDC_TENANT_CLAIM", "two words"),
+        ("OIDC_JWKS_URL", "file:///etc/passwd"),
+        ("OIDC_JWKS_URL", "https://me:hunter2@id.example.com/keys"),
+        ("OIDC_ISSUER", "messaging-server"),
+    ] {
+        let vars: Vec<_> = with(&[]).into_iter().filter(|(each, _)| *each != name).collect();
+        let lines = refused(&[&vars[..], &[(name, wrong)]].concat());
+        assert!(lines[0].starts_with(name) && !lines[0].contains("hunter2"), "{lines:?}");
+    }
+    let lines = refused(&with(&[("OIDC_KEYS_KEPT", "5m")]));
+    assert!(lines[0].starts_with("OIDC_KEYS_KEPT is shorter than OIDC_KEYS_REFRESH"), "{lines:?}");
+}
+
+#[test]
+fn keys_are_not_fetched_from_afar_without_encryption_unless_somebody_says_so() {
+    let plain = ("OIDC_ISSUER", "http://keycloak:8080/realms/main");
+    let url = ("OIDC_JWKS_URL", "http://keycloak:8080/keys");
+    assert!(refused(&[plain, AUDIENCE])[0].starts_with("OIDC_ISSUER is not encrypted"));
+    assert!(refused(&[ISSUER, AUDIENCE, url])[0].starts_with("OIDC_JWKS_URL is not encrypted"));
+    let allowed = ("OIDC_ALLOW_HTTP", "true");
+    assert!(read(&[plain, AUDIENCE, allowed]).identity_provider.is_some());
+    assert!(read(&[ISSUER, AUDIENCE, url, allowed]).identity_provider.is_some());
+    let here = ("OIDC_JWKS_URL", "http://127.0.0.1:8080/keys");
+    assert!(read(&[ISSUER, AUDIENCE, here]).identity_provider.is_some());
 }

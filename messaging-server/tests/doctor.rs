@@ -32,6 +32,7 @@ fn place(waha: &Simulator) -> Place {
 fn shared(waha: &Simulator, postgres: &str, redis: &str) -> Place {
     place(waha)
         .with("JWT_SECRET", SECRET)
+        .with("ENCRYPTION_KEY", &SECRET.repeat(2))
         .with("WAHA_WEBHOOK_SECRET", SECRET)
         .with("DATABASE_URL", postgres)
         .with("REDIS_URL", redis)
@@ -195,6 +196,7 @@ async fn all_that_is_down_is_reported_at_once_and_no_secret_is() {
         .with("REDIS_URL", &format!("redis://:hunter3@{NOWHERE}"))
         .with("WAHA_SERVERS", &servers)
         .with("JWT_SECRET", SECRET)
+        .with("ENCRYPTION_KEY", &SECRET.repeat(2))
         .with("WAHA_WEBHOOK_SECRET", "hunter5-hunter5")
         .with("WAHA_API_KEY", "changeme")
         .with("PUBLIC_URL", &format!("http://{NOWHERE}"));

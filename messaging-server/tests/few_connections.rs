@@ -20,6 +20,7 @@ async fn nine() -> (Postgres, Redis, Simulator, Place) {
         .with("WAHA_BASE_URL", waha.base_url())
         .with("WAHA_API_KEY", DEFAULT_API_KEY)
         .with("JWT_SECRET", SECRET)
+        .with("ENCRYPTION_KEY", &SECRET.repeat(2))
         .with("WAHA_WEBHOOK_SECRET", SECRET)
         .with("DATABASE_URL", &postgres.url().replace("postgres@", "few@"))
         .with("REDIS_URL", &redis.url());

@@ -124,7 +124,9 @@ struct Marked {
 impl Marked {
     async fn new() -> Self {
         let api = Harness::new().await;
-        api.waha.has("waha-1", SessionStatus::Working);
+        for place in ["waha-1", "second"] {
+            api.waha.has(place, SessionStatus::Working);
+        }
         let id = |body: &Value| body["id"].as_str().unwrap().to_owned();
         let send = json!({
             "sessionId": "main", "to": TO, "body": WORDS, "metadata": { "secret": "violet" },
@@ -134,10 +136,11 @@ impl Marked {
         let detail = Some(format!("no account has {TO}: {WORDS}"));
         let failure = Some(Failure { code: FailureCode::ProviderError, detail });
         let failed = Message { status: Status::Failed, failure, ..message(7) };
-        let failed = Message { session: harness::session(1).id, ..failed };
+        let (to, content) = (Some(Address::from_stored(TO)), Content::text(WORDS));
+        let session = harness::session(1).id;
+        let failed = Message { session, to, content, ..failed };
         let failed = api.keep(failed).await.id.to_string();
-        let content = Content::text(WORDS);
-        let from = Some(Address::from_stored(TO));
+        let (from, content) = (Some(Address::from_stored(TO)), Content::text(WORDS));
         api.keep(Message { from, content, ..inbound(8) }).await;
         let bulk = json!({ "sessionId": "main", "recipients": ["+5511988886666"], "body": WORDS });
         let bulk = id(&api.post("/messages/bulk", bulk).await.expect(202));
@@ -228,16 +231,24 @@ const TELLING: &[&str] = &[
     "list_messages",
     "list_opt_outs",
     "list_sessions",
+    "logout_session",
     "remove_opt_out",
+    "restart_session",
+    "resume_new_chats",
+    "resume_session",
     "retry_message",
+    "start_session",
+    "stop_session",
+    "suspend_session",
+    "update_session",
 ];
 
 /// Walks over all there is, so that what comes later is walked over, too.
 #[tokio::test]
 async fn no_operation_tells_contents_to_whoever_may_not_see_them() {
     let (mut telling, mut succeeded) = (Vec::new(), 0);
+    let mut marked = Marked::new().await;
     for (id, method, template, example) in operations() {
-        let marked = Marked::new().await;
         let path = marked.filled(template);
         let owner = marked.api.token(1, Role::Owner);
         let viewer = marked.api.token(1, Role::Viewer);
@@ -247,15 +258,20 @@ async fn no_operation_tells_contents_to_whoever_may_not_see_them() {
             assert_eq!(told(&answer), None, "{id}: {answer:?}");
             succeeded += u32::from(answer.status.is_success());
         }
-        // What was changed by that is not there any more.
-        let fresh = Marked::new().await;
-        let path = fresh.filled(template);
-        let answer = ask(&fresh.api, &owner, &method, &path, example).await;
+        // What an operation changed is not there any more for the next to tell of.
+        if method != "GET" {
+            marked = Marked::new().await;
+        }
+        let path = marked.filled(template);
+        let answer = ask(&marked.api, &owner, &method, &path, example).await;
         telling.extend(told(&answer).map(|_| id));
+        if method != "GET" {
+            marked = Marked::new().await;
+        }
     }
     telling.sort_unstable();
     assert_eq!(telling, TELLING);
-    assert!(succeeded >= 45, "{succeeded}");
+    assert!(succeeded >= 45, "{succeeded} succeeded");
 }
 
 #[tokio::test]

@@ -141,5 +141,5 @@ async fn every_example_of_a_request_succeeds() {
         assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
         tried += 1;
     }
-    assert_eq!(tried, 16);
+    assert_eq!(tried, 18);
 }

@@ -15,6 +15,7 @@ fn place(waha: &Simulator, postgres: &str) -> Place {
         .with("WAHA_BASE_URL", waha.base_url())
         .with("WAHA_API_KEY", DEFAULT_API_KEY)
         .with("JWT_SECRET", SECRET)
+        .with("ENCRYPTION_KEY", &SECRET.repeat(2))
         .with("WAHA_WEBHOOK_SECRET", SECRET)
         .with("DATABASE_URL", postgres)
 }

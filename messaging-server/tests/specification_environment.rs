@@ -70,6 +70,8 @@ fn its_placeholders_stop_the_start_each_by_name() {
             "WEBHOOK_SECRET",
             "DB_PASSWORD",
             "REDIS_PASSWORD",
+            // It knows no encryption at rest; whoever uses a database of their own says which key.
+            "ENCRYPTION_KEY",
         ]
     );
 }

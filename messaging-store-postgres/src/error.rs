@@ -63,6 +63,7 @@ fn repeated(constraint: &str) -> &'static str {
     match constraint {
         "received_once" => "received message",
         "batches_id" => "bulk request",
+        "opt_outs_pkey" => "opt-out",
         "tenants_id" => "tenant",
         "tenants_name" => "tenant name",
         "sessions_id" => "session",

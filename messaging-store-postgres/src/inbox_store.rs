@@ -217,6 +217,22 @@ impl InboxStore for PostgresStore {
         Ok(())
     }
 
+    async fn reseal(&self, bodies: &[(InboxId, Vec<u8>)]) -> Result<u64, StoreError> {
+        let (ids, bodies): (Vec<_>, Vec<_>) =
+            bodies.iter().map(|(id, body)| (id.0, body.clone())).unzip();
+        let changed = sqlx::query!(
+            "UPDATE inbox SET payload = given.body
+             FROM unnest($1::uuid[], $2::bytea[]) AS given (id, body)
+             WHERE inbox.id = given.id AND inbox.id = ANY($1) AND length(inbox.payload) > 0",
+            &ids,
+            &bodies,
+        )
+        .execute(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        Ok(changed.rows_affected())
+    }
+
     async fn depth(&self) -> Result<InboxDepth, StoreError> {
         let depth = sqlx::query!(
             r#"

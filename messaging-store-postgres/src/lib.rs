@@ -64,6 +64,7 @@ mod expiry;
 mod idempotency_store;
 mod inbox_store;
 mod inspect;
+mod key_store;
 mod message_store;
 mod migrate;
 mod named;

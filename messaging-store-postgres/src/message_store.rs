@@ -11,7 +11,7 @@ pub(crate) mod row;
 mod statistics;
 mod waiting;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
 use messaging_core::domain::address::{Address, RecipientKey};
@@ -308,6 +308,44 @@ impl MessageStore for PostgresStore {
         now: Timestamp,
     ) -> Result<Vec<Timestamp>, StoreError> {
         chats::opened(self.connections(), session, since, but, now).await
+    }
+
+    async fn reseal(&self, messages: &[(Option<u32>, Message)]) -> Result<u64, StoreError> {
+        let mut connection = self.connections().acquire().await?;
+        let mut transaction = connection.begin().await.map_err(store_error)?;
+        let changed = row::reseal(&mut transaction, messages).await?;
+        transaction.commit().await.map_err(store_error)?;
+        Ok(changed)
+    }
+
+    async fn redactable(&self, limit: u32) -> Result<Vec<Message>, StoreError> {
+        let mut connection = self.connections().acquire().await?;
+        Ok(row::redactable(&mut connection, limit).await?)
+    }
+
+    async fn redact(&self, messages: &[Message]) -> Result<u64, StoreError> {
+        let mut connection = self.connections().acquire().await?;
+        Ok(row::redact(&mut connection, messages).await?)
+    }
+
+    async fn sealed_under(
+        &self,
+        tenant: TenantId,
+    ) -> Result<BTreeMap<Option<u32>, u64>, StoreError> {
+        let counts = sqlx::query!(
+            r#"SELECT sealed_under, count(*) AS "messages!" FROM message_contents
+               WHERE tenant = $1 GROUP BY sealed_under"#,
+            tenant.0,
+        )
+        .fetch_all(&mut *self.of_tenant(tenant).await?)
+        .await
+        .map_err(store_error)?;
+        let version = |key: i32| u32::try_from(key).unwrap_or_default();
+        let count = |number: i64| u64::try_from(number).unwrap_or_default();
+        Ok(counts
+            .into_iter()
+            .map(|it| (it.sealed_under.map(version), count(it.messages)))
+            .collect())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -239,6 +239,21 @@ impl OptOutStore for PostgresStore {
         self.looks().ask((tenant, addresses.to_vec())).await
     }
 
+    async fn reseal(&self, opt_out: &OptOut) -> Result<bool, StoreError> {
+        let note = opt_out.note.as_deref().map(text::kept);
+        let changed = sqlx::query!(
+            "UPDATE opt_outs SET address = $3, note = $4 WHERE tenant = $1 AND id = $2",
+            opt_out.tenant.0,
+            opt_out.id.0,
+            &*text::kept(opt_out.address.as_str()),
+            note.as_deref(),
+        )
+        .execute(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        Ok(changed.rows_affected() > 0)
+    }
+
     async fn list(
         &self,
         tenant: TenantId,

@@ -15,7 +15,7 @@ use crate::named::decode_all;
 use crate::store::PostgresStore;
 
 /// A person's key as its column holds it: PostgreSQL's numbers have a sign.
-pub(crate) fn person_key(tenant: TenantId, person: &Address) -> i64 {
+fn person_key(tenant: TenantId, person: &Address) -> i64 {
     PersonKey::of(tenant, person).0.cast_signed()
 }
 
@@ -41,7 +41,7 @@ impl PersonStore for PostgresStore {
         .map_err(store_error)?;
         let found = decode_all(rows)?;
         // Two persons may have one key; in 2^64 none do, so a portion is never empty for that.
-        Ok(found.into_iter().filter(|message| message.person() == Some(person)).collect())
+        Ok(found.into_iter().filter(|message| message.is_with(person)).collect())
     }
 
     async fn erase_messages(&self, tenant: TenantId, ids: &[MessageId]) -> Result<u64, StoreError> {
@@ -75,7 +75,8 @@ impl PersonStore for PostgresStore {
         let (ids, senders, recipients, attachments) = NewMessages::of(&erased)?.said();
         sqlx::query!(
             "UPDATE message_contents SET sender = erased.sender, recipient = erased.recipient,
-                 body = '', metadata = NULL, attachment = erased.attachment
+                 body = '', metadata = NULL, attachment = erased.attachment,
+                 sealed_under = NULL, terms = NULL, sealed = NULL
              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
                  AS erased (id, sender, recipient, attachment)
              WHERE message = erased.id AND message = ANY($1)",
@@ -88,8 +89,8 @@ impl PersonStore for PostgresStore {
         .await
         .map_err(store_error)?;
         sqlx::query!(
-            "UPDATE messages SET person = NULL, failure_detail = NULL,
-                 recipient_key = CASE direction WHEN 'inbound' THEN recipient_key END
+            "UPDATE messages SET person = NULL, failure_detail = NULL, recipient_key = NULL,
+                 redaction = NULL
              WHERE id = ANY($1::uuid[])",
             &ids,
         )

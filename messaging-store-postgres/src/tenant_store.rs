@@ -10,6 +10,7 @@ use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::tenant::{OnUnknown, Tenant};
 use messaging_core::domain::tenant_life::{Deletion, TenantFilter, TenantLimits, TenantStatus};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::key_store::KeyStore;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use messaging_core::ports::tenant_store::TenantStore;
 use uuid::Uuid;
@@ -32,6 +33,7 @@ struct TenantRow {
     on_unknown: String,
     pii: String,
     requests_per_minute: Option<i64>,
+    max_waiting: Option<i64>,
     deleting_since: Option<i64>,
     erased: i64,
 }
@@ -58,6 +60,7 @@ impl Stored for TenantRow {
             pii: named(&self.pii)?,
             limits: TenantLimits {
                 requests_per_minute: self.requests_per_minute.map(u32::try_from).transpose()?,
+                max_waiting: self.max_waiting.map(u32::try_from).transpose()?,
             },
             deletion: optional_instant(self.deleting_since)?
                 .map(|since| Deletion { since, erased: self.erased.unsigned_abs() }),
@@ -69,14 +72,15 @@ impl Stored for TenantRow {
 impl TenantStore for PostgresStore {
     async fn insert(&self, tenant: &Tenant) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO tenants (id, name, created_at, on_unknown, pii, requests_per_minute)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO tenants (id, name, created_at, on_unknown, pii, requests_per_minute, max_waiting)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
             tenant.id.0,
             &*text::kept(&tenant.name),
             tenant.created_at.as_micros(),
             tenant.on_unknown.as_str(),
             tenant.pii.as_str(),
             tenant.limits.requests_per_minute.map(i64::from),
+            tenant.limits.max_waiting.map(i64::from),
         )
         .execute(&mut *self.connections().acquire().await?)
         .await
@@ -88,7 +92,7 @@ impl TenantStore for PostgresStore {
         let row = sqlx::query_as!(
             TenantRow,
             "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown, pii,
-                 requests_per_minute, deleting_since, erased FROM tenants WHERE id = $1",
+                 requests_per_minute, max_waiting, deleting_since, erased FROM tenants WHERE id = $1",
             id.0
         )
         .fetch_optional(&mut *self.connections().acquire().await?)
@@ -101,7 +105,7 @@ impl TenantStore for PostgresStore {
         let row = sqlx::query_as!(
             TenantRow,
             "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown, pii,
-                 requests_per_minute, deleting_since, erased FROM tenants WHERE name = $1",
+                 requests_per_minute, max_waiting, deleting_since, erased FROM tenants WHERE name = $1",
             &*text::kept(name),
         )
         .fetch_optional(&mut *self.connections().acquire().await?)
@@ -125,7 +129,7 @@ impl TenantStore for PostgresStore {
                  SET suspended_at = $2, suspended_until = $3, suspension_reason = $4
                  WHERE id = $1 AND deleting_since IS NULL
                  RETURNING id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown, pii,
-                 requests_per_minute, deleting_since, erased",
+                 requests_per_minute, max_waiting, deleting_since, erased",
                 id.0,
                 since,
                 until,
@@ -162,7 +166,7 @@ impl TenantStore for PostgresStore {
             TenantRow,
             "UPDATE tenants SET on_unknown = $2 WHERE id = $1
              RETURNING id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown, pii,
-                 requests_per_minute, deleting_since, erased",
+                 requests_per_minute, max_waiting, deleting_since, erased",
             id.0,
             on_unknown.as_str(),
         )
@@ -177,7 +181,7 @@ impl TenantStore for PostgresStore {
             TenantRow,
             "UPDATE tenants SET pii = $2 WHERE id = $1
              RETURNING id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown, pii,
-                 requests_per_minute, deleting_since, erased",
+                 requests_per_minute, max_waiting, deleting_since, erased",
             id.0,
             pii.as_str(),
         )
@@ -194,11 +198,12 @@ impl TenantStore for PostgresStore {
     ) -> Result<Option<Tenant>, StoreError> {
         let row = sqlx::query_as!(
             TenantRow,
-            "UPDATE tenants SET requests_per_minute = $2 WHERE id = $1
+            "UPDATE tenants SET requests_per_minute = $2, max_waiting = $3 WHERE id = $1
              RETURNING id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown, pii,
-                 requests_per_minute, deleting_since, erased",
+                 requests_per_minute, max_waiting, deleting_since, erased",
             id.0,
             limits.requests_per_minute.map(i64::from),
+            limits.max_waiting.map(i64::from),
         )
         .fetch_optional(&mut *self.connections().acquire().await?)
         .await
@@ -209,7 +214,7 @@ impl TenantStore for PostgresStore {
     async fn list(&self) -> Result<Vec<Tenant>, StoreError> {
         let rows =
             sqlx::query_as!(TenantRow, "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown, pii,
-                 requests_per_minute, deleting_since, erased FROM tenants ORDER BY id")
+                 requests_per_minute, max_waiting, deleting_since, erased FROM tenants ORDER BY id")
                 .fetch_all(&mut *self.connections().acquire().await?)
                 .await
                 .map_err(store_error)?;
@@ -244,7 +249,7 @@ impl TenantStore for PostgresStore {
         let rows = sqlx::query_as!(
             TenantRow,
             "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown, pii,
-                 requests_per_minute, deleting_since, erased
+                 requests_per_minute, max_waiting, deleting_since, erased
              FROM tenants
              WHERE ($1::text IS NULL OR position($1 IN name) > 0)
                  AND ($2::text IS NULL OR $2 = CASE
@@ -289,13 +294,17 @@ impl TenantStore for PostgresStore {
         let rows = sqlx::query_as!(
             TenantRow,
             "SELECT id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown, pii,
-                 requests_per_minute, deleting_since, erased
+                 requests_per_minute, max_waiting, deleting_since, erased
              FROM tenants WHERE deleting_since IS NOT NULL ORDER BY id",
         )
         .fetch_all(&mut *self.connections().acquire().await?)
         .await
         .map_err(store_error)?;
         decode_all(rows)
+    }
+
+    async fn shred(&self, id: TenantId) -> Result<(), StoreError> {
+        self.shred_keys(id).await.map(|_| ())
     }
 
     async fn erase(&self, id: TenantId, limit: u32) -> Result<u64, StoreError> {

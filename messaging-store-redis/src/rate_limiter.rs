@@ -18,7 +18,7 @@ use redis::{Value, from_redis_value};
 use crate::connection::RedisConnection;
 use crate::fault::RedisFault;
 use crate::lane::{Lane, Work};
-use crate::rate_limiter::request::{Answer, Request};
+use crate::rate_limiter::request::{Answer, Asked, Request};
 use crate::script::Script;
 
 /// A [`RateLimiter`] in Redis, for any number of processes.
@@ -70,6 +70,16 @@ impl RedisRateLimiter {
     }
 
     async fn ask(&self, key: RateKey, body: request::Body) -> Result<Answer, RateLimiterError> {
+        self.ask_both(key, body, None).await
+    }
+
+    /// Asks about a key, and about another of the same partition.
+    async fn ask_both(
+        &self,
+        key: RateKey,
+        body: request::Body,
+        beside: Option<(RateKey, request::Body)>,
+    ) -> Result<Answer, RateLimiterError> {
         let partitions = self.connection.partitions();
         let partition = match key {
             RateKey::Admission(session)
@@ -84,11 +94,36 @@ impl RedisRateLimiter {
                 partitions.of_number(high ^ low.rotate_left(32))
             }
         };
-        let request = Request::new(partitions.tag(partition), key, &body);
+        let tag = partitions.tag(partition);
+        let request = Request {
+            asked: Asked::new(tag, key, &body),
+            beside: beside.map(|(key, body)| Asked::new(tag, key, &body)),
+        };
         // With one lane, the remainder is 0.
         let lane = &self.lanes[partition % self.lanes.len()];
         let answer = lane.ask(request).await?;
         Ok(answer.ok_or(RedisFault::Answer)?)
+    }
+}
+
+/// What was answered to whoever wanted to reserve.
+fn reservation(
+    key: RateKey,
+    quota: Quota,
+    now: Timestamp,
+    answer: Answer,
+) -> Result<Reservation, RateLimiterError> {
+    match answer {
+        Answer::Granted { id, remaining } => {
+            Ok(Reservation::Granted { permit: Permit { key, id }, remaining })
+        }
+        Answer::Limited { counts_at } => {
+            let retry_after = counts_at.plus(quota.window).since(now);
+            Ok(Reservation::Limited { retry_after })
+        }
+        Answer::Unprimed { life } => Ok(Reservation::Unprimed { ticket: life.into() }),
+        Answer::Refused { retry_after } => Ok(Reservation::Spaced { retry_after }),
+        Answer::Admitted { .. } | Answer::Done => Err(RedisFault::Answer.into()),
     }
 }
 
@@ -101,13 +136,22 @@ impl Work for Counting {
     const AT_ONCE: usize = 2;
 
     async fn run(&self, requests: &[Request]) -> Result<Vec<Option<Answer>>, RedisFault> {
-        let keys: Vec<&[u8]> = requests.iter().map(|request| request.key.as_bytes()).collect();
-        let bodies: Vec<&[u8]> = requests.iter().map(|request| &*request.body).collect();
+        let asked = || requests.iter().flat_map(|it| std::iter::once(&it.asked).chain(&it.beside));
+        let keys: Vec<&[u8]> = asked().map(|it| it.key.as_bytes()).collect();
+        let bodies: Vec<&[u8]> = asked().map(|it| &*it.body).collect();
         let answer = self.script.run(&self.connection, self.lane, &keys, &bodies).await?;
         let Value::Array(answers) = answer else {
             return Err(RedisFault::Answer);
         };
-        Ok(answers.iter().map(Answer::read).collect())
+        let mut rest = &*answers;
+        let mut read = Vec::with_capacity(requests.len());
+        for request in requests {
+            let (own, others) =
+                rest.split_at_checked(request.answers()).ok_or(RedisFault::Answer)?;
+            read.push(request.read(own));
+            rest = others;
+        }
+        Ok(read)
     }
 }
 
@@ -121,17 +165,23 @@ impl RateLimiter for RedisRateLimiter {
         now: Timestamp,
     ) -> Result<Reservation, RateLimiterError> {
         let life = self.lives.name();
-        match self.ask(key, request::Body::Reserve { quota, until, now, life }).await? {
-            Answer::Granted { id, remaining } => {
-                Ok(Reservation::Granted { permit: Permit { key, id }, remaining })
-            }
-            Answer::Limited { counts_at } => {
-                let retry_after = counts_at.plus(quota.window).since(now);
-                Ok(Reservation::Limited { retry_after })
-            }
-            Answer::Unprimed { life } => Ok(Reservation::Unprimed { ticket: life.into() }),
-            _ => Err(RedisFault::Answer.into()),
-        }
+        let answer = self.ask(key, request::Body::Reserve { quota, until, now, life }).await?;
+        reservation(key, quota, now, answer)
+    }
+
+    async fn reserve_spaced(
+        &self,
+        key: RateKey,
+        quota: Quota,
+        (other, apart): (RateKey, Quota),
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Reservation, RateLimiterError> {
+        let life = self.lives.name();
+        let asked = request::Body::Reserve { quota, until, now, life };
+        let beside = request::Body::AdmitBeside { quota: apart, now };
+        let answer = self.ask_both(key, asked, Some((other, beside))).await?;
+        reservation(key, quota, now, answer)
     }
 
     async fn settle(&self, permit: Permit, at: Timestamp) -> Result<(), RateLimiterError> {
@@ -142,17 +192,19 @@ impl RateLimiter for RedisRateLimiter {
         self.ask(permit.key, request::Body::Release { id: permit.id }).await.map(|_| ())
     }
 
-    async fn prime(
+    async fn prime_begun(
         &self,
         key: RateKey,
         ticket: u64,
         done: &[Timestamp],
+        begun_until: &[Timestamp],
     ) -> Result<(), RateLimiterError> {
-        let mut done = done.to_vec();
-        done.sort_unstable();
+        let begun = begun_until.iter().map(|until| (*until, true));
+        let mut entries: Vec<_> = done.iter().map(|at| (*at, false)).chain(begun).collect();
+        entries.sort_unstable();
         // No ticket of ours is larger.
         let life = u32::try_from(ticket).unwrap_or_default();
-        self.ask(key, request::Body::Prime { life, done }).await.map(|_| ())
+        self.ask(key, request::Body::Prime { life, entries }).await.map(|_| ())
     }
 
     async fn time(&self) -> Result<Option<Timestamp>, RateLimiterError> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use messaging_core::conformance::build::{at, session_id};
 use messaging_core::conformance::entropy::SeededEntropy;
+use messaging_core::domain::address::RecipientKey;
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::memory::rate_limiter::MemoryRateLimiter;
@@ -29,10 +30,22 @@ struct Both {
 }
 
 impl Both {
-    async fn reserve(&mut self, key: RateKey, quota: Quota, until: Timestamp, now: Timestamp) {
-        let of_redis = self.redis.reserve(key, quota, until, now).await.unwrap();
-        let of_memory = self.memory.reserve_now(key, quota, until, now);
-        match (of_redis, of_memory) {
+    async fn reserve(
+        &mut self,
+        key: RateKey,
+        quota: Quota,
+        spacing: Option<(RateKey, Quota)>,
+        until: Timestamp,
+        now: Timestamp,
+    ) {
+        let limiters: [&dyn RateLimiter; 2] = [&self.redis, &self.memory];
+        let [of_redis, of_memory] = limiters.map(|limiter| async move {
+            match spacing {
+                Some(spacing) => limiter.reserve_spaced(key, quota, spacing, until, now).await,
+                None => limiter.reserve(key, quota, until, now).await,
+            }
+        });
+        match (of_redis.await.unwrap(), of_memory.await.unwrap()) {
             (
                 Reservation::Granted { permit: theirs, remaining: left },
                 Reservation::Granted { permit: ours, remaining },
@@ -66,22 +79,30 @@ async fn compare(test: &str, seed: u64) {
             // what it was for back to now.
             now = now.minus(Duration::from_secs(draw(7)));
         }
-        let key = RateKey::Sending(session_id(draw(KEYS)));
+        let nth = draw(KEYS);
+        let session = session_id(nth);
+        let key = RateKey::Sending(session);
         match draw(20) {
             0 => {
                 let done: Vec<_> =
                     (0..draw(4)).map(|_| now.minus(Duration::from_millis(draw(9000)))).collect();
+                let begun_until: Vec<_> =
+                    (0..draw(3)).map(|_| now.plus(Duration::from_millis(draw(12_000)))).collect();
                 // Only who has asked has a ticket.
                 if let Some(ticket) = both.tickets.get(&key) {
-                    both.redis.prime(key, *ticket, &done).await.unwrap();
-                    both.memory.prime_now(key, &done);
+                    both.redis.prime_begun(key, *ticket, &done, &begun_until).await.unwrap();
+                    both.memory.prime_begun_now(key, &done, &begun_until);
                 }
             }
             1..10 => {
                 let limit = 2 + u32::try_from(draw(6)).unwrap();
                 let quota = Quota { limit, window: Duration::from_secs(8) };
                 let until = now.plus(Duration::from_millis(draw(12_000)));
-                both.reserve(key, quota, until, now).await;
+                // A recipient's key says of which session it is one.
+                let to = RateKey::Recipient(session, RecipientKey(nth * 3 + draw(3)));
+                let apart = Quota { limit: 1, window: Duration::from_secs(1) };
+                let spacing = (draw(2) == 0).then_some((to, apart));
+                both.reserve(key, quota, spacing, until, now).await;
             }
             10..13 => {
                 let quota = Quota { limit: 4, window: Duration::from_secs(3) };

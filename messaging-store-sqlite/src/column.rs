@@ -7,7 +7,7 @@ use messaging_core::domain::failure::{Failure, FailureCode};
 use messaging_core::domain::id::{
     ApiKeyId, BatchId, InboxId, MessageId, OptOutId, SessionId, TenantId, TokenFamilyId,
 };
-use messaging_core::domain::message::{Direction, Priority};
+use messaging_core::domain::message::{Direction, Priority, Redaction};
 use messaging_core::domain::opt_out::OptOutSource;
 use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::pii::PiiPolicy;
@@ -17,6 +17,7 @@ use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::tenant::{OnUnknown, Role};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::key_store::KeyPurpose;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, Rows};
@@ -143,9 +144,11 @@ named!(
     SessionHealth in "health",
     OnUnknown in "on_unknown",
     PiiPolicy in "pii",
+    Redaction in "redaction",
     OnRateLimit in "on_rate_limit",
     OptOutSource in "source",
     WordList in "words",
+    KeyPurpose in "purpose",
     ActorKind in "actor_kind",
     Role in "role",
 );

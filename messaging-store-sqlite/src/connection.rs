@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::marks;
 use crate::open_error::OpenError;
 use crate::options::SqliteOptions;
 
@@ -33,6 +34,8 @@ pub(crate) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection,
         // their answers.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         connection.pragma_update(None, "journal_size_limit", LOG_LIMIT_BYTES)?;
+        // What is replaced is overwritten where its page is written anyhow.
+        connection.execute_batch("PRAGMA secure_delete = FAST")?;
         if let Some(limit) = options.max_size_bytes {
             limit_size(&connection, limit)?;
         }
@@ -47,6 +50,7 @@ pub(crate) fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection,
     let set_up = || {
         let connection = open(path, flags, options)?;
         connection.pragma_update(None, "cache_size", -i64::from(options.cache_kib / 4))?;
+        marks::teach(&connection)?;
         Ok(connection)
     };
     set_up().map_err(|error| OpenError::from_sqlite(path, error))

@@ -69,10 +69,11 @@ fn is_repeat(code: ffi::Error) -> bool {
 /// What is there already, from the columns that SQLite names
 /// (`UNIQUE constraint failed: sessions.tenant, sessions.name`).
 fn repeated(text: &str) -> &'static str {
-    const BY_COLUMNS: [(&str, &str); 9] = [
+    const BY_COLUMNS: [(&str, &str); 10] = [
         ("messages.id", "message"),
         ("messages.session, messages.provider_message_id", "received message"),
         ("batches.id", "bulk request"),
+        ("opt_outs.tenant, opt_outs.address", "opt-out"),
         ("inbox.id", "inbox entry"),
         ("tenants.id", "tenant"),
         ("tenants.name", "tenant name"),

@@ -13,6 +13,7 @@ use rusqlite::{Connection, Row};
 use crate::column::{self, Id, Stored, decode_all, instant};
 use crate::error::Fault;
 use crate::inbox_store::apply::Prepared;
+use crate::person_store::for_good;
 use crate::store::SqliteStore;
 
 impl Stored for InboxEntry {
@@ -83,6 +84,23 @@ impl InboxStore for SqliteStore {
         let verdicts = verdicts.to_vec();
         self.write(move |connection| {
             verdicts.iter().try_for_each(|(id, verdict)| defer(connection, *id, *verdict))
+        })
+        .await
+    }
+
+    async fn reseal(&self, bodies: &[(InboxId, Vec<u8>)]) -> Result<u64, StoreError> {
+        let bodies = bodies.to_vec();
+        self.write(move |connection| {
+            for_good(connection, || {
+                let mut reseal = connection.prepare_cached(
+                    "UPDATE inbox SET payload = ?2 WHERE id = ?1 AND length(payload) > 0",
+                )?;
+                let mut changed = 0;
+                for (id, body) in &bodies {
+                    changed += reseal.execute((id.bytes(), body))? as u64;
+                }
+                Ok(changed)
+            })
         })
         .await
     }

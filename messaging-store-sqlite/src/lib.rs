@@ -60,6 +60,8 @@ mod expiry;
 mod idempotency_store;
 mod inbox_store;
 mod inspect;
+mod key_store;
+mod marks;
 mod message_store;
 mod migrate;
 mod open_error;

@@ -10,6 +10,8 @@ pub(crate) mod row;
 mod statistics;
 mod waiting;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::batch::{Batch, BatchProgress};
@@ -30,6 +32,7 @@ use rusqlite::Connection;
 use crate::column::Id;
 use crate::error::Fault;
 use crate::message_store::row::NewMessage;
+use crate::person_store::for_good;
 use crate::store::SqliteStore;
 
 /// Writes a message, unless it repeats another.
@@ -273,6 +276,68 @@ impl MessageStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Vec<Timestamp>, StoreError> {
         self.read(move |connection| chats::opened(connection, session, since, but, now)).await
+    }
+
+    async fn reseal(&self, messages: &[(Option<u32>, Message)]) -> Result<u64, StoreError> {
+        let new =
+            |(key, message): &(Option<u32>, Message)| Ok((*key, NewMessage::new(message.clone())?));
+        let messages = messages.iter().map(new).collect::<Result<Vec<_>, StoreError>>()?;
+        self.write(move |connection| {
+            for_good(connection, || {
+                let mut changed = 0;
+                for (key, new) in &messages {
+                    let Some(before) = row::find(connection, new.id())? else { continue };
+                    if !row::reseal(connection, *key, new)? {
+                        continue;
+                    }
+                    changed += 1;
+                    let Some(message) = row::find(connection, new.id())? else { continue };
+                    if let (Some(before), Some(after)) = (before.peer_key(), message.peer_key()) {
+                        chats::rename(connection, message.session, before, after)?;
+                    }
+                    if let Some(chat) = message.open_chat() {
+                        chats::open(connection, chat, message.created_at)?;
+                    }
+                }
+                Ok(changed)
+            })
+        })
+        .await
+    }
+
+    async fn redactable(&self, limit: u32) -> Result<Vec<Message>, StoreError> {
+        self.read(move |connection| row::redactable(connection, limit)).await
+    }
+
+    async fn redact(&self, messages: &[Message]) -> Result<u64, StoreError> {
+        let messages = NewMessage::all(messages)?;
+        self.write(move |connection| {
+            for_good(connection, || {
+                let mut changed = 0;
+                for message in &messages {
+                    changed += u64::from(row::redact(connection, message)?);
+                }
+                Ok(changed)
+            })
+        })
+        .await
+    }
+
+    async fn sealed_under(
+        &self,
+        tenant: TenantId,
+    ) -> Result<BTreeMap<Option<u32>, u64>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT sealed_under, count(*) FROM messages WHERE tenant = ?1 GROUP BY sealed_under",
+            )?;
+            let counts = statement.query_map([tenant.bytes()], |row| {
+                let count: i64 = row.get(1)?;
+                Ok((row.get(0)?, u64::try_from(count).unwrap_or(0)))
+            })?;
+            Ok(counts.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -29,7 +29,9 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0013_tenants_retention.sql"),
     include_str!("../migrations/0014_edge.sql"),
     include_str!("../migrations/0015_access.sql"),
+    include_str!("../migrations/0016_sealed.sql"),
     include_str!("../migrations/0017_admin.sql"),
+    include_str!("../migrations/0019_redaction.sql"),
 ];
 
 /// The step after which messages are given what stands for the persons on their other side.

@@ -170,6 +170,24 @@ impl OptOutStore for SqliteStore {
         .await
     }
 
+    async fn reseal(&self, opt_out: &OptOut) -> Result<bool, StoreError> {
+        let opt_out = opt_out.clone();
+        self.write(move |connection| {
+            let changed = connection
+                .prepare_cached(
+                    "UPDATE opt_outs SET address = ?3, note = ?4 WHERE tenant = ?1 AND id = ?2",
+                )?
+                .execute((
+                    opt_out.tenant.bytes(),
+                    opt_out.id.bytes(),
+                    opt_out.address.as_str(),
+                    opt_out.note.as_deref(),
+                ))?;
+            Ok(changed > 0)
+        })
+        .await
+    }
+
     async fn list(
         &self,
         tenant: TenantId,

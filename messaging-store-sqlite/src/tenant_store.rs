@@ -8,6 +8,7 @@ use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::tenant::{OnUnknown, Tenant};
 use messaging_core::domain::tenant_life::{Deletion, TenantFilter, TenantLimits, TenantStatus};
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::ports::key_store::KeyStore;
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use messaging_core::ports::tenant_store::TenantStore;
 use rusqlite::{Row, params};
@@ -22,7 +23,7 @@ use crate::store::SqliteStore;
 macro_rules! tenant_columns {
     () => {
         "id, name, created_at, suspended_at, suspended_until, suspension_reason, on_unknown, pii, \
-         requests_per_minute, deleting_since, erased"
+         requests_per_minute, deleting_since, erased, max_waiting"
     };
 }
 
@@ -40,7 +41,7 @@ impl Stored for Tenant {
             suspension: suspension(row, 3)?,
             on_unknown: named(row, 6)?,
             pii: named(row, 7)?,
-            limits: TenantLimits { requests_per_minute: row.get(8)? },
+            limits: TenantLimits { requests_per_minute: row.get(8)?, max_waiting: row.get(11)? },
             deletion: optional_instant(row, 9)?.map(|since| Deletion { since, erased }),
         })
     }
@@ -64,8 +65,9 @@ impl TenantStore for SqliteStore {
         self.write(move |connection| {
             connection
                 .prepare_cached(
-                    "INSERT INTO tenants (id, name, created_at, on_unknown, pii, requests_per_minute)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    "INSERT INTO tenants (id, name, created_at, on_unknown, pii, requests_per_minute,
+                         max_waiting)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
                 .execute((
                     tenant.id.bytes(),
@@ -74,6 +76,7 @@ impl TenantStore for SqliteStore {
                     tenant.on_unknown.as_str(),
                     tenant.pii.as_str(),
                     tenant.limits.requests_per_minute,
+                    tenant.limits.max_waiting,
                 ))?;
             Ok(())
         })
@@ -156,10 +159,11 @@ impl TenantStore for SqliteStore {
     ) -> Result<Option<Tenant>, StoreError> {
         self.write(move |connection| {
             let mut statement = connection.prepare_cached(concat!(
-                "UPDATE tenants SET requests_per_minute = ?2 WHERE id = ?1 RETURNING ",
+                "UPDATE tenants SET requests_per_minute = ?2, max_waiting = ?3 WHERE id = ?1 RETURNING ",
                 tenant_columns!()
             ))?;
-            decode_first(statement.query((id.bytes(), limits.requests_per_minute))?)
+            let TenantLimits { requests_per_minute, max_waiting } = limits;
+            decode_first(statement.query((id.bytes(), requests_per_minute, max_waiting))?)
         })
         .await
     }
@@ -228,6 +232,10 @@ impl TenantStore for SqliteStore {
             decode_all(statement.query([])?)
         })
         .await
+    }
+
+    async fn shred(&self, id: TenantId) -> Result<(), StoreError> {
+        self.shred_keys(id).await.map(|_| ())
     }
 
     async fn erase(&self, id: TenantId, limit: u32) -> Result<u64, StoreError> {

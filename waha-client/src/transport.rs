@@ -140,6 +140,10 @@ impl WahaProvider {
         let phone = match envelope.to {
             Address::Phone(phone) => phone,
             Address::Chat(id) => return Ok(ChatId::parse(id).ok()),
+            // Whoever has the keys can send it.
+            Address::Sealed(_) => {
+                return Err(WahaError::SafeRetry { reason: "sealed", source: None });
+            }
         };
         let key = (envelope.session.clone(), phone.as_str().to_owned());
         if let Some(known) = self.chats.get(&key) {

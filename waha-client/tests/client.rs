@@ -192,6 +192,21 @@ async fn an_unwell_server_is_an_answer() {
     assert!(!server.client().health().await.unwrap().is_ok());
 }
 
+/// A proxy may answer 200 with a page of its own: then nobody knows what became of the message.
+#[tokio::test]
+async fn a_send_that_somebody_else_answers_has_an_unknown_outcome() {
+    for body in ["<html>", "true", "[]", "{\"key\":", r#"{"statusCode":500,"message":"no"}"#] {
+        let server = Canned::new(Reply::json(200, body)).await;
+        let error = server.client().send_text(&text()).await.unwrap_err();
+        assert!(matches!(error, WahaError::UnknownOutcome { .. }), "{body}");
+        assert_eq!(error.reason(), "answer-unreadable");
+    }
+    for body in ["", " ", "null", "{}"] {
+        let server = Canned::new(Reply::json(201, body)).await;
+        assert!(server.client().send_text(&text()).await.unwrap().key.is_none(), "{body}");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_is_unavailable() {
     for (body, reason) in

@@ -25,6 +25,8 @@ use crate::ports::access_store::AccessStore;
 use crate::ports::audit_log::AuditLog;
 use crate::ports::idempotency_store::{IdempotencyStore, Undertaking};
 use crate::ports::inbox_store::{InboxDepth, InboxStore};
+use crate::ports::key_provider::WrappedKey;
+use crate::ports::key_store::{KeptKey, KeyPurpose, KeyStore};
 use crate::ports::message_store::MessageStore;
 use crate::ports::opt_out_store::OptOutStore;
 use crate::ports::retention_store::RetentionStore;
@@ -42,6 +44,7 @@ pub trait Whole:
     + AccessStore
     + OptOutStore
     + IdempotencyStore
+    + KeyStore
 {
 }
 
@@ -55,6 +58,7 @@ impl<S> Whole for S where
         + AccessStore
         + OptOutStore
         + IdempotencyStore
+        + KeyStore
 {
 }
 
@@ -66,6 +70,8 @@ macro_rules! for_each_erasure_behavior {
         $test!(erases_all_of_one_tenant_in_steps);
         $test!(erases_nothing_of_a_tenant_that_stays);
         $test!(keeps_a_tenant_whose_log_has_entries);
+        $test!(shreds_the_keys_of_one_tenant_before_its_rows_go);
+        $test!(lets_go_of_a_key_that_was_made_late);
     };
 }
 
@@ -73,7 +79,7 @@ const DAYS: Duration = Duration::from_secs(90_000);
 
 /// Two tenants that have something of everything that belongs to one: five messages in a bulk request,
 /// two webhooks, a session, somebody who opted out, a key and what was given for it, a request that may
-/// be repeated, an entry of the audit log.
+/// be repeated, an entry of the audit log, a key that contents are sealed with.
 pub async fn fill<S: Whole>(store: &S) {
     for n in [1, 2] {
         let owner = tenant_id(n);
@@ -115,7 +121,14 @@ pub async fn fill<S: Whole>(store: &S) {
         store.append(&[event]).await.unwrap();
         let rules = RetentionRules { audit: Some(DAYS), ..RetentionRules::default() };
         store.set_rules(owner, rules).await.unwrap();
+        assert!(store.add_key(&data_key(n)).await.unwrap());
     }
+}
+
+fn data_key(n: u64) -> KeptKey {
+    let wrapped = WrappedKey { by: "one".into(), bytes: vec![7; 60] };
+    let (tenant, purpose) = (Some(tenant_id(n)), KeyPurpose::Content);
+    KeptKey { tenant, purpose, version: 1, wrapped, created_at: at(1) }
 }
 
 /// Lets go of all of the first tenant.
@@ -194,4 +207,27 @@ pub async fn keeps_a_tenant_whose_log_has_entries<S: Whole>(store: &S) {
     let_go(store).await;
     let ends = store.ends(Chain::Tenant(tenant_id(1))).await.unwrap();
     assert_eq!(ends, ChainEnds::default());
+}
+
+/// What they sealed is still there.
+pub async fn shreds_the_keys_of_one_tenant_before_its_rows_go<S: Whole>(store: &S) {
+    fill(store).await;
+    store.begin_deletion(tenant_id(1), at(5)).await.unwrap();
+    for _ in 0..2 {
+        store.shred(tenant_id(1)).await.unwrap();
+        assert_eq!(store.keys(Some(tenant_id(1))).await.unwrap(), []);
+    }
+    assert_eq!(store.keys(Some(tenant_id(2))).await.unwrap(), [data_key(2)]);
+    assert!(is_there(store, 1).await);
+}
+
+/// By what was under way.
+pub async fn lets_go_of_a_key_that_was_made_late<S: Whole>(store: &S) {
+    fill(store).await;
+    store.begin_deletion(tenant_id(1), at(5)).await.unwrap();
+    store.shred(tenant_id(1)).await.unwrap();
+    assert!(store.add_key(&data_key(1)).await.unwrap());
+    let_go(store).await;
+    assert_eq!(store.keys(Some(tenant_id(1))).await.unwrap(), []);
+    assert_eq!(store.keys(Some(tenant_id(2))).await.unwrap(), [data_key(2)]);
 }

@@ -15,8 +15,10 @@ mod inserting;
 mod listing;
 mod reading;
 mod recording;
+mod redacting;
 mod repeating;
 mod scheduling;
+mod sealing;
 mod searching;
 mod working;
 
@@ -29,8 +31,10 @@ pub use self::inserting::*;
 pub use self::listing::*;
 pub use self::reading::*;
 pub use self::recording::*;
+pub use self::redacting::*;
 pub use self::repeating::*;
 pub use self::scheduling::*;
+pub use self::sealing::*;
 pub use self::searching::*;
 pub use self::working::*;
 
@@ -52,6 +56,16 @@ macro_rules! for_each_message_store_behavior {
         $test!(gives_back_every_code_status_and_priority);
         $test!(gives_back_every_form_of_address);
         $test!(gives_back_instants_to_the_microsecond);
+        $test!(gives_back_what_is_sealed);
+        $test!(finds_what_is_sealed_by_all_of_its_words);
+        $test!(knows_whom_a_sealed_message_goes_to);
+        $test!(seals_what_is_kept_and_nothing_else_about_it);
+        $test!(seals_nothing_over_what_somebody_sealed_meanwhile);
+        $test!(knows_a_chat_by_its_new_name_and_since_when_it_is_open);
+        $test!(names_what_is_to_be_redacted_once_nobody_will_send_it);
+        $test!(redacts_what_is_to_be_and_nothing_else_about_it);
+        $test!(sends_nothing_again_that_was_redacted);
+        $test!(seals_nothing_over_what_was_redacted_meanwhile);
         $test!(inserts_as_many_as_are_given);
         $test!(begins_a_history_with_the_insert);
         $test!(refuses_a_message_that_is_kept_already);

@@ -2,12 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
 use crate::conformance::build::{address, at, message_id, opt_out, opt_out_id, tenant_id};
-use crate::domain::address::Address;
+use crate::domain::address::{Address, Alias};
 use crate::domain::id::{OptOutId, TenantId};
 use crate::domain::opt_out::words::WordList;
 use crate::domain::opt_out::{OptOut, OptOutRef, OptOutSource};
 use crate::domain::portion::{Page, PortionBy};
 use crate::ports::opt_out_store::OptOutStore;
+use crate::ports::store_error::StoreError;
 
 /// Calls the given macro with the name of every behavior of
 /// [`OptOutStore`](crate::ports::opt_out_store::OptOutStore). Each is a function of this module that
@@ -26,6 +27,7 @@ macro_rules! for_each_opt_out_store_behavior {
         $test!(lists_the_newest_opt_outs_first);
         $test!(lists_opt_outs_on_from_one);
         $test!(hides_opt_outs_from_other_tenants);
+        $test!(takes_an_opt_out_in_another_form);
     };
 }
 
@@ -183,4 +185,21 @@ pub async fn hides_opt_outs_from_other_tenants(store: &dyn OptOutStore) {
     assert_eq!(listed(store, other, portion).await, (nth(&[2]), 1, false));
     store.remove(other, &by_address(1)).await.unwrap();
     assert_eq!(found(store, &by_address(1)).await, Some(opt_out(1)));
+}
+
+/// The entry is found by its new address and no more by the old.
+pub async fn takes_an_opt_out_in_another_form(store: &dyn OptOutStore) {
+    add(store, [1, 2]).await;
+    let sealed = Address::Sealed(Alias::new(7, "=="));
+    let other = OptOut { address: sealed.clone(), note: Some("note".into()), ..opt_out(1) };
+    assert!(store.reseal(&OptOut { since: at(99), ..other.clone() }).await.unwrap());
+    assert_eq!(found(store, &by_id(1)).await, Some(other.clone()));
+    assert_eq!(found(store, &OptOutRef::Address(sealed.clone())).await, Some(other));
+    let asked = [address(1), sealed.clone(), address(2)];
+    assert_eq!(store.opted_out(tenant_id(1), &asked).await.unwrap(), [false, true, true]);
+    let taken = OptOut { address: sealed, ..opt_out(2) };
+    let refused = store.reseal(&taken).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Conflict { entity: "opt-out" }), "{refused}");
+    assert!(!store.reseal(&opt_out(3)).await.unwrap());
+    assert!(!store.reseal(&OptOut { tenant: tenant_id(2), ..opt_out(2) }).await.unwrap());
 }

@@ -4,7 +4,7 @@
 use crate::conformance::build::{
     address, at, batch, inbox_entry, inbox_id, message, message_id, session_id, tenant_id,
 };
-use crate::domain::address::{Address, RecipientKey};
+use crate::domain::address::{Address, Alias, PersonKey, RecipientKey};
 use crate::domain::content::{Attachment, ContactCard, Content, Location, Media, MediaKind};
 use crate::domain::content::{MediaSource, Poll};
 use crate::domain::failure::{Failure, FailureCode};
@@ -12,6 +12,7 @@ use crate::domain::filter::{MessageFilter, Portion};
 use crate::domain::id::{InboxId, ProviderMessageId};
 use crate::domain::inbox::{InboxEffect, InboxEntry, InboxVerdict, Kept};
 use crate::domain::message::{Direction, Message, MessageRef, StatusChange};
+use crate::domain::sealed::{Sealed, Terms};
 use crate::domain::statistics::StatisticsRange;
 use crate::domain::status::{Status, StatusEvent};
 use crate::ports::inbox_store::InboxStore;
@@ -36,7 +37,9 @@ macro_rules! for_each_person_store_behavior {
         $test!(still_knows_what_was_erased_at_the_provider);
         $test!(looks_at_webhooks_portion_by_portion);
         $test!(takes_the_bodies_from_webhooks_and_still_knows_repeats);
+        $test!(finds_and_erases_what_is_sealed);
         $test!(forgets_chats);
+        $test!(keeps_other_bodies_in_place_of_those_of_webhooks);
     };
 }
 
@@ -209,6 +212,41 @@ pub async fn counts_what_was_erased_as_before(
     assert_eq!(messages.statistics(tenant_id(1), &range).await.unwrap(), before);
 }
 
+/// By what stands for the person, and by nothing else; and nothing of what was sealed stays.
+pub async fn finds_and_erases_what_is_sealed(
+    messages: Messages<'_>,
+    _: Inbox<'_>,
+    persons: Persons<'_>,
+) {
+    let sealed = |n, person| {
+        let terms = Terms::from_bytes(vec![7; 16]);
+        Message {
+            from: None,
+            to: Some(Address::Sealed(Alias::new(5, ""))),
+            content: Content::text(""),
+            sealed: Some(Sealed { key: 1, bytes: vec![1, 2, 3], terms, person }),
+            ..sent(n)
+        }
+    };
+    // A key above half of all, for columns whose numbers have a sign.
+    let key = PersonKey(u64::MAX - 1);
+    let all = [sealed(1, Some(key)), sealed(2, Some(PersonKey(9))), sealed(3, None), sent(4)];
+    messages.insert(&all).await.unwrap();
+    let person = Address::Sealed(Alias::new(key.0, ""));
+    let found = persons.messages_with(tenant_id(1), &person, None, 9).await.unwrap();
+    assert_eq!(found, all[..1]);
+    assert_eq!(with_ids(persons, 1).await, [message_id(4)]);
+    assert_eq!(persons.erase_messages(tenant_id(1), &[message_id(1)]).await.unwrap(), 1);
+    let erased = messages.find(tenant_id(1), message_id(1)).await.unwrap().unwrap();
+    assert_eq!((&erased.sealed, &erased.to), (&None, &None));
+    assert_eq!(erased, all[0].clone().erased());
+    // Not even by who read it before it was erased.
+    assert_eq!(messages.reseal(&[(None, all[0].clone())]).await.unwrap(), 0);
+    assert_eq!(messages.find(tenant_id(1), message_id(1)).await.unwrap(), Some(erased));
+    assert!(persons.messages_with(tenant_id(1), &person, None, 9).await.unwrap().is_empty());
+    assert_eq!(messages.find(tenant_id(1), message_id(2)).await.unwrap(), Some(all[1].clone()));
+}
+
 /// It is taken back first, or sent.
 pub async fn leaves_alone_what_is_still_to_be_sent(
     messages: Messages<'_>,
@@ -346,4 +384,31 @@ pub async fn forgets_chats(messages: Messages<'_>, inbox: Inbox<'_>, persons: Pe
     assert_eq!(messages.open_chats(&chats).await.unwrap().len(), 2);
     persons.forget_chats(&chats[..1]).await.unwrap();
     assert_eq!(messages.open_chats(&chats).await.unwrap(), chats[1..]);
+}
+
+/// Wherever they stand; but what was taken away does not come back.
+pub async fn keeps_other_bodies_in_place_of_those_of_webhooks(
+    _: Messages<'_>,
+    inbox: Inbox<'_>,
+    persons: Persons<'_>,
+) {
+    let all = [inbox_entry(1), inbox_entry(2), inbox_entry(3), inbox_entry(4)];
+    inbox.keep(&all).await.unwrap();
+    let aside = [(inbox_id(2), InboxVerdict::Dead), (inbox_id(3), InboxVerdict::Unmatched)];
+    inbox.defer(&aside).await.unwrap();
+    assert_eq!(persons.erase_webhooks(tenant_id(1), &[inbox_id(3)]).await.unwrap(), 1);
+    let bodies = [1, 2, 3, 9].map(|n| (inbox_id(n), vec![1, 0, 255, u8::try_from(n).unwrap()]));
+    assert_eq!(inbox.reseal(&bodies).await.unwrap(), 2);
+    let seen = persons.webhooks(tenant_id(1), None, 9).await.unwrap();
+    let kept: Vec<_> = seen.entries.into_iter().map(|entry| (entry.id, entry.payload)).collect();
+    let expected = [
+        bodies[0].clone(),
+        bodies[1].clone(),
+        (inbox_id(3), vec![]),
+        (inbox_id(4), all[3].payload.clone()),
+    ];
+    assert_eq!(kept, expected);
+    // And stands where it stood.
+    let due = inbox.due(at(99), 9).await.unwrap();
+    assert_eq!(due.iter().map(|entry| entry.id).collect::<Vec<_>>(), [inbox_id(1), inbox_id(4)]);
 }

@@ -33,6 +33,8 @@ pub enum Script {
     Answer(SendOutcome),
     /// Sends it, and the answer is lost.
     LoseAnswer,
+    /// Sends it, and answers so without its id.
+    AnswerEmpty,
     /// The request is lost on the way, and nobody can tell.
     LoseRequest,
     /// Never comes back; for tests that end whoever waits for it.
@@ -64,6 +66,7 @@ struct State {
     sessions: BTreeMap<ProviderSession, ProviderState>,
     absent: BTreeSet<String>,
     scripts: VecDeque<Script>,
+    put_off: VecDeque<Later>,
     arrivals: Vec<Arrival>,
     unreachable: bool,
     silent: BTreeSet<String>,
@@ -76,6 +79,7 @@ struct State {
     remembered: Vec<(ProviderSession, Memory)>,
     started: BTreeMap<String, Timestamp>,
     page: usize,
+    chat_by_chat: bool,
     read: Vec<ProviderSession>,
     forgetful: bool,
     targets: BTreeMap<ProviderSession, WebhookTarget>,
@@ -112,6 +116,24 @@ impl Memory {
 }
 
 impl State {
+    /// A portion of what is remembered, in the order of ids.
+    fn next_chats(&self, place: &ProviderSession, query: HistoryQuery<'_>) -> HistoryPage {
+        let HistoryQuery { since, own_only, after } = query;
+        let asked = self.remembered.iter().filter(|(at, memory)| {
+            at == place
+                && memory.at >= since
+                && (memory.is_own || !own_only)
+                && after.is_none_or(|after| memory.id.0 > after.0)
+        });
+        let mut rest: Vec<&Memory> = asked.map(|(_, memory)| memory).collect();
+        rest.sort_by(|one, other| one.id.cmp(&other.id));
+        let page = &rest[..rest.len().min(self.page)];
+        let records = page.iter().map(|memory| memory.record(place)).collect();
+        let last = page.last().filter(|_| page.len() < rest.len());
+        let next = last.map(|memory| HistoryCursor(memory.id.0.clone()));
+        HistoryPage { records, unreadable: 0, next }
+    }
+
     fn is_silent(&self, server: &str) -> bool {
         self.unreachable || self.silent.contains(server)
     }
@@ -172,6 +194,12 @@ impl FakeProvider {
         self.state().scripts.extend(scripts);
     }
 
+    /// Puts the next messages off, each for this reason, when it is asked how they will go.
+    pub fn put_off(&self, reasons: impl IntoIterator<Item = LaterReason>) {
+        let later = reasons.into_iter().map(|reason| Later { reason, after: None });
+        self.state().put_off.extend(later);
+    }
+
     /// Makes the provider unreachable, or reachable again.
     pub fn set_unreachable(&self, unreachable: bool) {
         self.state().unreachable = unreachable;
@@ -230,6 +258,12 @@ impl FakeProvider {
     /// How many messages it tells of at a time.
     pub fn set_page(&self, page: usize) {
         self.state().page = page;
+    }
+
+    /// Has it tell of one chat after another, as some engines do: of what is written while somebody
+    /// reads, what is in a chat that was read before is not told. Here ids stand for chats, in order.
+    pub fn tell_chat_by_chat(&self) {
+        self.state().chat_by_chat = true;
     }
 
     /// Has it remember nothing, as an engine without a store.
@@ -320,7 +354,10 @@ impl Transport for FakeProvider {
         if let Some(later) = self.refuse(envelope.session) {
             return Preparation::TryLater(later);
         }
-        let state = self.state();
+        let mut state = self.state();
+        if let Some(later) = state.put_off.pop_front() {
+            return Preparation::TryLater(later);
+        }
         if state.absent.contains(envelope.to.as_str()) {
             return Preparation::Rejected(Failure::new(FailureCode::NotOnWhatsapp));
         }
@@ -352,6 +389,10 @@ impl Transport for FakeProvider {
             Some(Script::LoseAnswer) => {
                 self.arrive(envelope, route, id);
                 SendOutcome::Unknown
+            }
+            Some(Script::AnswerEmpty) => {
+                self.arrive(envelope, route, id);
+                SendOutcome::Accepted { id: None }
             }
             Some(Script::Hang { sent }) => {
                 if sent {
@@ -510,6 +551,9 @@ impl ProviderHistory for FakeProvider {
         self.readable(place)?;
         let mut state = self.state();
         state.read.push(place.clone());
+        if state.chat_by_chat {
+            return Ok(state.next_chats(place, query));
+        }
         let skipped = query.after.and_then(|cursor| cursor.0.parse().ok()).unwrap_or(0);
         // Newest first, so that what comes meanwhile moves the rest behind.
         let asked = state.remembered.iter().rev().filter(|(at, memory)| {

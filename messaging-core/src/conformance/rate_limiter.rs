@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use crate::conformance::build::{at, session_id, tenant_id};
+use crate::domain::address::RecipientKey;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::rate_limiter::{Permit, RateKey, RateLimiter, Reservation};
@@ -30,10 +31,13 @@ macro_rules! for_each_rate_limiter_behavior {
         $test!(counts_nothing_for_a_refusal);
         $test!(keeps_the_quota_when_instants_come_out_of_order);
         $test!(limits_no_longer_than_a_window_when_the_clock_goes_back);
+        $test!(forgets_nothing_for_a_call_that_comes_late);
         $test!(follows_a_change_of_the_quota);
         $test!(grants_nothing_of_a_key_before_it_is_primed);
         $test!(counts_what_was_done_before);
         $test!(counts_what_was_done_before_in_whatever_order);
+        $test!(counts_what_was_begun_before_until_its_term_ends_and_a_window_longer);
+        $test!(tells_its_own_permits_from_what_was_begun_before);
         $test!(believes_the_first_priming_alone);
         $test!(believes_one_of_many_primings_at_once);
         $test!(does_not_count_what_was_done_long_before);
@@ -44,6 +48,8 @@ macro_rules! for_each_rate_limiter_behavior {
         $test!(counts_no_admission_for_a_refusal);
         $test!(counts_admissions_of_each_key_for_itself);
         $test!(admits_exactly_the_quota_to_many_at_once);
+        $test!(spaces_what_it_grants);
+        $test!(counts_a_refusal_neither_in_the_window_nor_as_spaced);
         $test!(has_a_clock_that_goes_on_or_none);
     };
 }
@@ -269,6 +275,16 @@ pub async fn limits_no_longer_than_a_window_when_the_clock_goes_back(limiter: &d
     limited(limiter, at(60_000), secs(60)).await;
 }
 
+/// As that of a node that stood still while it was under way.
+pub async fn forgets_nothing_for_a_call_that_comes_late(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
+    for remaining in [2, 1, 0] {
+        done(limiter, at(300_000), remaining).await;
+    }
+    limited(limiter, at(0), secs(360)).await;
+    limited(limiter, at(301_000), secs(59)).await;
+}
+
 /// What was done under the old one still counts.
 pub async fn follows_a_change_of_the_quota(limiter: &dyn RateLimiter) {
     prime(limiter, key()).await;
@@ -310,6 +326,36 @@ pub async fn counts_what_was_done_before_in_whatever_order(limiter: &dyn RateLim
     limited(limiter, at(5000), secs(57)).await;
     granted(limiter, at(62_000), 0).await;
     limited(limiter, at(62_000), secs(1)).await;
+}
+
+/// The term may be longer than the window, as that of a permit.
+pub async fn counts_what_was_begun_before_until_its_term_ends_and_a_window_longer(
+    limiter: &dyn RateLimiter,
+) {
+    let ticket = ticket(limiter, key()).await;
+    limiter.prime_begun(key(), ticket, &[at(0)], &[at(100_000), at(90_000)]).await.unwrap();
+    limited(limiter, at(1000), secs(59)).await;
+    done(limiter, at(60_000), 0).await;
+    limited(limiter, at(119_000), secs(1)).await;
+    done(limiter, at(120_000), 0).await;
+    limited(limiter, at(120_000), secs(30)).await;
+    granted(limiter, at(150_000), 0).await;
+    limited(limiter, at(150_000), secs(10)).await;
+    granted(limiter, at(160_000), 0).await;
+}
+
+/// Whoever ends one of its own, ends that one.
+pub async fn tells_its_own_permits_from_what_was_begun_before(limiter: &dyn RateLimiter) {
+    let ticket = ticket(limiter, key()).await;
+    limiter.prime_begun(key(), ticket, &[], &[at(30_000)]).await.unwrap();
+    let own = take_permit(limiter, at(0), 1).await;
+    limiter.release(own).await.unwrap();
+    done(limiter, at(0), 1).await;
+    done(limiter, at(0), 0).await;
+    limited(limiter, at(0), secs(60)).await;
+    granted(limiter, at(60_000), 1).await;
+    granted(limiter, at(60_000), 0).await;
+    limited(limiter, at(60_000), secs(30)).await;
 }
 
 /// What a second one tells may have been counted meanwhile.
@@ -377,7 +423,9 @@ pub async fn grants_exactly_the_quota_to_many_at_once(limiter: &dyn RateLimiter)
         .iter()
         .filter_map(|reserved| match reserved {
             Reservation::Granted { permit, .. } => Some(permit.id),
-            Reservation::Limited { .. } | Reservation::Unprimed { .. } => None,
+            Reservation::Limited { .. }
+            | Reservation::Spaced { .. }
+            | Reservation::Unprimed { .. } => None,
         })
         .collect();
     permits.sort_unstable();
@@ -460,6 +508,48 @@ pub async fn admits_exactly_the_quota_to_many_at_once(limiter: &dyn RateLimiter)
     .await;
     let allowed = decisions.iter().filter(|decision| matches!(decision, Decision::Allowed { .. }));
     assert_eq!(allowed.count(), 20, "{decisions:?}");
+}
+
+/// Asks for a permit and for a place after the last to the same recipient, five seconds apart.
+async fn reserve_spaced(limiter: &dyn RateLimiter, to: u64, now: Timestamp) -> Reservation {
+    let apart = Quota { limit: 1, window: secs(5) };
+    let spacing = (RateKey::Recipient(session_id(1), RecipientKey(to)), apart);
+    limiter.reserve_spaced(key(), QUOTA, spacing, now.plus(TERM), now).await.unwrap()
+}
+
+/// A permit, but not too soon after the last of the same recipient.
+pub async fn spaces_what_it_grants(limiter: &dyn RateLimiter) {
+    let unprimed = reserve_spaced(limiter, 1, at(0)).await;
+    assert!(matches!(unprimed, Reservation::Unprimed { .. }), "{unprimed:?}");
+    prime(limiter, key()).await;
+    let granted = |answer| matches!(answer, Reservation::Granted { .. });
+    assert!(granted(reserve_spaced(limiter, 1, at(0)).await));
+    assert!(granted(reserve_spaced(limiter, 2, at(1000)).await));
+    let spaced = reserve_spaced(limiter, 1, at(2000)).await;
+    assert_eq!(spaced, Reservation::Spaced { retry_after: secs(3) });
+    assert!(granted(reserve_spaced(limiter, 1, at(5000)).await));
+}
+
+/// Whatever one of the two refuses, the other has not counted.
+pub async fn counts_a_refusal_neither_in_the_window_nor_as_spaced(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
+    let granted = |answer| matches!(answer, Reservation::Granted { .. });
+    assert!(granted(reserve_spaced(limiter, 1, at(0)).await));
+    for millis in 1..10 {
+        let spaced = reserve_spaced(limiter, 1, at(millis)).await;
+        assert!(matches!(spaced, Reservation::Spaced { .. }), "{spaced:?}");
+    }
+    // None of those took from the window.
+    let settled = take_permit(limiter, at(10), 1).await;
+    limiter.settle(settled, at(10)).await.unwrap();
+    let settled = take_permit(limiter, at(11), 0).await;
+    limiter.settle(settled, at(11)).await.unwrap();
+    for second in 50..60 {
+        let limited = reserve_spaced(limiter, 2, at(second * 1000)).await;
+        assert!(matches!(limited, Reservation::Limited { .. }), "{limited:?}");
+    }
+    // And none of these as something sent to the recipient.
+    assert!(granted(reserve_spaced(limiter, 2, at(60_010)).await));
 }
 
 /// One that is asked the time tells it again and again, and never an earlier one.

@@ -140,20 +140,19 @@ pub async fn suspends_and_resumes_a_tenant(store: &dyn TenantStore) {
 
 /// How much it may do is kept from the beginning, and changed of one tenant alone.
 pub async fn keeps_how_much_a_tenant_may_do(store: &dyn TenantStore) {
-    let limited = |n, limit| {
-        let limits = TenantLimits { requests_per_minute: limit };
-        Tenant { limits, ..tenant(n) }
-    };
-    for each in [limited(1, Some(u32::MAX)), limited(2, Some(7))] {
+    let limits =
+        |requests_per_minute, max_waiting| TenantLimits { requests_per_minute, max_waiting };
+    let limited = |n, limits| Tenant { limits, ..tenant(n) };
+    let other = limited(2, limits(Some(7), None));
+    for each in [limited(1, limits(Some(u32::MAX), Some(u32::MAX))), other.clone()] {
         store.insert(&each).await.unwrap();
         assert_eq!(store.find(each.id).await.unwrap(), Some(each));
     }
-    for limit in [Some(1), None] {
-        let expected = Some(limited(1, limit));
-        let limits = TenantLimits { requests_per_minute: limit };
-        assert_eq!(store.set_limits(tenant_id(1), limits).await.unwrap(), expected);
+    for wanted in [limits(Some(1), None), limits(None, Some(2)), limits(None, None)] {
+        let expected = Some(limited(1, wanted));
+        assert_eq!(store.set_limits(tenant_id(1), wanted).await.unwrap(), expected);
         assert_eq!(store.find(tenant_id(1)).await.unwrap(), expected);
-        assert_eq!(store.find(tenant_id(2)).await.unwrap(), Some(limited(2, Some(7))));
+        assert_eq!(store.find(tenant_id(2)).await.unwrap().as_ref(), Some(&other));
     }
     assert_eq!(store.set_limits(tenant_id(3), TenantLimits::default()).await.unwrap(), None);
 }

@@ -122,7 +122,7 @@ impl CatchUp {
         let mut shift = Shift::new(self.gateway.clone(), Duty::CatchUp, LOOK_EVERY);
         loop {
             if shift.is_ours().await {
-                match self.run_once().await {
+                match shift.hold_during(self.run_once()).await {
                     Ok(done) if done.has_more && !stop.is_cancelled() => continue,
                     Ok(_) => {}
                     Err(error) => {

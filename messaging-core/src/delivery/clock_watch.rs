@@ -18,7 +18,8 @@ const EVERY: Duration = Duration::from_secs(5);
 /// A limiter counts by the instants its callers tell it. Where their clocks differ by more than
 /// [`clock_skew`](crate::gateway::Settings::clock_skew), a window of one is not that of another, and
 /// more than the quota could be sent. So a node that is further off than half of that, as another
-/// may be off the other way, sends nothing until it agrees again.
+/// may be off the other way, sends nothing until it agrees again. Nor does it accept messages: they
+/// would get their place, and the time at which they are due, by its clock.
 pub struct ClockWatch {
     gateway: Gateway,
 }
@@ -42,8 +43,8 @@ impl ClockWatch {
         Self { gateway }
     }
 
-    /// Compares once. While the clock is found to be wrong, the workers of this gateway send
-    /// nothing.
+    /// Compares once. While the clock is found to be wrong, this gateway accepts no messages, and
+    /// its workers send nothing.
     pub async fn run_once(&self) -> Agreement {
         let ports = self.gateway.ports();
         let before = ports.clock.now();
@@ -61,7 +62,8 @@ impl ClockWatch {
                     if matches!(agreement, Agreement::Ahead(_)) { "ahead" } else { "behind" };
                 tracing::error!(
                     clock.off_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX),
-                    "this node's clock is {which} of the rate limiter's by {by:?}: it sends nothing"
+                    "this node's clock is {which} of the rate limiter's by {by:?}: it accepts and sends \
+                     nothing"
                 );
                 self.gateway.observe(Observation::Fault { what: "clock" });
             }

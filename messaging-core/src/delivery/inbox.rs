@@ -1,22 +1,25 @@
 //! Applying webhooks that were kept.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::shift::Shift;
 use crate::delivery::{PAUSE_AFTER_FAULT, rest};
-use crate::domain::address::Address;
 use crate::domain::failure::{Failure, FailureCode};
-use crate::domain::id::{InboxId, MessageId, OptOutId};
+use crate::domain::id::{InboxId, MessageId, OptOutId, TenantId};
 use crate::domain::inbox::{
     Applied, InboxEffect, InboxEntry, InboxVerdict, ProviderEvent, ProviderMessage,
 };
 use crate::domain::message::{Direction, Message, MessageRef, Priority, StatusChange};
 use crate::domain::opt_out::words::Said;
 use crate::domain::opt_out::{OptOut, OptOutSource, Return, Wish};
+use crate::domain::pii::{self, PiiPolicy};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::status::{Status, StatusEvent};
+use crate::domain::timestamp::Timestamp;
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
 use crate::gateway::send::accepted;
@@ -49,24 +52,39 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Gives kept webhooks their effect: each node those it keeps, and one of them what is left over.
 pub struct InboxProcessor {
     gateway: Gateway,
+    /// When it was looked last whether anything is left over, and all of it was seen.
+    looked: Mutex<Option<Timestamp>>,
 }
 
 impl InboxProcessor {
     /// A processor for this gateway's webhooks.
     pub fn new(gateway: Gateway) -> Self {
-        Self { gateway }
+        Self { gateway, looked: Mutex::default() }
     }
 
-    /// Applies one portion of what this node has kept or, where there is nothing, of what is left
-    /// over and due; tells how many it looked at.
+    /// Applies one portion of what this node has kept and, where there is nothing or it was not looked
+    /// for lately, one of what is left over and due; tells how many it looked at.
     ///
     /// # Errors
     /// [`GatewayError::Unavailable`] where the store does not answer; nothing is lost by it.
     pub async fn run_once(&self) -> Result<usize, GatewayError> {
         match self.apply_fresh().await? {
-            0 => self.apply_left_over().await,
-            applied => Ok(applied),
+            applied if applied > 0 && !self.is_time_to_look() => Ok(applied),
+            applied => Ok(applied + self.apply_left_over().await?),
         }
+    }
+
+    /// Whether what is left over has its turn, however much comes in. Of more than one portion that is
+    /// every other.
+    fn is_time_to_look(&self) -> bool {
+        let now = self.gateway.ports().clock.now();
+        let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back puts nothing off.
+        looked.is_none_or(|at| now < at || now.since(at) >= LOOK_EVERY)
+    }
+
+    fn note_look(&self, at: Timestamp) {
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 
     async fn apply_fresh(&self) -> Result<usize, GatewayError> {
@@ -77,8 +95,12 @@ impl InboxProcessor {
 
     async fn apply_left_over(&self) -> Result<usize, GatewayError> {
         let ports = self.gateway.ports();
-        let entries = ports.inbox.due(ports.clock.now(), PORTION).await?;
+        let now = ports.clock.now();
+        let entries = ports.inbox.due(now, PORTION).await?;
         self.apply(&entries).await?;
+        if entries.len() < PORTION as usize {
+            self.note_look(now);
+        }
         Ok(entries.len())
     }
 
@@ -89,9 +111,14 @@ impl InboxProcessor {
         let ports = self.gateway.ports();
         let mut effects = Vec::with_capacity(entries.len());
         let mut verdicts = Vec::new();
+        let mut to_empty: BTreeMap<TenantId, Vec<InboxId>> = BTreeMap::new();
         for entry in entries {
+            let redacts = self.gateway.pii_policy(entry.tenant).await? == PiiPolicy::Redact;
+            if redacts {
+                to_empty.entry(entry.tenant).or_default().push(entry.id);
+            }
             match ports.decoder.decode(&entry.payload) {
-                Ok(event) => effects.push((entry, self.effect(entry, event))),
+                Ok(event) => effects.push((entry, self.effect(entry, event, redacts))),
                 Err(error) => {
                     tracing::warn!(
                         inbox.id = %entry.id, event = %entry.event, %error,
@@ -120,6 +147,10 @@ impl InboxProcessor {
         if !verdicts.is_empty() {
             ports.inbox.defer(&verdicts).await?;
         }
+        // What they say is kept with their messages, redacted. Those still to be applied keep it.
+        for (tenant, ids) in to_empty {
+            ports.persons.erase_webhooks(tenant, &ids).await?;
+        }
         Ok(())
     }
 
@@ -147,7 +178,7 @@ impl InboxProcessor {
     }
 
     /// What an event means for what is stored.
-    fn effect(&self, entry: &InboxEntry, event: ProviderEvent) -> InboxEffect {
+    fn effect(&self, entry: &InboxEntry, event: ProviderEvent, redacts: bool) -> InboxEffect {
         let by_provider = |id| MessageRef::Provider(entry.session, id);
         match event {
             ProviderEvent::Message(message) if message.from_me => {
@@ -157,8 +188,12 @@ impl InboxProcessor {
                 InboxEffect::Change(StatusChange::new(message, StatusEvent::Accept, at))
             }
             ProviderEvent::Message(message) => {
-                let message = Box::new(self.inbound(entry, message));
-                match self.wish(entry, &message) {
+                let mut message = Box::new(self.inbound(entry, message));
+                let wish = self.wish(entry, &message);
+                if redacts {
+                    pii::mask_content(&mut message.content);
+                }
+                match wish {
                     Some(wish) => InboxEffect::ReceiveWish(message, wish),
                     None => InboxEffect::Receive(message),
                 }
@@ -186,12 +221,14 @@ impl InboxProcessor {
     /// What a message that came in says of messages to its sender, where it says nothing else.
     fn wish(&self, entry: &InboxEntry, message: &Message) -> Option<Wish> {
         // Who writes to a group, or a channel, does not speak for all.
-        let address = message.from.clone().filter(Address::is_person)?;
+        let address = message.from.as_ref().filter(|from| from.is_person())?.line();
         if message.content.attachment.is_some() {
             return None;
         }
         let said = self.gateway.settings().opt_out_words.read(&message.content.body)?;
-        let (tenant, at) = (entry.tenant, entry.received_at);
+        // When it was said: webhooks overtake one another. But no later than it was heard.
+        let at = message.sent_at.unwrap_or(entry.received_at).min(entry.received_at);
+        let tenant = entry.tenant;
         Some(match said {
             Said::Leave(words) => Wish::Leave(Box::new(OptOut {
                 id: OptOutId(message.id.0),
@@ -219,7 +256,7 @@ impl InboxProcessor {
             "message {} changes who wants messages", message.id
         );
         if let Wish::Leave(opt_out) = wish {
-            self.gateway.inner.empty_lists.forget(opt_out.tenant);
+            self.gateway.inner.empty_lists.forget(&opt_out.tenant);
             let ended = self.gateway.end_what_waits_for(opt_out.tenant, &opt_out.address).await;
             // What was not ended now the worker ends when it comes to it.
             if let Err(error) = ended {
@@ -237,6 +274,9 @@ impl InboxProcessor {
             session: entry.session,
             batch: None,
             direction: Direction::Inbound,
+            alias: self.gateway.settings().pseudonyms.recipient(entry.session, &message.peer),
+            sealed: None,
+            redaction: None,
             from: Some(message.peer),
             to: message.own,
             content: message.content,
@@ -309,6 +349,13 @@ impl InboxProcessor {
                     event: change.event,
                     since_accepted: message.updated_at.since(message.created_at),
                 });
+                // That it was sent is news: whoever began the attempt may have died with it, and those
+                // behind it need not wait until somebody takes it up.
+                if message.sent_at == Some(change.at) {
+                    let queue = &self.gateway.ports().queue;
+                    let told = queue.forget(message.session, &[message.id]).await;
+                    self.gateway.queued(told);
+                }
             }
             (Applied::Done(_), InboxEffect::Session { .. }) => {
                 self.gateway.inner.directory.forget(|known| known.id == entry.session);
@@ -357,13 +404,15 @@ impl InboxProcessor {
 
     /// Applies some; where there was nothing, says how long to wait.
     async fn pass(&self, shift: &mut Shift) -> Result<Option<Duration>, GatewayError> {
-        if self.apply_fresh().await? > 0 {
+        let is_busy = self.apply_fresh().await? > 0;
+        if is_busy && !self.is_time_to_look() {
             return Ok(None);
         }
         if !shift.is_ours().await {
-            return Ok(Some(LOOK_EVERY));
+            self.note_look(self.gateway.ports().clock.now());
+            return Ok((!is_busy).then_some(LOOK_EVERY));
         }
-        if self.apply_left_over().await? > 0 {
+        if self.apply_left_over().await? > 0 || is_busy {
             return Ok(None);
         }
         Ok(Some(self.until_due().await))

@@ -6,11 +6,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::delivery::rest;
 use crate::delivery::shift::Shift;
+use crate::delivery::worker::LEASE;
 use crate::domain::id::{BatchId, MessageId};
+use crate::domain::message::QueueItem;
+use crate::domain::status::Status;
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
 use crate::ports::duty_roster::Duty;
 use crate::ports::observer::Observation;
+use crate::ports::store_error::StoreError;
 
 /// How many messages, or bulk requests, are looked at together.
 pub(super) const PAGE: u32 = 1000;
@@ -97,12 +101,8 @@ impl Recovery {
     }
 
     async fn tell_of_messages(&mut self, recovered: &mut Recovered) -> Result<bool, GatewayError> {
-        let ports = self.gateway.ports();
         for _ in 0..PAGES_A_PASS {
-            let items = ports.messages.pending(self.message, PAGE).await?;
-            let items = self.gateway.in_lanes(items).await;
-            let told = ports.queue.push(&items).await;
-            told.map_err(|error| GatewayError::Unavailable(Box::new(error)))?;
+            let items = tell_of_pending(&self.gateway, self.message).await?;
             recovered.told += items.len();
             self.message = items.last().map(|item| item.message);
             if items.len() < PAGE as usize {
@@ -115,9 +115,12 @@ impl Recovery {
 
     async fn refill_batches(&mut self, recovered: &mut Recovered) -> Result<bool, GatewayError> {
         for _ in 0..PAGES_A_PASS {
-            let batches = self.gateway.ports().messages.batches_holding(self.batch, PAGE).await?;
+            let messages = &self.gateway.ports().messages;
+            let batches = messages.batches_holding(self.batch, PAGE).await;
+            let batches = batches.inspect_err(|_| fault(&self.gateway, "store"))?;
             for batch in &batches {
-                recovered.released += self.gateway.refill_bulk(*batch).await?;
+                let refilled = self.gateway.refill_bulk(*batch).await;
+                recovered.released += refilled.inspect_err(|_| fault(&self.gateway, "store"))?;
             }
             self.batch = batches.last().copied();
             if batches.len() < PAGE as usize {
@@ -142,14 +145,45 @@ impl Recovery {
             match self.run_once().await {
                 Ok(_) if self.is_urgent && !stop.is_cancelled() => continue,
                 Ok(_) => {}
-                Err(error) => {
-                    tracing::error!(%error, "recovery will try again");
-                    self.gateway.observe(Observation::Fault { what: "store" });
-                }
+                Err(error) => tracing::error!(%error, "recovery will try again"),
             }
             if !rest(every, &stop).await {
                 return shift.end().await;
             }
         }
     }
+}
+
+/// Tells the queue of what is to be sent, a page of it from behind `after` on. Gives what it was told of.
+///
+/// An attempt that ended meanwhile the queue may have been told to forget before it was told of it: then it
+/// would keep those behind it waiting until its lease ends. So those are looked at again.
+///
+/// # Errors
+/// [`GatewayError::Unavailable`] where the store or the queue does not answer, which is observed.
+pub(super) async fn tell_of_pending(
+    gateway: &Gateway,
+    after: Option<MessageId>,
+) -> Result<Vec<QueueItem>, GatewayError> {
+    let ports = gateway.ports();
+    let in_store = |_: &StoreError| fault(gateway, "store");
+    let items = ports.messages.pending(after, PAGE).await.inspect_err(in_store)?;
+    let items = gateway.in_lanes(items).await;
+    let told = ports.queue.push(&items).await.inspect_err(|_| fault(gateway, "queue"));
+    told.map_err(|error| GatewayError::Unavailable(Box::new(error)))?;
+    let now = ports.clock.now();
+    let may_be_leased = |item: &&QueueItem| item.due_at > now && item.due_at <= now.plus(LEASE);
+    let leased: Vec<_> = items.iter().filter(may_be_leased).map(|item| item.message).collect();
+    if !leased.is_empty() {
+        for message in ports.messages.load(&leased).await.inspect_err(in_store)? {
+            if !message.status.is_waiting() && message.status != Status::Sending {
+                gateway.queued(ports.queue.forget(message.session, &[message.id]).await);
+            }
+        }
+    }
+    Ok(items)
+}
+
+fn fault(gateway: &Gateway, what: &'static str) {
+    gateway.observe(Observation::Fault { what });
 }

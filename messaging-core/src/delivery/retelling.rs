@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::delivery::recovery::PAGE;
+use crate::delivery::recovery::{PAGE, tell_of_pending};
 use crate::delivery::rest;
 use crate::domain::id::MessageId;
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
-use crate::ports::observer::Observation;
 
 /// How often it is tried.
 const EVERY: Duration = Duration::from_secs(1);
@@ -57,15 +56,7 @@ impl Retelling {
         &self,
         after: MessageId,
     ) -> Result<(Option<MessageId>, usize), GatewayError> {
-        let ports = self.gateway.ports();
-        let items = ports.messages.pending(Some(after), PAGE).await.inspect_err(|_| {
-            self.gateway.observe(Observation::Fault { what: "store" });
-        })?;
-        let items = self.gateway.in_lanes(items).await;
-        let told = ports.queue.push(&items).await.inspect_err(|_| {
-            self.gateway.observe(Observation::Fault { what: "queue" });
-        });
-        told.map_err(|error| GatewayError::Unavailable(Box::new(error)))?;
+        let items = tell_of_pending(&self.gateway, Some(after)).await?;
         Ok((items.last().map(|item| item.message), items.len()))
     }
 

@@ -1,5 +1,6 @@
 //! Doing for all nodes what only one of them may do.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use crate::gateway::Gateway;
@@ -13,6 +14,7 @@ const SHORTEST_TERM: Duration = Duration::from_secs(10);
 pub(super) struct Shift {
     gateway: Gateway,
     duty: Duty,
+    every: Duration,
     term: Duration,
     held: bool,
 }
@@ -21,7 +23,7 @@ impl Shift {
     /// A part in a duty that asks `every` so often whether it is its turn. A term lasts three
     /// times as long, so that one slow round does not lose it.
     pub(super) fn new(gateway: Gateway, duty: Duty, every: Duration) -> Self {
-        Self { gateway, duty, term: SHORTEST_TERM.max(every * 3), held: false }
+        Self { gateway, duty, every, term: SHORTEST_TERM.max(every * 3), held: false }
     }
 
     /// Whether the duty is this node's for the next round.
@@ -42,6 +44,24 @@ impl Shift {
         }
         self.held = held;
         held
+    }
+
+    /// Does a round that may take longer than a term, and goes on with the duty meanwhile. Should it
+    /// be another's all the same, the round is done to its end: that does no harm.
+    pub(super) async fn hold_during<T>(&mut self, round: impl Future<Output = T>) -> T {
+        // Both at once: the round may have of the store what this would wait for.
+        tokio::select! {
+            biased;
+            done = round => done,
+            never = self.go_on() => match never {},
+        }
+    }
+
+    async fn go_on(&mut self) -> Infallible {
+        loop {
+            tokio::time::sleep(self.every).await;
+            self.is_ours().await;
+        }
     }
 
     /// Leaves the duty to the next that asks.

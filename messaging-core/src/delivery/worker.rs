@@ -13,11 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::delivery::clock_watch::ClockWatch;
 use crate::delivery::worker::gates::Answered;
-use crate::delivery::worker::leases::{LEASE, Leases};
+pub(super) use crate::delivery::worker::leases::LEASE;
+use crate::delivery::worker::leases::Leases;
 use crate::delivery::{PAUSE_AFTER_FAULT, rest};
 use crate::domain::id::SessionId;
+use crate::domain::message::{Message, QueueItem};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::session::Session;
+use crate::domain::status::Status;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::Gateway;
 use crate::gateway::breakers::Silence;
@@ -55,6 +58,7 @@ pub struct Pass {
 }
 
 /// What a claim comes to.
+#[derive(Clone, Copy)]
 enum Next {
     /// Nothing more is to be done about the message.
     Done,
@@ -94,7 +98,8 @@ impl Worker {
     pub(super) async fn run(self: Arc<Self>, concurrency: usize, stop: CancellationToken) {
         let mut under_way = JoinSet::new();
         let worker = Arc::clone(&self);
-        // Nothing is sent by a clock that was not compared.
+        // Nothing is sent before the clock is compared, where there is somebody to compare it with: who
+        // does not answer does not count either.
         ClockWatch::new(self.gateway.clone()).run_once().await;
         let renewing = tokio::spawn(async move { worker.leases.keep().await });
         while !stop.is_cancelled() {
@@ -165,6 +170,28 @@ impl Worker {
         if told.await.is_err() {
             self.gateway.observe(Observation::Fault { what: "queue" });
         }
+        if let Next::Again(at, HeldBy::Retry) = next
+            && at > ports.clock.now()
+        {
+            self.forget_settled(&claim.item).await;
+        }
+    }
+
+    /// Has the queue forget a message that was put back, where that is settled, or nothing to be sent now.
+    /// Whoever did that may have told the queue while it was handed out still: then it was not forgotten,
+    /// and would hold back until its next attempt what is for the same recipient.
+    async fn forget_settled(&self, item: &QueueItem) {
+        let ports = self.gateway.ports();
+        let Ok(mut loaded) = ports.messages.load(&[item.message]).await else {
+            // It is found out when it is due.
+            return self.gateway.observe(Observation::Fault { what: "store" });
+        };
+        let is_to_be_sent = |message: Message| {
+            !message.held && (message.status.is_waiting() || message.status == Status::Sending)
+        };
+        if !loaded.pop().is_some_and(is_to_be_sent) {
+            self.gateway.queued(ports.queue.forget(item.session, &[item.message]).await);
+        }
     }
 
     /// Holds a session, and leaves its message in its place.
@@ -224,9 +251,12 @@ impl Worker {
         let now = ports.clock.now();
         let settings = self.gateway.settings();
         let since = now.minus(settings.session_quota.window + settings.clock_skew);
-        let done = ports.messages.attempts_since(session, since, now).await?;
+        // What somebody who died had begun may still be sent, for as long as with a permit of its own.
+        let until = now.plus(LEASE).plus(ports.transport.longest_attempt());
+        let attempts = ports.messages.attempts_since(session, since, until).await?;
+        let (begun, done): (Vec<_>, Vec<_>) = attempts.into_iter().partition(|at| *at == until);
         let key = RateKey::Sending(session);
-        self.gateway.counted(ports.limiter.prime(key, ticket, &done).await);
+        self.gateway.counted(ports.limiter.prime_begun(key, ticket, &done, &begun).await);
         Ok(())
     }
 }

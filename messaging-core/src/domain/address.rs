@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 use crate::domain::id::{SessionId, TenantId};
 use crate::domain::phone::{InvalidPhone, PhoneNumber, PhoneValidation};
 
-/// A person by number, or a chat by the id its provider gave it.
+/// A person by number, or a chat by the id its provider gave it, or what a store has in their place.
 ///
-/// Debug shows neither.
+/// Debug shows none.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Address {
     /// A person by telephone number.
@@ -18,6 +18,35 @@ pub enum Address {
     /// A chat by the provider's own id: a group (`…@g.us`), a channel (`…@newsletter`) or a person
     /// known by a hidden id only (`…@lid`). An answer to such a chat goes to the same id.
     Chat(String),
+    /// What stands for either where nobody may read it: what a store is given of a sealed content.
+    Sealed(Alias),
+}
+
+/// Stands for an address that is sealed: `#` and 16 hexadecimal digits, and perhaps something more
+/// that the vault who made it reads.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Alias(String);
+
+impl Alias {
+    /// What equal addresses have in common; `sealed` is what the vault reads the address from.
+    pub fn new(key: u64, sealed: &str) -> Self {
+        Self(format!("#{key:016x}{sealed}"))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('#')?.get(..16)?;
+        digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| Self(text.to_owned()))
+    }
+
+    /// What equal addresses have in common.
+    pub fn key(&self) -> u64 {
+        self.0.get(1..17).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)
+    }
+
+    /// What the vault reads the address from.
+    pub fn sealed(&self) -> &str {
+        self.0.get(17..).unwrap_or_default()
+    }
 }
 
 /// Why a text names nobody a message could go to.
@@ -60,15 +89,19 @@ impl Address {
     /// Reads what [`Address::as_str`] wrote. Anything without an `@` and without the form of a
     /// number is kept as a chat id, so that nothing a provider says is lost.
     pub fn from_stored(text: &str) -> Self {
+        if let Some(alias) = Alias::parse(text) {
+            return Self::Sealed(alias);
+        }
         PhoneNumber::parse(text, PhoneValidation::Lenient)
             .map_or_else(|_| Self::Chat(text.to_owned()), Self::Phone)
     }
 
-    /// The number with its plus sign, or the chat id.
+    /// The number with its plus sign, the chat id, or the alias.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Phone(number) => number.as_str(),
             Self::Chat(id) => id,
+            Self::Sealed(alias) => &alias.0,
         }
     }
 
@@ -87,11 +120,29 @@ impl Address {
         format!("{code}…{end}{at}{kind}")
     }
 
+    /// The same person, or chat, however its number was written: see [`PhoneNumber::line`].
+    #[must_use]
+    pub fn line(&self) -> Self {
+        match self {
+            Self::Phone(number) => Self::Phone(number.line()),
+            Self::Chat(_) | Self::Sealed(_) => self.clone(),
+        }
+    }
+
+    /// Every way in which the same person, or chat, is written, this one first.
+    pub fn spellings(&self) -> Vec<Self> {
+        match self {
+            Self::Phone(number) => number.spellings().into_iter().map(Self::Phone).collect(),
+            Self::Chat(_) | Self::Sealed(_) => vec![self.clone()],
+        }
+    }
+
     /// Whether it is one person, and not a group or a channel.
     pub fn is_person(&self) -> bool {
         match self {
             Self::Phone(_) => true,
             Self::Chat(id) => id.ends_with("@lid"),
+            Self::Sealed(_) => false,
         }
     }
 
@@ -99,7 +150,7 @@ impl Address {
     pub fn phone(&self) -> Option<&PhoneNumber> {
         match self {
             Self::Phone(number) => Some(number),
-            Self::Chat(_) => None,
+            Self::Chat(_) | Self::Sealed(_) => None,
         }
     }
 }
@@ -117,8 +168,11 @@ impl fmt::Debug for Address {
 pub struct RecipientKey(pub u64);
 
 impl RecipientKey {
-    /// The key of `to` within `session`.
+    /// The key of `to` within `session`; of an alias, what it says.
     pub fn of(session: SessionId, to: &Address) -> Self {
+        if let Address::Sealed(alias) = to {
+            return Self(alias.key());
+        }
         let digest = Sha256::new()
             .chain_update(session.0.as_bytes())
             .chain_update(to.as_str().as_bytes())
@@ -135,8 +189,11 @@ impl RecipientKey {
 pub struct PersonKey(pub u64);
 
 impl PersonKey {
-    /// The key of `person` within `tenant`.
+    /// The key of `person` within `tenant`; of an alias, what it says.
     pub fn of(tenant: TenantId, person: &Address) -> Self {
+        if let Address::Sealed(alias) = person {
+            return Self(alias.key());
+        }
         let digest = Sha256::new()
             .chain_update(tenant.0.as_bytes())
             .chain_update(person.as_str().as_bytes())

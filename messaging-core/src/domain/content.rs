@@ -24,28 +24,34 @@ pub struct Content {
 impl Content {
     /// Something of the same kind that says nothing.
     #[must_use]
-    pub fn erased(self) -> Self {
-        let attachment = self.attachment.map(|attachment| match attachment {
-            Attachment::Media(media) => Attachment::Media(Media {
+    pub fn erased(&self) -> Self {
+        let attachment = self.attachment.as_ref().map(Attachment::erased);
+        Self { body: String::new(), attachment }
+    }
+}
+
+impl Attachment {
+    /// Something of the same kind that says nothing.
+    #[must_use]
+    pub fn erased(&self) -> Self {
+        match self {
+            Self::Media(media) => Self::Media(Media {
                 kind: media.kind,
                 source: MediaSource::Missing,
                 mimetype: None,
                 filename: None,
             }),
-            Attachment::Location(_) => {
-                Attachment::Location(Location { latitude: 0.0, longitude: 0.0, title: None })
+            Self::Location(_) => {
+                Self::Location(Location { latitude: 0.0, longitude: 0.0, title: None })
             }
-            Attachment::Contact(_) => {
-                Attachment::Contact(ContactCard { name: String::new(), phone: None })
-            }
-            Attachment::Poll(_) => Attachment::Poll(Poll {
+            Self::Contact(_) => Self::Contact(ContactCard { name: String::new(), phone: None }),
+            Self::Poll(_) => Self::Poll(Poll {
                 question: String::new(),
                 options: Vec::new(),
                 multiple_answers: false,
             }),
-            Attachment::Unsupported => Attachment::Unsupported,
-        });
-        Self { body: String::new(), attachment }
+            Self::Unsupported => Self::Unsupported,
+        }
     }
 }
 

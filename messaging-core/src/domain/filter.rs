@@ -4,6 +4,7 @@ use crate::domain::address::Address;
 use crate::domain::failure::FailureCode;
 use crate::domain::id::{BatchId, MessageId, SessionId};
 use crate::domain::message::{Direction, Message};
+use crate::domain::sealed::Trapdoor;
 use crate::domain::status::Status;
 use crate::domain::timestamp::Timestamp;
 
@@ -29,6 +30,9 @@ pub struct MessageFilter {
     pub to: Option<Timestamp>,
     /// Whose body, sender or recipient contains this text, in whatever case (of ASCII letters).
     pub search: Option<String>,
+    /// The words of `search`, for messages that are sealed: those let through that have them all.
+    /// Without any, none is.
+    pub words: Vec<Trapdoor>,
     /// Whose metadata has this text as its `campaignId`.
     pub campaign: Option<String>,
 }
@@ -47,7 +51,10 @@ impl MessageFilter {
             && self.from.is_none_or(|from| from <= message.created_at)
             && self.to.is_none_or(|to| message.created_at <= to)
             && self.campaign.as_deref().is_none_or(|name| campaign(message) == Some(name))
-            && self.search.as_deref().is_none_or(|text| mentions(message, text))
+            && self.search.as_deref().is_none_or(|text| match &message.sealed {
+                Some(sealed) => sealed.terms.have_all(message.id, &self.words),
+                None => mentions(message, text),
+            })
     }
 }
 
@@ -97,4 +104,39 @@ pub struct MessagePage {
     pub total: u64,
     /// Whether there are older ones behind the last.
     pub has_more: bool,
+}
+
+/// The fewest of a number's last digits by which what is sealed is found.
+pub const MIN_DIGITS: usize = 4;
+
+/// The digits of a text that is meant as a telephone number, or as the end of one: at least
+/// [`MIN_DIGITS`], and besides them nothing but what people write between them. Digits as wide as
+/// ideographs are digits.
+pub fn number_sought(text: &str) -> Option<String> {
+    let narrow = |c: char| match u32::from(c) {
+        wide @ 0xFF01..=0xFF5E => char::from_u32(wide - 0xFEE0).unwrap_or(c),
+        0x3000 => ' ',
+        _ => c,
+    };
+    let text: String = text.chars().map(narrow).collect();
+    let is_of_number =
+        |c: char| c.is_ascii_digit() || matches!(c, ' ' | '+' | '-' | '(' | ')' | '.' | '/');
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    (digits.len() >= MIN_DIGITS && text.chars().all(is_of_number)).then_some(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_sought_with_what_people_write_between_its_digits() {
+        let check = |text, expected| assert_eq!(number_sought(text).as_deref(), expected, "{text}");
+        check("+49 (151) 12-345", Some("4915112345"));
+        check("2345", Some("2345"));
+        check("＋４９　１５１", Some("49151"));
+        for none in ["", "234", "order 12345", "12345x", "+-() ./", "१२३४५"] {
+            check(none, None);
+        }
+    }
 }

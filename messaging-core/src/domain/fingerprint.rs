@@ -16,11 +16,11 @@ use crate::domain::id::SessionId;
 pub struct Fingerprint(pub [u8; 16]);
 
 impl Fingerprint {
-    /// The fingerprint of `content` to `to` through `session`.
+    /// The fingerprint of `content` to `to`, however its number is written, through `session`.
     pub fn of(session: SessionId, to: &Address, content: &Content) -> Self {
         let digest = Fingerprinter::default()
             .bytes(session.0.as_bytes())
-            .text(to.as_str())
+            .text(to.line().as_str())
             .content(content)
             .finish();
         let mut first = [0; 16];

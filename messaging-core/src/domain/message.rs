@@ -2,10 +2,11 @@
 
 pub mod applied;
 
-use crate::domain::address::{Address, RecipientKey};
+use crate::domain::address::{Address, PersonKey, RecipientKey};
 use crate::domain::content::Content;
 use crate::domain::failure::Failure;
 use crate::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
+use crate::domain::sealed::Sealed;
 use crate::domain::status::{Status, StatusEvent};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::urgency::Lane;
@@ -34,6 +35,16 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// Whether personal data is taken from what is kept of a message's texts.
+    pub enum Redaction {
+        /// Once it need not be sent any more ([`Message::is_redactable`]).
+        Due = "due",
+        /// It was: what is kept cannot be sent again.
+        Done = "done",
+    }
+}
+
 /// One message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
@@ -53,6 +64,14 @@ pub struct Message {
     pub to: Option<Address>,
     /// What it says.
     pub content: Content,
+    /// What stands for whom the message is exchanged with; `None` where that can be worked out from
+    /// the address by whoever knows it.
+    pub alias: Option<RecipientKey>,
+    /// What a vault made of addresses, content and metadata, for a store to keep in their place:
+    /// then they hold nothing but the kind of the content. `None` where they say what they say.
+    pub sealed: Option<Sealed>,
+    /// Whether personal data is taken from what it says; `None` where it is kept as it is.
+    pub redaction: Option<Redaction>,
     /// What leaves first.
     pub priority: Priority,
     /// The tenant's own data, given back as it came. A JSON object.
@@ -94,14 +113,11 @@ impl Message {
     /// having been received, or, which nobody can take back, sent, or perhaps sent for all that will
     /// ever be known.
     pub fn open_chat(&self) -> Option<OpenChat> {
-        let (peer, by_us) = match self.direction {
-            Direction::Inbound => (self.from.as_ref()?, false),
-            Direction::Outbound => (self.to.as_ref()?, true),
-        };
+        let by_us = self.direction == Direction::Outbound;
+        let recipient = self.peer_key()?;
         let is_over = !matches!(self.status, Status::Queued | Status::Retry | Status::Sending);
         let is_unknown = self.failure.as_ref().is_some_and(Failure::is_unknown);
         let is_open = !by_us || self.sent_at.is_some() || (is_over && is_unknown);
-        let recipient = RecipientKey::of(self.session, peer);
         is_open.then_some(OpenChat { session: self.session, recipient, by_us })
     }
 
@@ -118,20 +134,24 @@ impl Message {
         matches!(self.status, Status::Queued | Status::Retry | Status::Sending)
     }
 
-    /// The same without what it says and who is on the other side, which nobody can bring back. What is
-    /// counted stays: its kind, where it stands, when what happened.
+    /// The same without what it says and between whom, which nobody can bring back. What is counted
+    /// stays: its kind, where it stands, when what happened.
     #[must_use]
     pub fn erased(mut self) -> Self {
         self.content = self.content.erased();
         self.metadata = None;
-        match self.direction {
-            Direction::Inbound => self.from = None,
-            Direction::Outbound => self.to = None,
-        }
+        (self.from, self.to, self.alias, self.sealed) = (None, None, None, None);
+        self.redaction = None;
         if let Some(failure) = &mut self.failure {
             failure.detail = None;
         }
         self
+    }
+
+    /// Whether personal data is to be taken from what it says, now that nobody will say it any more. A
+    /// failed one may be replayed.
+    pub fn is_redactable(&self) -> bool {
+        self.redaction == Some(Redaction::Due) && Status::SAID.contains(&self.status)
     }
 
     /// Whether it is not known that it is not on its way: it is being sent, or an attempt's end is not
@@ -139,6 +159,30 @@ impl Message {
     pub fn may_be_out(&self) -> bool {
         let is_unknown = self.failure.as_ref().is_some_and(Failure::is_unknown);
         self.status == Status::Sending || (self.status == Status::Retry && is_unknown)
+    }
+
+    /// Stands for whom the message is exchanged with.
+    pub fn peer_key(&self) -> Option<RecipientKey> {
+        let person = self.person()?;
+        Some(self.alias.unwrap_or_else(|| RecipientKey::of(self.session, person)))
+    }
+
+    /// Stands for who is on the other side among all that the tenant exchanges messages with.
+    pub fn person_key(&self) -> Option<PersonKey> {
+        match &self.sealed {
+            Some(sealed) => sealed.person,
+            None => self.person().map(|person| PersonKey::of(self.tenant, person)),
+        }
+    }
+
+    /// Whether this is who is on the other side. Where the message is sealed only what stands for a
+    /// person tells.
+    pub fn is_with(&self, person: &Address) -> bool {
+        match (&self.sealed, person) {
+            (Some(sealed), Address::Sealed(alias)) => sealed.person == Some(PersonKey(alias.key())),
+            (Some(_), _) => false,
+            (None, _) => self.person() == Some(person),
+        }
     }
 
     /// What stands for the message in a queue; `None` for one without a recipient.
@@ -149,7 +193,7 @@ impl Message {
             message: self.id,
             tenant: self.tenant,
             session: self.session,
-            recipient: RecipientKey::of(self.session, self.to.as_ref()?),
+            recipient: self.to.is_some().then(|| self.peer_key())??,
             priority: self.priority,
             lane: Lane::Known,
             due_at: self.due_at,

@@ -85,6 +85,50 @@ impl PhoneNumber {
         &self.0[1..]
     }
 
+    /// The same line as WhatsApp's users write it, where their country has two ways: mobiles of Brazil
+    /// with the ninth digit that came in 2012, of Mexico without the `1` that went in 2019, of Argentina
+    /// with their `9`. WhatsApp names the same account by either.
+    #[must_use]
+    pub fn line(&self) -> Self {
+        let digits = self.digits();
+        let national = |from: usize| digits.get(from..).unwrap_or_default();
+        let line = match digits.get(..2) {
+            Some("55") if digits.len() == 12 && national(4).starts_with(['6', '7', '8', '9']) => {
+                format!("+{}9{}", &digits[..4], national(4))
+            }
+            Some("52") if digits.len() == 13 && national(2).starts_with('1') => {
+                format!("+52{}", national(3))
+            }
+            Some("54") if digits.len() == 12 && !national(2).starts_with('9') => {
+                format!("+549{}", national(2))
+            }
+            _ => return self.clone(),
+        };
+        Self(line)
+    }
+
+    /// Every way in which the same line is written, this one first.
+    pub fn spellings(&self) -> Vec<Self> {
+        let line = self.line();
+        let digits = line.digits();
+        let other = match digits.get(..2) {
+            Some("55") if digits.len() == 13 && digits[4..].starts_with('9') => {
+                format!("+{}{}", &digits[..4], &digits[5..])
+            }
+            Some("52") if digits.len() == 12 => format!("+521{}", &digits[2..]),
+            Some("54") if digits.len() == 13 && digits[2..].starts_with('9') => {
+                format!("+54{}", &digits[3..])
+            }
+            _ => return vec![self.clone()],
+        };
+        let other = Self(other);
+        // Where the other form is no form of this line, there is just this one.
+        if other.line() != line {
+            return vec![self.clone()];
+        }
+        if *self == line { vec![line, other] } else { vec![other, line] }
+    }
+
     /// The country calling code, such as 49; `None` when none in use begins the number.
     pub fn calling_code(&self) -> Option<u16> {
         // No calling code begins with 0, and "098" read as a number would be Iran's 98. They are
@@ -110,6 +154,40 @@ mod tests {
     #[track_caller]
     fn check(validation: PhoneValidation, text: &str, expected: Result<(), InvalidPhone>) {
         assert_eq!(PhoneNumber::parse(text, validation).map(|_| ()), expected, "{text}");
+    }
+
+    #[test]
+    fn a_line_has_one_form_however_it_is_written() {
+        let check = |written: &str, line: &str, spellings: &[&str]| {
+            let number = PhoneNumber::parse(written, PhoneValidation::Lenient).unwrap();
+            assert_eq!(number.line().as_str(), line);
+            let known = number.spellings();
+            assert_eq!(known.iter().map(PhoneNumber::as_str).collect::<Vec<_>>(), spellings);
+        };
+        check("+551188887700", "+5511988887700", &["+551188887700", "+5511988887700"]);
+        check("+5511988887700", "+5511988887700", &["+5511988887700", "+551188887700"]);
+        check("+5215512345678", "+525512345678", &["+5215512345678", "+525512345678"]);
+        check("+525512345678", "+525512345678", &["+525512345678", "+5215512345678"]);
+        check("+541123456789", "+5491123456789", &["+541123456789", "+5491123456789"]);
+        check("+5491123456789", "+5491123456789", &["+5491123456789", "+541123456789"]);
+        // A landline of São Paulo, a mobile whose ninth digit is its own, and other countries.
+        check("+551133334444", "+551133334444", &["+551133334444"]);
+        check("+5511933334444", "+5511933334444", &["+5511933334444"]);
+        check("+14155550123", "+14155550123", &["+14155550123"]);
+        check("+5512345", "+5512345", &["+5512345"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn all_spellings_of_a_line_agree(digits in "5[245][0-9]{5,13}") {
+            let number = PhoneNumber::from_digits(&digits).unwrap();
+            let spellings = number.spellings();
+            proptest::prop_assert_eq!(&spellings[0], &number);
+            for spelling in &spellings {
+                proptest::prop_assert_eq!(spelling.line(), number.line());
+                proptest::prop_assert_eq!(spelling.spellings().len(), spellings.len());
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::content::MAX_TEXT_CHARS;
+
 /// A variable that a text names and nobody gave.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("lacks the variable {name}")]
@@ -10,32 +12,58 @@ pub struct MissingVariable {
     pub name: String,
 }
 
-/// Puts the value of each variable in the place of its name in double braces, `{{name}}`, with or
-/// without blanks around it. A name is made of letters, digits, `_`, `-` and `.`; braces around
-/// anything else stay as they are, and so do those in values.
-///
-/// # Errors
-/// [`MissingVariable`] of the first that has no value.
-pub fn fill(text: &str, variables: &BTreeMap<String, String>) -> Result<String, MissingVariable> {
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        filled.push_str(before);
-        match after.split_once("}}").map(|(name, behind)| (name.trim(), behind)) {
-            Some((name, behind)) if is_name(name) => {
-                let missing = || MissingVariable { name: name.to_owned() };
-                filled.push_str(variables.get(name).ok_or_else(missing)?);
-                rest = behind;
-            }
-            _ => {
+/// A text that names variables in double braces, `{{name}}`, with or without blanks around them. A name
+/// is made of letters, digits, `_`, `-` and `.`; braces around anything else are text.
+#[derive(Debug)]
+pub struct Template<'a>(Vec<Part<'a>>);
+
+#[derive(Debug)]
+enum Part<'a> {
+    Text(&'a str),
+    Variable(&'a str),
+}
+
+impl<'a> Template<'a> {
+    /// Reads a text.
+    pub fn of(text: &'a str) -> Self {
+        let mut parts = Vec::new();
+        let (mut rest, mut passed) = (text, 0);
+        while let Some(at) = rest[passed..].find("{{").map(|at| passed + at) {
+            let inner = &rest[at + 2..];
+            match inner.split_once("}}").map(|(name, behind)| (name.trim(), behind)) {
+                Some((name, behind)) if is_name(name) => {
+                    parts.extend([Part::Text(&rest[..at]), Part::Variable(name)]);
+                    (rest, passed) = (behind, 0);
+                }
                 // The second brace may begin a name of its own.
-                filled.push('{');
-                rest = &rest[before.len() + 1..];
+                _ => passed = at + 1,
             }
         }
+        parts.push(Part::Text(rest));
+        Self(parts)
     }
-    filled.push_str(rest);
-    Ok(filled)
+
+    /// The text with the value of each variable in the place of its name; braces in values are text.
+    /// Of one that has become too long for any message, no more than shows that.
+    ///
+    /// # Errors
+    /// [`MissingVariable`] of the first that has no value.
+    pub fn fill(&self, variables: &BTreeMap<String, String>) -> Result<String, MissingVariable> {
+        let mut filled = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => filled.push_str(text),
+                Part::Variable(name) => {
+                    let missing = || MissingVariable { name: (*name).to_owned() };
+                    filled.push_str(variables.get(*name).ok_or_else(missing)?);
+                }
+            }
+            if filled.len() > MAX_TEXT_CHARS * char::MAX_LEN_UTF8 {
+                break;
+            }
+        }
+        Ok(filled)
+    }
 }
 
 fn is_name(name: &str) -> bool {
@@ -51,7 +79,7 @@ mod tests {
     fn check(text: &str, expected: Result<&str, &str>) {
         let given = [("name", "Ann"), ("größe", "10 {{name}}"), ("empty", "")];
         let variables = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let filled = fill(text, &variables).map_err(|missing| missing.name);
+        let filled = Template::of(text).fill(&variables).map_err(|missing| missing.name);
         assert_eq!(filled.as_deref().map_err(String::as_str), expected, "{text}");
     }
 
@@ -68,6 +96,16 @@ mod tests {
         for text in ["{{", "}}", "{{}}", "{{ }}", "{{a b}}", "{name}", "{{name", "{{a{b}}"] {
             check(text, Ok(text));
         }
+    }
+
+    /// Else one request of a few hundred kilobytes would cost a gigabyte for each of its recipients.
+    #[test]
+    fn what_is_too_long_in_any_case_is_filled_no_further() {
+        let variables = [("a".to_owned(), "x".repeat(1500))].into();
+        let text = "{{a}}".repeat(819);
+        let filled = Template::of(&text).fill(&variables).unwrap();
+        assert!((MAX_TEXT_CHARS + 1..=20_000).contains(&filled.len()), "{}", filled.len());
+        assert!(Template::of(&"{".repeat(4096)).fill(&variables).unwrap().len() == 4096);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::domain::tenant::Tenant;
 use crate::domain::timestamp::Timestamp;
 use crate::named::named_enum;
 
-/// The most requests in a minute that a tenant can be allowed.
-pub const MOST_REQUESTS: u32 = 10_000_000;
+/// The highest that any limit of a tenant can be.
+pub const HIGHEST_LIMIT: u32 = 10_000_000;
 
 named_enum! {
     /// How a tenant stands.
@@ -36,6 +36,32 @@ pub struct Deletion {
 pub struct TenantLimits {
     /// How many requests to send it may make in a minute.
     pub requests_per_minute: Option<u32>,
+    /// How many messages of each of its sessions may wait.
+    pub max_waiting: Option<u32>,
+}
+
+/// What is to be otherwise in how much a tenant may do: `None` leaves a limit as it is, and
+/// `Some(None)` makes it that of every tenant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LimitsPatch {
+    /// How many requests to send it may make in a minute.
+    pub requests_per_minute: Option<Option<u32>>,
+    /// How many messages of each of its sessions may wait.
+    pub max_waiting: Option<Option<u32>>,
+}
+
+impl LimitsPatch {
+    /// All of them, as every tenant has them.
+    pub const USUAL: Self = Self { requests_per_minute: Some(None), max_waiting: Some(None) };
+
+    /// The limits with what is to be otherwise.
+    #[must_use]
+    pub fn applied(self, before: TenantLimits) -> TenantLimits {
+        TenantLimits {
+            requests_per_minute: self.requests_per_minute.unwrap_or(before.requests_per_minute),
+            max_waiting: self.max_waiting.unwrap_or(before.max_waiting),
+        }
+    }
 }
 
 impl TenantLimits {
@@ -43,6 +69,11 @@ impl TenantLimits {
     pub fn requests(self, usual: Quota) -> Quota {
         let window = Duration::from_secs(60);
         self.requests_per_minute.map_or(usual, |limit| Quota { limit, window })
+    }
+
+    /// How many messages of each of its sessions may wait; `usual` is how many of any other.
+    pub fn waiting(self, usual: u64) -> u64 {
+        self.max_waiting.map_or(usual, u64::from)
     }
 }
 
@@ -99,7 +130,19 @@ mod tests {
     fn what_a_tenant_may_is_what_all_may_unless_it_has_a_limit_of_its_own() {
         let usual = Quota { limit: 7, window: Duration::from_secs(9) };
         assert_eq!(TenantLimits::default().requests(usual), usual);
-        let own = TenantLimits { requests_per_minute: Some(3) }.requests(usual);
-        assert_eq!(own, Quota { limit: 3, window: Duration::from_secs(60) });
+        let own = TenantLimits { requests_per_minute: Some(3), max_waiting: Some(5) };
+        assert_eq!(own.requests(usual), Quota { limit: 3, window: Duration::from_secs(60) });
+        assert_eq!((own.waiting(7), TenantLimits::default().waiting(7)), (5, 7));
+    }
+
+    #[test]
+    fn what_is_not_said_of_limits_stays() {
+        let before = TenantLimits { requests_per_minute: Some(3), max_waiting: Some(5) };
+        let patch = LimitsPatch { max_waiting: Some(Some(6)), ..LimitsPatch::default() };
+        let after = patch.applied(before);
+        assert_eq!(after, TenantLimits { max_waiting: Some(6), ..before });
+        let patch = LimitsPatch { requests_per_minute: Some(None), ..LimitsPatch::default() };
+        assert_eq!(patch.applied(after), TenantLimits { requests_per_minute: None, ..after });
+        assert_eq!(LimitsPatch::USUAL.applied(before), TenantLimits::default());
     }
 }

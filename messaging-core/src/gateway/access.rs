@@ -1,7 +1,5 @@
 //! API keys and what is given for them: made, looked at, believed and taken back.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::domain::access::{ApiKey, ApiKeyText, Rotation, TokenFamily};
@@ -11,18 +9,12 @@ use crate::domain::quota::Decision;
 use crate::domain::tenant::{Permission, Rights, Role};
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::error::{GatewayError, InvalidField};
+use crate::gateway::recent::Recent;
 use crate::gateway::{Gateway, query};
 use crate::ports::rate_limiter::RateKey;
 
-/// For how long what was looked up is believed without another look: that long after it was taken
-/// back on another node, a key may still be used on this one.
-const BELIEVED_FOR: Duration = Duration::from_secs(1);
-
 /// How often the use of a key is written down at the most.
 const USE_WRITTEN_EVERY: Duration = Duration::from_secs(60);
-
-/// How many keys, families or sources are remembered at the most.
-const REMEMBERED: usize = 10_000;
 
 /// The longest that a key may be asked to last.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
@@ -38,45 +30,6 @@ pub struct NewApiKey {
     pub scope: Option<Vec<Permission>>,
     /// For how long it is good; `None` until it is revoked.
     pub expires_in: Option<Duration>,
-}
-
-/// What was looked up a moment ago.
-pub(crate) struct Recent<K, V>(Mutex<BTreeMap<K, (Timestamp, V)>>);
-
-impl<K, V> Default for Recent<K, V> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Ord, V: Clone> Recent<K, V> {
-    /// What is known of this until now.
-    fn get(&self, key: &K, now: Timestamp) -> Option<V> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(key).filter(|(until, _)| now < *until).map(|(_, value)| value.clone())
-    }
-
-    fn put(&self, key: K, value: V, until: Timestamp, now: Timestamp) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.retain(|_, (until, _)| now < *until);
-        }
-        if known.len() >= REMEMBERED {
-            // Whoever asks for so many is not to fill the memory; the others are looked up again.
-            known.clear();
-        }
-        known.insert(key, (until, value));
-    }
-
-    /// Forgets such as may not be what they were.
-    fn forget_such(&self, such: impl Fn(&V) -> bool) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, (_, value)| !such(value));
-    }
-
-    fn forget(&self, key: &K) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
 }
 
 /// What of access was looked up a moment ago.
@@ -289,10 +242,10 @@ impl Gateway {
         let now = self.ports().clock.now();
         let recent = &self.inner.recent_access.families;
         let family = match recent.get(&id, now) {
-            Some(family) => family,
-            None => {
+            Ok(family) => family,
+            Err(changes) => {
                 let found = self.ports().access.family(id).await?;
-                recent.put(id, found.clone(), now.plus(BELIEVED_FOR), now);
+                recent.remember(id, found.clone(), now, changes);
                 found
             }
         };
@@ -308,8 +261,8 @@ impl Gateway {
     pub fn let_authenticate(&self, source: u64) -> Result<(), GatewayError> {
         let now = self.ports().clock.now();
         match self.inner.recent_access.shut_out.get(&source, now) {
-            Some(until) => Err(self.shut_out(until.since(now))),
-            None => Ok(()),
+            Ok(until) => Err(self.shut_out(until.since(now))),
+            Err(_) => Ok(()),
         }
     }
 
@@ -320,7 +273,7 @@ impl Gateway {
         let counted = self.ports().limiter.admit(RateKey::AuthSource(source), quota, now).await;
         if let Ok(Decision::Limited { retry_after }) = counted {
             let until = now.plus(retry_after);
-            self.inner.recent_access.shut_out.put(source, until, until, now);
+            self.inner.recent_access.shut_out.hold(source, until, now, until);
         }
     }
 
@@ -332,10 +285,10 @@ impl Gateway {
         let now = self.ports().clock.now();
         let recent = &self.inner.recent_access.keys;
         let key = match recent.get(&id, now) {
-            Some(key) => key,
-            None => {
+            Ok(key) => key,
+            Err(changes) => {
                 let found = self.ports().access.key(id).await?;
-                recent.put(id, found.clone(), now.plus(BELIEVED_FOR), now);
+                recent.remember(id, found.clone(), now, changes);
                 found
             }
         };
@@ -350,7 +303,9 @@ impl Gateway {
         }
         let used = ApiKey { last_used_at: Some(now), ..key };
         // Before it is written: who comes meanwhile need not write it, too.
-        self.inner.recent_access.keys.put(used.id, Some(used.clone()), now.plus(BELIEVED_FOR), now);
+        self.inner.recent_access.keys.update(&used.id, |known| {
+            known.iter_mut().for_each(|key| key.last_used_at = Some(now));
+        });
         if self.ports().access.touch_key(used.id, now).await.is_err() {
             tracing::debug!(key = %used.id, "the use of an API key could not be written down");
         }

@@ -11,8 +11,10 @@ use tokio::sync::Notify;
 
 use crate::domain::breaker::{Breaker, BreakerPolicy, BreakerState, Heard, Leave};
 use crate::domain::id::SessionId;
+use crate::domain::session::SessionStatus;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::Gateway;
+use crate::gateway::directory::Asked;
 use crate::gateway::error::GatewayError;
 use crate::gateway::sessions::RECHECK_AFTER;
 use crate::ports::queue::PauseScope;
@@ -243,11 +245,32 @@ impl Gateway {
     /// Lets one of the sessions go that wait for a server that gave a sign of life; where none does,
     /// nobody is left to try it.
     async fn let_one_go(&self, name: &str) {
-        match self.breaker(name, Server::next_to_let_go) {
-            Some(session) => {
-                self.queued(self.ports().queue.resume(session, PauseScope::Session).await);
+        while let Some(session) = self.breaker(name, Server::next_to_let_go) {
+            let queue = &self.ports().queue;
+            let depth = self.queued(queue.session_depth(session).await);
+            if depth == Some(0) || self.may_not_send(session).await {
+                // It would not come to call the server. Where it has something to send later, it
+                // asks again.
+                self.breaker(name, |server| server.held.remove(&session));
+                if depth == Some(0) {
+                    self.queued(queue.resume(session, PauseScope::Session).await);
+                }
+                continue;
             }
-            None => self.change_breaker(name, |breaker, _| breaker.close()).await,
+            self.queued(queue.resume(session, PauseScope::Session).await);
+            return;
+        }
+        self.change_breaker(name, |breaker, _| breaker.close()).await;
+    }
+
+    /// Whether something else than its server holds a session, as far as the store can tell.
+    async fn may_not_send(&self, session: SessionId) -> bool {
+        let now = self.ports().clock.now();
+        match self.look_up(Asked::Any(session)).await {
+            Ok(Some(session)) => {
+                session.status != SessionStatus::Working || session.stopped_by(now).is_some()
+            }
+            Ok(None) | Err(_) => false,
         }
     }
 

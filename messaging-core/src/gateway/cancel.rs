@@ -16,10 +16,14 @@ impl Gateway {
     pub async fn cancel(&self, tenant: TenantId, id: MessageId) -> Result<Message, GatewayError> {
         let message = self.change_owned(tenant, id, StatusEvent::Cancel, "cancelled").await?;
         self.queued(self.ports().queue.forget(message.session, &[id]).await);
-        if let Some(batch) = message.batch {
-            self.refill_bulk(batch).await?;
+        // It is taken back, whatever becomes of those that it made room for: recovery lets them in.
+        if let Some(batch) = message.batch
+            && let Err(error) = self.refill_bulk(batch).await
+        {
+            tracing::warn!(%error, message.id = %id, "what message {id} made room for waits");
+            self.observe(Observation::Fault { what: "store" });
         }
-        self.shown_one(message).await
+        Ok(self.shown_done(message).await)
     }
 
     /// Makes one change in a tenant's name, to one of its own messages.
@@ -42,7 +46,7 @@ impl Gateway {
             Some(ChangeOutcome::Refused(status)) => {
                 Err(GatewayError::WrongStatus { status, wanted })
             }
-            // Neither of the two events is ever only kept.
+            // None of these events is ever only kept.
             Some(ChangeOutcome::Kept | ChangeOutcome::NotFound) | None => {
                 Err(GatewayError::MessageNotFound)
             }

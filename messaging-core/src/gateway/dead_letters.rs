@@ -53,7 +53,7 @@ impl Gateway {
         }
         let message = self.change_owned(tenant, id, StatusEvent::Replay, "replayed").await?;
         self.enqueue(std::iter::once(&message)).await;
-        self.shown_one(message).await
+        Ok(self.shown_done(message).await)
     }
 
     /// Leaves a failed message as it is: it is `discarded`, and no dead letter any more.
@@ -62,7 +62,7 @@ impl Gateway {
     /// As [`replay`](Self::replay).
     pub async fn discard(&self, tenant: TenantId, id: MessageId) -> Result<Message, GatewayError> {
         let message = self.change_owned(tenant, id, StatusEvent::Discard, "discarded").await?;
-        self.shown_one(message).await
+        Ok(self.shown_done(message).await)
     }
 
     /// Queues many failed messages again. What has been queued stays so where a later part of the

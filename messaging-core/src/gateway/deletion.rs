@@ -110,7 +110,7 @@ impl Gateway {
 
     /// What is remembered of a tenant is not so any more.
     fn forget_tenant(&self, id: TenantId) {
-        self.inner.known_tenants.forget(id);
+        self.inner.known_tenants.forget(&id);
         self.inner.recent_access.forget_tenant(id);
         self.inner.directory.forget(|known| known.tenant == id);
     }

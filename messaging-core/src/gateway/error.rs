@@ -61,12 +61,12 @@ pub enum GatewayError {
         /// What is taken: `session name`, `WAHA session` or `tenant name`.
         what: &'static str,
     },
-    /// The message cannot be cancelled or replayed in the status it has.
+    /// The message cannot be cancelled, replayed or discarded in the status it has.
     #[error("a message that is {status} cannot be {wanted}")]
     WrongStatus {
         /// What it is.
         status: Status,
-        /// What was wanted: `cancelled` or `replayed`.
+        /// What was wanted: `cancelled`, `replayed` or `discarded`.
         wanted: &'static str,
     },
     /// The same was said to the same recipient a moment ago.
@@ -173,6 +173,9 @@ pub enum GatewayError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// This node's clock is wrong: what it accepted would come before or behind what it should.
+    #[error("this node's clock is wrong, so it accepts nothing")]
+    ClockWrong,
     /// All of the provider's servers have as many sessions as they are to have.
     #[error("no WAHA server has room for another session")]
     NoRoom,
@@ -228,6 +231,7 @@ impl GatewayError {
             Self::Signature(_) => "invalid-signature",
             Self::Malformed(_) => "malformed-payload",
             Self::ProviderUnavailable | Self::ServerUnavailable { .. } => "waha-unavailable",
+            Self::ClockWrong => "clock-wrong",
             Self::NoRoom => "waha-full",
             Self::ProviderRefused { .. } => "waha-refused",
             Self::Unavailable(_) => "service-unavailable",

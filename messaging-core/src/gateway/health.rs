@@ -10,6 +10,7 @@ use crate::domain::breaker::BreakerState;
 use crate::domain::id::TenantId;
 use crate::domain::session::SessionHealth;
 use crate::gateway::Gateway;
+use crate::gateway::error::GatewayError;
 use crate::ports::inbox_store::InboxDepth;
 use crate::ports::rate_limiter::RateKey;
 
@@ -52,9 +53,19 @@ pub struct Health {
 }
 
 impl Gateway {
-    /// Whether messages can be accepted: the store can be written.
+    /// Whether messages can be accepted: the store can be written, and this node's clock was not
+    /// found to be wrong.
     pub async fn is_ready(&self) -> bool {
-        self.ports().messages.ping().await.is_ok()
+        self.check_clock().is_ok() && self.ports().messages.ping().await.is_ok()
+    }
+
+    /// Whether what is accepted now gets its place by a clock that was not found to be wrong: ids
+    /// order messages, and say when they were accepted.
+    pub(super) fn check_clock(&self) -> Result<(), GatewayError> {
+        match self.inner.clock_is_off.load(Ordering::Relaxed) {
+            true => Err(GatewayError::ClockWrong),
+            false => Ok(()),
+        }
     }
 
     /// Asks everything the gateway depends on how it is doing.
@@ -77,7 +88,7 @@ impl Gateway {
         let counted = ports.limiter.admit(nobody, self.settings().tenant_quota, began).await;
         let healthy = self.counted(counted).is_some();
         let limiter = Check { healthy, took: ports.clock.now().since(began) };
-        let clock_agrees = !self.inner.clock_is_off.load(Ordering::Relaxed);
+        let clock_agrees = self.check_clock().is_ok();
         let mut ailing_sessions = ports.sessions.health_census().await.unwrap_or_default();
         ailing_sessions.remove(&SessionHealth::Ok);
         Health { store, servers, queue_depth, limiter, clock_agrees, ailing_sessions }
@@ -86,8 +97,8 @@ impl Gateway {
     /// How many webhooks wait to be applied, and how many could not be.
     ///
     /// # Errors
-    /// [`GatewayError::Unavailable`](super::error::GatewayError::Unavailable).
-    pub async fn inbox_depth(&self) -> Result<InboxDepth, super::error::GatewayError> {
+    /// [`GatewayError::Unavailable`].
+    pub async fn inbox_depth(&self) -> Result<InboxDepth, GatewayError> {
         Ok(self.ports().inbox.depth().await?)
     }
 }

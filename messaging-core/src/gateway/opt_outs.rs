@@ -1,9 +1,5 @@
 //! Who wants no messages: the list, and what follows from being on it.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
 use crate::domain::address::Address;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::{OptOutId, TenantId};
@@ -14,68 +10,16 @@ use crate::domain::status::StatusEvent;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::cancel::moved;
 use crate::gateway::error::{GatewayError, InvalidField};
+use crate::gateway::recent::Recent;
 use crate::gateway::{Gateway, query, validation};
 use crate::ports::observer::{ListChange, Observation};
 
 /// How many messages are ended together.
 const PORTION: u32 = 500;
 
-/// How long what another node has put on a list may go unseen where messages are accepted. Where they
-/// are sent, the list is looked at.
-const BELIEVED_FOR: Duration = Duration::from_secs(1);
-
-/// How many tenants are remembered; then it begins anew.
-const CAPACITY: usize = 10_000;
-
-/// Tenants whose lists were found empty a moment ago, as most are.
-#[derive(Default)]
-pub(crate) struct EmptyLists {
-    found: Mutex<Found>,
-}
-
-#[derive(Default)]
-struct Found {
-    at: HashMap<TenantId, Timestamp>,
-    /// How often something was put on a list here.
-    changes: u64,
-}
-
-impl EmptyLists {
-    fn lock(&self) -> MutexGuard<'_, Found> {
-        // Nothing panics while holding it, and a map is never half changed.
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a tenant's list was found empty; else how many changes there have been before it is
-    /// looked at.
-    fn has(&self, tenant: TenantId, now: Timestamp) -> Result<(), u64> {
-        let found = self.lock();
-        match found.at.get(&tenant) {
-            // A clock that was set back makes nothing young again.
-            Some(at) if *at <= now && now.since(*at) < BELIEVED_FOR => Ok(()),
-            _ => Err(found.changes),
-        }
-    }
-
-    /// A tenant's list was found empty, unless something was put on one since then.
-    fn remember(&self, tenant: TenantId, now: Timestamp, changes: u64) {
-        let mut found = self.lock();
-        if found.changes != changes {
-            return;
-        }
-        if found.at.len() >= CAPACITY {
-            found.at.clear();
-        }
-        found.at.insert(tenant, now);
-    }
-
-    /// Something was put on a tenant's list.
-    pub(crate) fn forget(&self, tenant: TenantId) {
-        let mut found = self.lock();
-        found.changes += 1;
-        found.at.remove(&tenant);
-    }
-}
+/// Tenants whose lists were found empty a moment ago, as most are. That is believed where messages are
+/// accepted; where they are sent, the list is looked at.
+pub(crate) type EmptyLists = Recent<TenantId, ()>;
 
 impl Gateway {
     /// Puts somebody on a tenant's list: no message to them is accepted, and none that waits is
@@ -107,7 +51,7 @@ impl Gateway {
         let (id, source) = (OptOutId(id), OptOutSource::Api);
         let asked = OptOut { id, tenant, address, since, source, words: None, message: None, note };
         let added = self.ports().opt_outs.add(&asked).await;
-        self.inner.empty_lists.forget(tenant);
+        self.inner.empty_lists.forget(&tenant);
         let (kept, is_new) = added?;
         if is_new {
             self.observe(Observation::OptOut { change: ListChange::Added, source });
@@ -185,7 +129,9 @@ impl Gateway {
     }
 
     fn person(&self, pointer: &str, text: &str) -> Result<Address, InvalidField> {
-        validation::recipient(pointer, text, self.settings().phone_validation)
+        let person = validation::recipient(pointer, text, self.settings().phone_validation);
+        // A list has each line once, however it is written.
+        person.map(|person| person.line())
     }
 
     /// Whether a message to this recipient is not to be sent.
@@ -194,7 +140,7 @@ impl Gateway {
         tenant: TenantId,
         to: &Address,
     ) -> Result<bool, GatewayError> {
-        let told = self.ports().opt_outs.opted_out(tenant, std::slice::from_ref(to)).await?;
+        let told = self.ports().opt_outs.opted_out(tenant, &[to.line()]).await?;
         Ok(told.first().copied().unwrap_or(false))
     }
 
@@ -207,10 +153,10 @@ impl Gateway {
     ) -> Result<bool, GatewayError> {
         let empty = &self.inner.empty_lists;
         let now = self.ports().clock.now();
-        let Err(changes) = empty.has(tenant, now) else { return Ok(false) };
+        let Err(changes) = empty.get(&tenant, now) else { return Ok(false) };
         let first = PortionBy::Page { page: 1, limit: 1 };
         if self.ports().opt_outs.list(tenant, first).await?.total == 0 {
-            empty.remember(tenant, now, changes);
+            empty.remember(tenant, (), now, changes);
             return Ok(false);
         }
         self.has_opted_out(tenant, to).await
@@ -225,10 +171,11 @@ impl Gateway {
         by: Option<Timestamp>,
     ) -> Result<Vec<bool>, GatewayError> {
         let opt_outs = &self.ports().opt_outs;
-        let mut told = opt_outs.opted_out(tenant, addresses).await?;
+        let lines: Vec<_> = addresses.iter().map(Address::line).collect();
+        let mut told = opt_outs.opted_out(tenant, &lines).await?;
         let Some(by) = by else { return Ok(told) };
-        for (told, address) in told.iter_mut().zip(addresses).filter(|(told, _)| **told) {
-            let entry = OptOutRef::Address(address.clone());
+        for (told, line) in told.iter_mut().zip(lines).filter(|(told, _)| **told) {
+            let entry = OptOutRef::Address(line);
             let entry = opt_outs.find(tenant, &entry).await?;
             *told = entry.is_some_and(|entry| entry.since <= by);
         }
@@ -246,14 +193,17 @@ impl Gateway {
         let ports = self.ports();
         let sessions = ports.sessions.list(tenant).await?;
         let sessions: Vec<_> = sessions.iter().map(|session| session.id).collect();
-        loop {
-            let waiting = ports.messages.waiting_to(&sessions, to, PORTION).await?;
-            let ended = self.end_as_opted_out(&waiting).await?;
-            // None is ended where all of them have moved meanwhile, which others see to.
-            if ended == 0 || waiting.len() < PORTION as usize {
-                return Ok(());
+        for to in to.spellings() {
+            loop {
+                let waiting = ports.messages.waiting_to(&sessions, &to, PORTION).await?;
+                let ended = self.end_as_opted_out(&waiting).await?;
+                // None is ended where all of them have moved meanwhile, which others see to.
+                if ended == 0 || waiting.len() < PORTION as usize {
+                    break;
+                }
             }
         }
+        Ok(())
     }
 
     async fn end_as_opted_out(&self, waiting: &[Message]) -> Result<usize, GatewayError> {

@@ -181,9 +181,14 @@ impl Gateway {
         person: &Address,
     ) -> Result<(), GatewayError> {
         let sessions = self.ports().sessions.list(tenant).await?;
+        let pseudonyms = &self.settings().pseudonyms;
+        // Also those of before there was a key.
+        let keys = |session| {
+            [Some(RecipientKey::of(session, person)), pseudonyms.recipient(session, person)]
+        };
         let chats: Vec<_> = sessions
             .iter()
-            .map(|session| (session.id, RecipientKey::of(session.id, person)))
+            .flat_map(|session| keys(session.id).into_iter().flatten().map(|key| (session.id, key)))
             .collect();
         Ok(self.ports().persons.forget_chats(&chats).await?)
     }

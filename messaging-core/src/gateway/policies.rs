@@ -6,25 +6,28 @@ use crate::domain::message::Message;
 use crate::domain::pii::{self, PiiPolicy};
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
+use crate::ports::observer::Observation;
 
 impl Gateway {
     /// What becomes of personal data in a tenant's texts; of a tenant nobody knows, nothing.
-    pub(super) async fn pii_policy(&self, tenant: TenantId) -> Result<PiiPolicy, GatewayError> {
+    pub(crate) async fn pii_policy(&self, tenant: TenantId) -> Result<PiiPolicy, GatewayError> {
         let known = self.known_tenant(tenant).await?;
         Ok(known.map_or(PiiPolicy::Off, |tenant| tenant.pii))
     }
 
-    /// Refuses a content with personal data in it where the tenant wants none sent.
+    /// Refuses a content with personal data in it where the tenant wants none sent. Gives what the tenant
+    /// wants.
     pub(super) async fn check_pii(
         &self,
         tenant: TenantId,
         content: &Content,
-    ) -> Result<(), GatewayError> {
-        if self.pii_policy(tenant).await? != PiiPolicy::Refuse {
-            return Ok(());
+    ) -> Result<PiiPolicy, GatewayError> {
+        let policy = self.pii_policy(tenant).await?;
+        if policy != PiiPolicy::Refuse {
+            return Ok(policy);
         }
         let kinds = pii::kinds_in(content);
-        if kinds.is_empty() { Ok(()) } else { Err(GatewayError::PiiRefused { kinds }) }
+        if kinds.is_empty() { Ok(policy) } else { Err(GatewayError::PiiRefused { kinds }) }
     }
 
     /// Messages as the tenant wants them shown.
@@ -47,5 +50,17 @@ impl Gateway {
         let tenant = message.tenant;
         self.shown(tenant, std::slice::from_mut(&mut message)).await?;
         Ok(message)
+    }
+
+    /// One message as the tenant wants it shown, where something was done to it that must not be
+    /// answered as if it had not been: what the tenant wants is not known then, and it is masked.
+    pub(super) async fn shown_done(&self, mut message: Message) -> Message {
+        let tenant = message.tenant;
+        if let Err(error) = self.shown(tenant, std::slice::from_mut(&mut message)).await {
+            tracing::warn!(%error, message.id = %message.id, "message {} is masked", message.id);
+            self.observe(Observation::Fault { what: "store" });
+            pii::mask_content(&mut message.content);
+        }
+        message
     }
 }

@@ -1,6 +1,8 @@
 //! Looking at messages and counting them.
 
-use crate::domain::filter::{MAX_PAGE_LIMIT, MessageFilter, MessagePage, Portion};
+use crate::domain::filter::{
+    MAX_PAGE_LIMIT, MIN_DIGITS, MessageFilter, MessagePage, Portion, number_sought,
+};
 use crate::domain::id::{MessageId, TenantId};
 use crate::domain::message::{Message, MessageEvent};
 use crate::domain::statistics::{Statistics, StatisticsRange};
@@ -50,6 +52,14 @@ impl Gateway {
         check_portion(Some(page), limit)?;
         if filter.search.as_ref().is_some_and(|text| text.chars().count() > MAX_SEARCH_CHARS) {
             let detail = format!("may have at most {MAX_SEARCH_CHARS} characters");
+            return Err(GatewayError::invalid("/search", detail));
+        }
+        let search = filter.search.as_deref();
+        if !self.settings().finds_words && search.is_some_and(|it| number_sought(it).is_none()) {
+            let detail = format!(
+                "must be a telephone number or its last digits, {MIN_DIGITS} at least: this \
+                 deployment finds messages by nothing else"
+            );
             return Err(GatewayError::invalid("/search", detail));
         }
         if let Some(session) = session {

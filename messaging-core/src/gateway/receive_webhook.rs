@@ -78,10 +78,12 @@ impl Gateway {
         self.believe(webhook).await?;
         let head = ports.decoder.head(webhook.body)?;
         let session = self.webhook_session(webhook.session, &head.session).await?;
-        // Counted once it is believed: nobody uses up what is another's.
+        // Counted once it is believed: nobody uses up what is another's. By each node for itself: it is
+        // the node that a flood would drown.
         let quota = self.settings().session_webhook_quota;
         let key = RateKey::WebhookSession(session.id);
-        if let Decision::Limited { retry_after } = self.admit(key, quota).await {
+        let now = ports.clock.now();
+        if let Decision::Limited { retry_after } = self.inner.flood.admit_now(key, quota, now) {
             return Err(GatewayError::SessionWebhooksLimited { quota, retry_after });
         }
         let (received_at, id) = self.inner.ids.draw();

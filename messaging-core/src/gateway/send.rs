@@ -14,6 +14,7 @@ use crate::domain::id::{BatchId, MessageId, SessionId, TenantId, instant_of_v7};
 use crate::domain::idempotency::{IdempotencyKey, Operation};
 use crate::domain::insertion::{Distinct, Inserted, Insertion};
 use crate::domain::message::{Direction, Message, Priority};
+use crate::domain::pii::{self, PiiPolicy};
 use crate::domain::quota::Quota;
 use crate::domain::session::{OnRateLimit, OnUnavailable, Session, SessionStatus};
 use crate::domain::status::Status;
@@ -192,6 +193,7 @@ impl Gateway {
     ///   [`Settings::duplicate_window`](crate::gateway::Settings::duplicate_window).
     /// - [`GatewayError::IdempotencyKeyReused`] and [`GatewayError::IdempotencyInFlight`] of a
     ///   request that names a key.
+    /// - [`GatewayError::ClockWrong`] while this node's clock is found to be wrong.
     /// - [`GatewayError::ServerUnavailable`] where the request asks for that.
     /// - [`GatewayError::Unavailable`] where the store cannot keep it: nothing was accepted, or, of
     ///   a request that names a key, what was is found by making it again.
@@ -203,7 +205,7 @@ impl Gateway {
         let result = self.send_once(tenant, request).await;
         match result {
             Ok(accepted) => {
-                let message = self.shown_one(accepted.message).await?;
+                let message = self.shown_done(accepted.message).await;
                 Ok(Accepted { message, ..accepted })
             }
             Err(error) => {
@@ -218,11 +220,12 @@ impl Gateway {
         tenant: TenantId,
         request: SendRequest,
     ) -> Result<Accepted, GatewayError> {
+        self.check_clock()?;
         let drawn = self.inner.ids.draw();
         let Some(key) = &request.idempotency_key else {
             return self.try_send(tenant, request, drawn).await;
         };
-        let hash = request.hash();
+        let hash = self.settings().pseudonyms.request(request.hash());
         let turn = match self.take_turn(tenant, Operation::Send, key, hash, drawn.1).await? {
             once::Asked::Anew(turn) => turn,
             once::Asked::Before(answer) => return self.answer_again(tenant, request, &answer),
@@ -292,6 +295,7 @@ impl Gateway {
             metadata: request.metadata,
             batch: None,
             timing: request.timing,
+            pii: PiiPolicy::Off,
         };
         Ok(Accepted {
             message: self.draft(draft),
@@ -307,7 +311,7 @@ impl Gateway {
         request: SendRequest,
         drawn: (Timestamp, Uuid),
     ) -> Result<Accepted, GatewayError> {
-        let (to, session) = match self.check_request(tenant, &request).await {
+        let (to, session, pii) = match self.check_request(tenant, &request).await {
             Ok(checked) => checked,
             Err(error) => {
                 // What is refused counts as well.
@@ -363,6 +367,7 @@ impl Gateway {
             metadata: request.metadata,
             batch: None,
             timing: request.timing,
+            pii,
         };
         let insertion = Insertion { message: self.draft(draft), distinct };
         let inserted =
@@ -412,7 +417,11 @@ impl Gateway {
     ) -> Option<Distinct> {
         let window = self.settings().duplicate_window;
         (!request.allow_duplicate && !window.is_zero()).then(|| Distinct {
-            fingerprint: Fingerprint::of(session, to, &request.content),
+            fingerprint: self.settings().pseudonyms.fingerprint(Fingerprint::of(
+                session,
+                to,
+                &request.content,
+            )),
             at: now,
             until: now.plus(window),
         })
@@ -459,10 +468,11 @@ impl Gateway {
                     let state = QuotaState { quota, remaining: 0, reset_after: retry_after };
                     return Ok((None, Some(state)));
                 }
+                // Asked for nothing to be spaced.
+                Some(Reservation::Spaced { .. }) | None => return Ok((None, None)),
                 Some(Reservation::Unprimed { ticket }) => {
                     self.prime_admission(session, ticket, now).await?;
                 }
-                None => return Ok((None, None)),
             }
         }
         // It forgets faster than it is told.
@@ -513,11 +523,11 @@ impl Gateway {
         &self,
         tenant: TenantId,
         request: &SendRequest,
-    ) -> Result<(Address, Arc<Session>), GatewayError> {
+    ) -> Result<(Address, Arc<Session>, PiiPolicy), GatewayError> {
         let to = self.check_message(request, Some(self.ports().clock.now()))?;
         let session = self.working_session(tenant, &request.session).await?;
-        self.check_pii(tenant, &request.content).await?;
-        Ok((to, session))
+        let pii = self.check_pii(tenant, &request.content).await?;
+        Ok((to, session, pii))
     }
 
     /// Everything about a message that can be judged without asking anybody; its times by `now`,
@@ -562,7 +572,9 @@ impl Gateway {
     pub(super) async fn check_backlog(&self, session: &Session) -> Result<u64, GatewayError> {
         let depth = self.queued(self.ports().queue.session_depth(session.id).await);
         let waiting = depth.unwrap_or_default();
-        if waiting >= self.settings().max_waiting {
+        let tenant = self.known_tenant(session.tenant).await?;
+        let limits = tenant.map(|tenant| tenant.limits).unwrap_or_default();
+        if waiting >= limits.waiting(self.settings().max_waiting) {
             return Err(GatewayError::QueueFull);
         }
         Ok(waiting)
@@ -580,7 +592,10 @@ impl Gateway {
             batch: draft.batch,
             direction: Direction::Outbound,
             from: draft.from,
+            alias: self.settings().pseudonyms.recipient(draft.session, &draft.to),
+            sealed: None,
             to: Some(draft.to),
+            redaction: pii::redaction(draft.pii, &draft.content),
             content: draft.content,
             priority: draft.priority,
             metadata: draft.metadata,
@@ -615,6 +630,8 @@ pub(super) struct Draft {
     pub(super) metadata: Option<serde_json::Value>,
     pub(super) batch: Option<BatchId>,
     pub(super) timing: Timing,
+    /// What the tenant wants to become of personal data in it.
+    pub(super) pii: PiiPolicy,
 }
 
 /// What there is to count about a message that was accepted or received.

@@ -93,7 +93,7 @@ impl Gateway {
     ) -> Result<Tenant, GatewayError> {
         let changed = self.ports().tenants.suspend(id, suspension).await?;
         self.inner.directory.forget(|known| known.tenant == id);
-        self.inner.known_tenants.forget(id);
+        self.inner.known_tenants.forget(&id);
         changed.ok_or(GatewayError::TenantNotFound)
     }
 

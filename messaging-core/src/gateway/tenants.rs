@@ -4,12 +4,14 @@ use crate::domain::access::{ApiKey, ApiKeyText};
 use crate::domain::id::TenantId;
 use crate::domain::pii::PiiPolicy;
 use crate::domain::portion::{Page, PortionBy};
-use crate::domain::retention::RetentionRules;
+use crate::domain::retention::{RetentionPatch, RetentionRules};
 use crate::domain::tenant::{OnUnknown, Rights, Tenant};
-use crate::domain::tenant_life::{MOST_REQUESTS, TenantFilter, TenantLimits, TenantStatus};
+use crate::domain::tenant_life::{
+    HIGHEST_LIMIT, LimitsPatch, TenantFilter, TenantLimits, TenantStatus,
+};
 use crate::domain::text_safety::TextUse;
 use crate::gateway::access::NewApiKey;
-use crate::gateway::error::GatewayError;
+use crate::gateway::error::{GatewayError, InvalidField};
 use crate::gateway::{Gateway, query, validation};
 use crate::ports::store_error::StoreError;
 
@@ -51,10 +53,10 @@ pub struct TenantPatch {
     pub on_unknown: Option<OnUnknown>,
     /// What becomes of personal data in its texts.
     pub pii: Option<PiiPolicy>,
-    /// How much it may do: all of it.
-    pub limits: Option<TenantLimits>,
-    /// How long its data is kept: all of it.
-    pub retention: Option<RetentionRules>,
+    /// How much it may do.
+    pub limits: LimitsPatch,
+    /// How long its data is kept.
+    pub retention: RetentionPatch,
 }
 
 impl Gateway {
@@ -139,9 +141,13 @@ impl Gateway {
         patch: TenantPatch,
     ) -> Result<Tenant, GatewayError> {
         let TenantPatch { on_unknown, pii, limits, retention } = patch;
-        check_limits(limits.unwrap_or_default())?;
         let mut tenant = self.standing_tenant(id).await?;
-        if let Some(retention) = retention {
+        let before = tenant.limits;
+        let limits = limits.applied(before);
+        check_limits(limits)?;
+        let kept = self.retention(id).await?;
+        let retention = retention.applied(kept);
+        if retention != kept {
             self.set_retention(id, retention).await?;
         }
         if let Some(on_unknown) = on_unknown {
@@ -150,9 +156,9 @@ impl Gateway {
         if let Some(pii) = pii {
             tenant = self.set_pii(id, pii).await?;
         }
-        if let Some(limits) = limits {
+        if limits != before {
             let changed = self.ports().tenants.set_limits(id, limits).await?;
-            self.inner.known_tenants.forget(id);
+            self.inner.known_tenants.forget(&id);
             tenant = changed.ok_or(GatewayError::TenantNotFound)?;
         }
         Ok(tenant)
@@ -213,7 +219,7 @@ impl Gateway {
     /// [`GatewayError::TenantNotFound`].
     pub async fn set_pii(&self, id: TenantId, pii: PiiPolicy) -> Result<Tenant, GatewayError> {
         let changed = self.ports().tenants.set_pii(id, pii).await?;
-        self.inner.known_tenants.forget(id);
+        self.inner.known_tenants.forget(&id);
         changed.ok_or(GatewayError::TenantNotFound)
     }
 
@@ -233,11 +239,15 @@ impl Gateway {
 }
 
 fn check_limits(limits: TenantLimits) -> Result<(), GatewayError> {
-    match limits.requests_per_minute {
-        Some(limit) if !(1..=MOST_REQUESTS).contains(&limit) => {
-            let detail = format!("must lie within 1 and {MOST_REQUESTS}");
-            Err(GatewayError::invalid("/limits/requestsPerMinute", detail))
-        }
-        _ => Ok(()),
-    }
+    let TenantLimits { requests_per_minute, max_waiting } = limits;
+    let all = [("requestsPerMinute", requests_per_minute), ("maxWaiting", max_waiting)];
+    let is_wrong = |limit: u32| !(1..=HIGHEST_LIMIT).contains(&limit);
+    let wrong = all.into_iter().filter(|(_, limit)| limit.is_some_and(is_wrong));
+    let wrong: Vec<_> = wrong
+        .map(|(name, _)| {
+            let detail = format!("must lie within 1 and {HIGHEST_LIMIT}");
+            InvalidField::new(&format!("/limits/{name}"), "invalid-request", detail)
+        })
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(GatewayError::Invalid(wrong)) }
 }

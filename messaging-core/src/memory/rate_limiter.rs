@@ -59,7 +59,12 @@ impl MemoryRateLimiter {
 
     /// [`RateLimiter::prime`], at once.
     pub fn prime_now(&self, key: RateKey, done: &[Timestamp]) {
-        self.windows.of(key, |windows| windows.prime(key, done));
+        self.prime_begun_now(key, done, &[]);
+    }
+
+    /// [`RateLimiter::prime_begun`], at once.
+    pub fn prime_begun_now(&self, key: RateKey, done: &[Timestamp], begun_until: &[Timestamp]) {
+        self.windows.of(key, |windows| windows.prime(key, done, begun_until));
     }
 }
 
@@ -85,14 +90,15 @@ impl RateLimiter for MemoryRateLimiter {
         Ok(())
     }
 
-    async fn prime(
+    async fn prime_begun(
         &self,
         key: RateKey,
         _ticket: u64,
         done: &[Timestamp],
+        begun_until: &[Timestamp],
     ) -> Result<(), RateLimiterError> {
         // It loses nothing but with its process.
-        self.prime_now(key, done);
+        self.prime_begun_now(key, done, begun_until);
         Ok(())
     }
 

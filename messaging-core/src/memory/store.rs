@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod idempotency;
 mod inbox;
+mod keys;
 mod message_index;
 mod messages;
 mod opt_outs;
@@ -20,6 +21,7 @@ use self::access::Access;
 use self::audit::Audit;
 use self::idempotency::Keys;
 use self::inbox::Inbox;
+use self::keys::WrappedKeys;
 use self::messages::Messages;
 use self::opt_outs::OptOuts;
 use self::sessions::Sessions;
@@ -34,7 +36,8 @@ use crate::domain::retention::RetentionRules;
 /// [`InboxStore`](crate::ports::inbox_store::InboxStore),
 /// [`IdempotencyStore`](crate::ports::idempotency_store::IdempotencyStore),
 /// [`OptOutStore`](crate::ports::opt_out_store::OptOutStore),
-/// [`AccessStore`](crate::ports::access_store::AccessStore) and
+/// [`KeyStore`](crate::ports::key_store::KeyStore),
+/// [`AccessStore`](crate::ports::access_store::AccessStore),
 /// [`AuditLog`](crate::ports::audit_log::AuditLog),
 /// [`PersonStore`](crate::ports::person_store::PersonStore),
 /// [`RetentionStore`](crate::ports::retention_store::RetentionStore) and
@@ -55,6 +58,7 @@ struct State {
     inbox: Inbox,
     keys: Keys,
     opt_outs: OptOuts,
+    wrapped_keys: WrappedKeys,
     access: Access,
     audit: Audit,
     retention: BTreeMap<TenantId, RetentionRules>,

@@ -40,6 +40,10 @@ pub trait InboxStore: Send + Sync + 'static {
     /// alone what is applied or was never kept.
     async fn defer(&self, verdicts: &[(InboxId, InboxVerdict)]) -> Result<(), StoreError>;
 
+    /// Keeps other bodies in the place of those of these webhooks, wherever they stand, but for those
+    /// whose body was taken away. Nothing else about them changes. Gives how many there were.
+    async fn reseal(&self, bodies: &[(InboxId, Vec<u8>)]) -> Result<u64, StoreError>;
+
     /// How many entries stand where.
     async fn depth(&self) -> Result<InboxDepth, StoreError>;
 }

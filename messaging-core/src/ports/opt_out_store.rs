@@ -41,6 +41,13 @@ pub trait OptOutStore: Send + Sync + 'static {
         addresses: &[Address],
     ) -> Result<Vec<bool>, StoreError>;
 
+    /// Puts another form of an entry's address and note in the place of the one that the store has.
+    /// Tells whether the entry was there.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where another entry has the address.
+    async fn reseal(&self, opt_out: &OptOut) -> Result<bool, StoreError>;
+
     /// One tenant's list, newest (by id) first. The total is of all entries, wherever the portion
     /// begins.
     async fn list(

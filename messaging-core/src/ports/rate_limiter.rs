@@ -52,6 +52,11 @@ pub enum Reservation {
         /// How long until the same request can be granted.
         retry_after: std::time::Duration,
     },
+    /// Not so soon after the last to the same recipient. Nothing was counted.
+    Spaced {
+        /// How long until it may be asked for again.
+        retry_after: std::time::Duration,
+    },
     /// Not known: the limiter has not been told what was done before it began to count this key.
     /// The caller [primes](RateLimiter::prime) it and asks again.
     Unprimed {
@@ -94,6 +99,33 @@ pub trait RateLimiter: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Reservation, RateLimiterError>;
 
+    /// [Reserves](Self::reserve), and where that is granted [admits](Self::admit) one thing of
+    /// `spacing`, a key of the same session, as well. Both count or neither does: what the first
+    /// refuses is not held back for having been counted by the second, nor the other way round.
+    /// Answers [`Reservation::Spaced`] where the second refuses.
+    async fn reserve_spaced(
+        &self,
+        key: RateKey,
+        quota: Quota,
+        spacing: (RateKey, Quota),
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Reservation, RateLimiterError> {
+        let reserved = self.reserve(key, quota, until, now).await?;
+        let Reservation::Granted { permit, .. } = reserved else { return Ok(reserved) };
+        match self.admit(spacing.0, spacing.1, now).await {
+            Ok(Decision::Allowed { .. }) => Ok(reserved),
+            Ok(Decision::Limited { retry_after }) => {
+                self.release(permit).await?;
+                Ok(Reservation::Spaced { retry_after })
+            }
+            Err(error) => {
+                self.release(permit).await?;
+                Err(error)
+            }
+        }
+    }
+
     /// The thing was done, no later than `at`: the window begins there.
     async fn settle(&self, permit: Permit, at: Timestamp) -> Result<(), RateLimiterError>;
 
@@ -110,6 +142,18 @@ pub trait RateLimiter: Send + Sync + 'static {
         key: RateKey,
         ticket: u64,
         done: &[Timestamp],
+    ) -> Result<(), RateLimiterError> {
+        self.prime_begun(key, ticket, done, &[]).await
+    }
+
+    /// [Primes](Self::prime), where besides what was done there is what was begun and may still be
+    /// done, each until such an instant: it counts as a permit of that term that nobody ends.
+    async fn prime_begun(
+        &self,
+        key: RateKey,
+        ticket: u64,
+        done: &[Timestamp],
+        begun_until: &[Timestamp],
     ) -> Result<(), RateLimiterError>;
 
     /// What time it is where the counting is done; `None` where it is done in this process. Those

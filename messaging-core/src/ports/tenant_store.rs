@@ -78,11 +78,7 @@ pub trait TenantStore: Send + Sync + 'static {
 
     /// Destroys the keys that what is kept of a tenant is sealed with, before anything of it is erased,
     /// so that no copy of it anywhere can be read. Asked for again and again until the tenant is gone.
-    /// A store that seals nothing has nothing to do.
-    async fn shred(&self, id: TenantId) -> Result<(), StoreError> {
-        let _ = id;
-        Ok(())
-    }
+    async fn shred(&self, id: TenantId) -> Result<(), StoreError>;
 
     /// Lets go of some of what belongs to a tenant that is being deleted, whatever it is and however
     /// it stands: about `limit` rows, and of messages what belongs to each. Adds them to those that are
@@ -91,7 +87,7 @@ pub trait TenantStore: Send + Sync + 'static {
     /// go last.
     async fn erase(&self, id: TenantId, limit: u32) -> Result<u64, StoreError>;
 
-    /// Lets go of the tenant itself, with how long its data was to be kept and the ends of its audit
-    /// log, unless entries of that log are left, or it is not being deleted. Tells whether it went.
+    /// Lets go of the tenant itself, with how long its data was to be kept, the ends of its audit log
+    /// and keys made since they were [shredded](Self::shred), unless entries of that log are left, or it is not being deleted. Tells whether it went.
     async fn let_go(&self, id: TenantId) -> Result<bool, StoreError>;
 }

@@ -60,6 +60,7 @@ const NUMBERS_OF_A_LIFE: u64 = 1 << 32;
 
 /// What outlives the nodes: all of it, or, for an embedded one, the store alone.
 pub(crate) struct Backend {
+    embedded: bool,
     pub(crate) store: Arc<MemoryStore>,
     duties: Arc<MemoryDutyRoster>,
     queue: Mutex<(u64, Arc<MemoryQueue>)>,
@@ -72,11 +73,12 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(embedded: bool) -> Self {
         Self {
+            embedded,
             store: Arc::new(MemoryStore::new()),
             duties: Arc::default(),
-            queue: Mutex::default(),
+            queue: Mutex::new((0, Arc::new(empty_queue(embedded)))),
             limiter: Mutex::default(),
             settled: Mutex::default(),
             forgot: Notify::new(),
@@ -88,7 +90,7 @@ impl Backend {
     /// Queue and limiter lose everything.
     pub(crate) fn forget(&self) {
         let mut queue = self.queue.lock().unwrap();
-        *queue = (queue.0 + 1, Arc::default());
+        *queue = (queue.0 + 1, Arc::new(empty_queue(self.embedded)));
         let mut limiter = self.limiter.lock().unwrap();
         *limiter = (limiter.0 + 1, Arc::default());
         self.settled.lock().unwrap().clear();
@@ -133,14 +135,20 @@ impl Backend {
         }
     }
 
-    fn prime(&self, key: RateKey, ticket: u64, done: &[Timestamp]) {
+    fn prime(&self, key: RateKey, ticket: u64, done: &[Timestamp], begun_until: &[Timestamp]) {
         let (life, limiter) = self.limiter.lock().unwrap().clone();
         if ticket == life {
             let settled = self.settled.lock().unwrap();
             let since = settled.iter().filter(|(of, _)| *of == key).map(|(_, at)| *at);
-            limiter.prime_now(key, &done.iter().copied().chain(since).collect::<Vec<_>>());
+            let done: Vec<_> = done.iter().copied().chain(since).collect();
+            limiter.prime_begun_now(key, &done, begun_until);
         }
     }
+}
+
+/// The queue of one process, or what stands for one that all share.
+fn empty_queue(embedded: bool) -> MemoryQueue {
+    if embedded { MemoryQueue::new() } else { MemoryQueue::with_many_clocks() }
 }
 
 /// One node's connections to the backend.
@@ -225,6 +233,10 @@ relay!(MessageStore to store by of_store -> StoreError {
     open_chats(chats: &[(SessionId, RecipientKey)]) -> Vec<(SessionId, RecipientKey)>;
     chats_opened(session: SessionId, since: Timestamp, but: RecipientKey, now: Timestamp)
         -> Vec<Timestamp>;
+    reseal(messages: &[(Option<u32>, Message)]) -> u64;
+    redactable(limit: u32) -> Vec<Message>;
+    redact(messages: &[Message]) -> u64;
+    sealed_under(tenant: TenantId) -> BTreeMap<Option<u32>, u64>;
     ping() -> ();
 });
 
@@ -274,6 +286,7 @@ relay!(InboxStore to store by of_store -> StoreError {
     next_due() -> Option<Timestamp>;
     apply(effects: &[(InboxId, InboxEffect)]) -> Vec<Applied>;
     defer(verdicts: &[(InboxId, InboxVerdict)]) -> ();
+    reseal(bodies: &[(InboxId, Vec<u8>)]) -> u64;
     depth() -> InboxDepth;
 });
 
@@ -290,6 +303,7 @@ relay!(OptOutStore to store by of_store -> StoreError {
     find(tenant: TenantId, entry: &OptOutRef) -> Option<OptOut>;
     opted_out(tenant: TenantId, addresses: &[Address]) -> Vec<bool>;
     list(tenant: TenantId, portion: PortionBy<OptOutId>) -> Page<OptOut>;
+    reseal(opt_out: &OptOut) -> bool;
 });
 
 relay!(Upkeep to store by of_store -> StoreError {
@@ -447,14 +461,15 @@ impl RateLimiter for Connection {
         self.of_limiter(release).await
     }
 
-    async fn prime(
+    async fn prime_begun(
         &self,
         key: RateKey,
         ticket: u64,
         done: &[Timestamp],
+        begun_until: &[Timestamp],
     ) -> Result<(), RateLimiterError> {
         let prime = async {
-            self.backend.prime(key, ticket, done);
+            self.backend.prime(key, ticket, done, begun_until);
             Ok(())
         };
         self.of_limiter(prime).await

@@ -64,6 +64,8 @@ pub(crate) struct Plan {
     /// An error of the provider's own, nothing sent; too many at present.
     pub(crate) error: f64,
     pub(crate) overloaded: f64,
+    /// One of the two before anything is sent, when it is asked how a message will go.
+    pub(crate) put_off: f64,
     /// A message that would open a chat is refused: the account is restricted.
     pub(crate) restricted: f64,
     /// It was accepted, and the answer is empty.
@@ -134,6 +136,7 @@ impl Plan {
             late_effect: rough(share(0.2)),
             error: rough(share(0.3)),
             overloaded: share(0.2),
+            put_off: share(0.1),
             empty_answer: share(0.3),
             bounced: share(0.2),
             restarts: times(3),

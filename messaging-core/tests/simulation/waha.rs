@@ -423,6 +423,14 @@ impl Transport for Line {
         self.host.sim.wait(0, 30).await;
         let prepared = match self.waha.later(envelope.session) {
             Err(later) => Preparation::TryLater(later),
+            // It stumbles over a question as it does over a message.
+            Ok(_) if self.host.sim.goes_wrong(self.host.sim.plan.put_off) => {
+                let reason = match self.host.sim.dice.chance(0.5) {
+                    true => LaterReason::Overloaded,
+                    false => LaterReason::Failed,
+                };
+                Preparation::TryLater(Later { reason, after: None })
+            }
             Ok(_) => {
                 let state = self.waha.state();
                 let server = state.servers.get(&envelope.session.server);

@@ -60,6 +60,8 @@ pub(crate) struct World {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) queue: Arc<AbsentQueue>,
     pub(crate) limiter: Arc<ForgetfulLimiter>,
+    /// What the gateway is made of.
+    pub(crate) ports: Ports,
     pub(crate) gateway: Gateway,
     pub(crate) worker: Worker,
     pub(crate) inbox: InboxProcessor,
@@ -164,8 +166,9 @@ impl World {
             clock: Arc::clone(&clock) as _,
             entropy: Arc::new(SeededEntropy::new(seed)),
         };
-        let gateway = Gateway::new(ports, settings);
+        let gateway = Gateway::new(ports.clone(), settings);
         Self {
+            ports,
             worker: Worker::new(gateway.clone()),
             inbox: InboxProcessor::new(gateway.clone()),
             recovery: Recovery::new(gateway.clone()),

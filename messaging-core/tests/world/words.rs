@@ -1,6 +1,6 @@
 //! A provider's webhooks in words that a test can write.
 
-use messaging_core::conformance::build::address;
+use messaging_core::conformance::build::{address, at};
 use messaging_core::domain::content::Content;
 use messaging_core::domain::id::ProviderMessageId;
 use messaging_core::domain::inbox::{ProviderEvent, ProviderMessage};
@@ -82,6 +82,14 @@ impl WebhookDecoder for Words {
                 own: None,
                 content: Content::text(body),
                 at: None,
+            }),
+            ["at", millis, person, id, body] => ProviderEvent::Message(ProviderMessage {
+                id: ProviderMessageId(id.to_owned()),
+                from_me: false,
+                peer: address(person.parse().map_err(|_| malformed())?),
+                own: None,
+                content: Content::text(body),
+                at: Some(at(millis.parse().map_err(|_| malformed())?)),
             }),
             ["poison"] => return Err(malformed()),
             _ => ProviderEvent::Other,

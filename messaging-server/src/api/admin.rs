@@ -5,9 +5,9 @@ use std::time::Duration;
 use messaging_core::domain::id::{MessageId, TenantId};
 use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::portion::{Page, PortionBy};
-use messaging_core::domain::retention::RetentionRules;
+use messaging_core::domain::retention::{RetentionPatch, RetentionRules};
 use messaging_core::domain::tenant::{self, OnUnknown, Role};
-use messaging_core::domain::tenant_life::{TenantFilter, TenantLimits, TenantStatus};
+use messaging_core::domain::tenant_life::{LimitsPatch, TenantFilter, TenantLimits, TenantStatus};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::gateway::Gateway;
 use messaging_core::gateway::access::NewApiKey;
@@ -15,7 +15,7 @@ use messaging_core::gateway::error::{GatewayError, InvalidField};
 use messaging_core::gateway::tenants::{NewTenant, TenantPatch};
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
+use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -38,11 +38,53 @@ use crate::config::kind;
 pub struct Limits {
     /// How many requests to send it may make in a minute; `TENANT_RATE_LIMIT` where it is left out.
     pub requests_per_minute: Option<u32>,
+    /// How many messages of each of its sessions may wait; `MAX_WAITING` where it is left out.
+    pub max_waiting: Option<u32>,
 }
 
 impl From<Limits> for TenantLimits {
     fn from(limits: Limits) -> Self {
-        Self { requests_per_minute: limits.requests_per_minute }
+        let Limits { requests_per_minute, max_waiting } = limits;
+        Self { requests_per_minute, max_waiting }
+    }
+}
+
+impl From<TenantLimits> for Limits {
+    fn from(limits: TenantLimits) -> Self {
+        let TenantLimits { requests_per_minute, max_waiting } = limits;
+        Self { requests_per_minute, max_waiting }
+    }
+}
+
+/// What is to be otherwise in how much a tenant may do. What is left out stays; `null` is what the
+/// deployment has.
+#[derive(Clone, Default, PartialEq, Object, Deserialize)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PatchLimits {
+    /// How many requests to send it may make in a minute.
+    #[serde(default)]
+    pub requests_per_minute: MaybeUndefined<u32>,
+    /// How many messages of each of its sessions may wait.
+    #[serde(default)]
+    pub max_waiting: MaybeUndefined<u32>,
+}
+
+impl From<PatchLimits> for LimitsPatch {
+    fn from(limits: PatchLimits) -> Self {
+        Self {
+            requests_per_minute: said(limits.requests_per_minute),
+            max_waiting: said(limits.max_waiting),
+        }
+    }
+}
+
+/// `None` where nothing is said, `Some(None)` where `null` is.
+fn said<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
+    match value {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => Some(Some(value)),
     }
 }
 
@@ -64,18 +106,50 @@ impl TryFrom<Retention> for RetentionRules {
     type Error = GatewayError;
 
     fn try_from(times: Retention) -> Result<Self, GatewayError> {
-        let read = |name: &str, text: Option<String>| {
-            let kind = kind::TENANT_RETENTION;
-            let read = |text: String| {
-                (kind.read)(&text).ok_or_else(|| {
-                    GatewayError::Invalid(vec![InvalidField {
-                        pointer: format!("/retention/{name}"),
-                        code: "invalid-request",
-                        detail: format!("must be {}", kind.expected),
-                    }])
-                })
-            };
-            text.map(read).transpose()
+        let read = |name, text: Option<String>| text.map(|text| kept_for(name, &text)).transpose();
+        Ok(Self {
+            messages: read("messages", times.messages)?,
+            webhooks: read("webhooks", times.webhooks)?,
+            audit: read("audit", times.audit)?,
+        })
+    }
+}
+
+fn kept_for(name: &str, text: &str) -> Result<Duration, GatewayError> {
+    let kind = kind::TENANT_RETENTION;
+    (kind.read)(text).ok_or_else(|| {
+        GatewayError::Invalid(vec![InvalidField {
+            pointer: format!("/retention/{name}"),
+            code: "invalid-request",
+            detail: format!("must be {}", kind.expected),
+        }])
+    })
+}
+
+/// What is to be otherwise in how long a tenant's data is kept. What is left out stays; `null` is as long
+/// as the deployment keeps it.
+#[derive(Clone, Default, PartialEq, Object, Deserialize)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PatchRetention {
+    /// Messages that are over.
+    #[serde(default)]
+    pub messages: MaybeUndefined<String>,
+    /// Webhooks that were applied.
+    #[serde(default)]
+    pub webhooks: MaybeUndefined<String>,
+    /// Entries of the audit log.
+    #[serde(default)]
+    pub audit: MaybeUndefined<String>,
+}
+
+impl TryFrom<PatchRetention> for RetentionPatch {
+    type Error = GatewayError;
+
+    fn try_from(times: PatchRetention) -> Result<Self, GatewayError> {
+        let read = |name, text| {
+            let read = |text: Option<String>| text.map(|text| kept_for(name, &text)).transpose();
+            said(text).map(read).transpose()
         };
         Ok(Self {
             messages: read("messages", times.messages)?,
@@ -135,7 +209,7 @@ impl Example for CreateTenant {
         };
         Self {
             name: "acme".to_owned(),
-            limits: Some(Limits { requests_per_minute: Some(600) }),
+            limits: Some(Limits { requests_per_minute: Some(600), max_waiting: None }),
             retention: Some(Retention { messages: Some("90d".to_owned()), ..Retention::default() }),
             on_unknown: None,
             pii: Some(Named(PiiPolicy::Mask)),
@@ -149,11 +223,12 @@ impl Example for CreateTenant {
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateTenant {
-    /// How much it may do, in the place of all that was said of it before: `{}` for as much as any.
-    pub limits: Option<Limits>,
-    /// For how long its data is kept, in the place of all that was said of it before: `{}` for as long as
-    /// any.
-    pub retention: Option<Retention>,
+    /// How much it may do; `null` for as much as any.
+    #[serde(default)]
+    pub limits: MaybeUndefined<PatchLimits>,
+    /// For how long its data is kept; `null` for as long as any.
+    #[serde(default)]
+    pub retention: MaybeUndefined<PatchRetention>,
     /// What becomes of its messages of which nobody can tell whether they were sent.
     pub on_unknown: Option<Named<OnUnknown>>,
     /// What becomes of personal data in its texts.
@@ -165,8 +240,11 @@ impl RequestJson for UpdateTenant {}
 impl Example for UpdateTenant {
     fn example() -> Self {
         Self {
-            limits: Some(Limits { requests_per_minute: Some(1200) }),
-            retention: Some(Retention::default()),
+            limits: MaybeUndefined::Value(PatchLimits {
+                requests_per_minute: MaybeUndefined::Value(1200),
+                max_waiting: MaybeUndefined::Null,
+            }),
+            retention: MaybeUndefined::Null,
             on_unknown: Some(Named(OnUnknown::Resend)),
             pii: None,
         }
@@ -221,7 +299,7 @@ impl Tenant {
             deletion: tenant
                 .deletion
                 .map(|it| Deletion { since: DateTime(it.since), erased: it.erased }),
-            limits: Limits { requests_per_minute: tenant.limits.requests_per_minute },
+            limits: tenant.limits.into(),
             retention: rules.into(),
             on_unknown: Named(tenant.on_unknown),
             pii: Named(tenant.pii),
@@ -238,7 +316,7 @@ impl Example for Tenant {
             status: Named(TenantStatus::Active),
             suspension: None,
             deletion: None,
-            limits: Limits { requests_per_minute: Some(600) },
+            limits: Limits { requests_per_minute: Some(600), max_waiting: None },
             retention: Retention { messages: Some("90d".to_owned()), ..Retention::default() },
             on_unknown: Named(OnUnknown::DeadLetter),
             pii: Named(PiiPolicy::Mask),
@@ -406,8 +484,13 @@ impl AdminApi {
     ) -> Result<Json<Tenant>, Refusal<{ CALLER | BODY | NOT_FOUND }>> {
         let UpdateTenant { limits, retention, on_unknown, pii } = body.0;
         let patch = TenantPatch {
-            limits: limits.map(TenantLimits::from),
-            retention: retention.map(RetentionRules::try_from).transpose()?,
+            limits: said(limits)
+                .map_or_else(LimitsPatch::default, |it| it.map_or(LimitsPatch::USUAL, Into::into)),
+            retention: match said(retention) {
+                None => RetentionPatch::default(),
+                Some(None) => RetentionPatch::USUAL,
+                Some(Some(times)) => times.try_into()?,
+            },
             on_unknown: on_unknown.map(|it| it.0),
             pii: pii.map(|it| it.0),
         };

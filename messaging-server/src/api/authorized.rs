@@ -95,7 +95,8 @@ impl<'a, N: Needs> ApiExtractor<'a> for Authorized<N> {
             description: Some(
                 "A JSON Web Token that carries the tenant and a role, made with \
                  `messaging-server token --tenant NAME --role ROLE` or given for an API key at \
-                 `/auth/token`; or an API key itself.",
+                 `/auth/token`; or one of the identity provider that the operator has configured \
+                 (RS256, ES256 or EdDSA by default); or an API key itself.",
             ),
             name: None,
             key_in: None,
@@ -149,6 +150,9 @@ impl From<AuthError> for Problem {
             AuthError::Gateway(error) => error.into(),
             // Whoever has the copy is not told that there is another.
             AuthError::Replayed(_) => GatewayError::NotBelieved.into(),
+            AuthError::Keys(error) => Self::new(&kind::IDENTITY_PROVIDER_UNAVAILABLE)
+                .with_detail(error.to_string())
+                .with_retry_after(error.retry_after),
             AuthError::Issue(error) => {
                 tracing::error!(%error, "a token cannot be signed");
                 Self::new(&kind::INTERNAL_ERROR)

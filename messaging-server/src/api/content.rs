@@ -14,7 +14,8 @@ use crate::api::named::Named;
 pub struct Media {
     /// What the file is shown as: `image`, `document`, `voice` or `video`.
     pub kind: Named<MediaKind>,
-    /// Where WAHA fetches the file, with http or https.
+    /// Where the file is, with http or https. It is fetched here, from the public Internet alone, unless the
+    /// operator lets WAHA fetch it (`MEDIA_URLS`).
     pub url: Option<String>,
     /// The file itself in base64, with padding. Answers leave it out.
     pub data: Option<String>,

@@ -162,6 +162,7 @@ impl DeadLettersApi {
                 from: from_date.0.map(|bound| bound.first),
                 to: to_date.0.map(|bound| bound.last),
                 search: search.0.filter(|text| !text.is_empty()),
+                words: Vec::new(),
                 campaign: campaign_id.0,
             },
             page: page.0,

@@ -157,6 +157,9 @@ impl Health {
         let left_alone = those(|server| server.breaker != BreakerState::Closed);
         let (status, output) = if !found.store.healthy {
             (FAIL, Some("the store cannot be written: nothing is accepted".to_owned()))
+        } else if !found.clock_agrees {
+            let output = "this node's clock is wrong: it accepts and sends no messages";
+            (FAIL, Some(output.to_owned()))
         } else if !down.is_empty() {
             let down = down.join(", ");
             (WARN, Some(format!("WAHA does not answer: {down}; messages are accepted and wait")))
@@ -168,8 +171,6 @@ impl Health {
         } else if !found.limiter.healthy {
             let output = "the rate limiter cannot count; messages are accepted and wait";
             (WARN, Some(output.to_owned()))
-        } else if !found.clock_agrees {
-            (WARN, Some("this node's clock is wrong: it sends nothing".to_owned()))
         } else if !found.ailing_sessions.is_empty() {
             let counted: Vec<_> = found
                 .ailing_sessions

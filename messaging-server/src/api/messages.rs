@@ -115,6 +115,7 @@ impl MessagesApi {
                 failure: error_code.0.map(|code| code.0),
                 from: from_date.0.map(|bound| bound.first),
                 to: to_date.0.map(|bound| bound.last),
+                words: Vec::new(),
                 search: search.0.filter(|text| !text.is_empty()),
                 campaign: campaign_id.0,
             },

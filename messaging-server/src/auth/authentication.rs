@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::identity_provider::{IdentityProvider, KeysUnavailable};
 use super::{
     Caller, ISSUER, IssueError, LONGEST_TOKEN, TokenError, TokenIssuer, TokenVerifier,
     is_beyond_us, seconds,
@@ -136,6 +137,9 @@ pub enum AuthError {
     /// What is to be given cannot be signed.
     #[error(transparent)]
     Issue(#[from] IssueError),
+    /// The keys to judge it by cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeysUnavailable),
 }
 
 /// Tells who calls, and gives tokens.
@@ -151,10 +155,13 @@ pub struct Authentication {
     pub access_lasts: Duration,
     /// How long refresh tokens are good.
     pub refresh_lasts: Duration,
+    /// Whose tokens are believed beside ours.
+    pub identity_provider: Option<Arc<IdentityProvider>>,
 }
 
 impl Authentication {
-    /// Who calls with this bearer token: an access token or an API key.
+    /// Who calls with this bearer token: an access token, ours or the identity provider's, or an API
+    /// key.
     ///
     /// # Errors
     /// [`AuthError`] where it is not believed, or nobody can tell at present.
@@ -167,6 +174,10 @@ impl Authentication {
         if ApiKeyText::is_meant(token) {
             let key = gateway.believe_api_key(token).await?;
             return Ok(caller_of(&key, None));
+        }
+        // Each kind by its own keys alone: a token that says it is theirs is never judged by our secret.
+        if let Some(provider) = self.identity_provider.as_ref().filter(|it| it.is_meant(token)) {
+            return provider.caller(gateway, token, now).await;
         }
         let caller = self.tokens.verify(token, now)?;
         if let Some(family) = caller.family {

@@ -55,7 +55,12 @@ pub(super) async fn leave(
     action: &str,
     tenant: TenantId,
 ) -> Result<(), GatewayError> {
-    leave_about(gateway, chain, action, ("tenant", tenant.to_string())).await
+    leave_about(gateway, chain, action, Some(("tenant", tenant.to_string()))).await
+}
+
+/// Leaves an entry about a command that is about all tenants.
+pub(super) async fn leave_for_all(gateway: &Gateway, action: &str) -> Result<(), GatewayError> {
+    leave_about(gateway, Chain::Platform, action, None).await
 }
 
 /// The same of anything else: its kind, and its id.
@@ -63,7 +68,7 @@ pub(super) async fn leave_about(
     gateway: &Gateway,
     chain: Chain,
     action: &str,
-    (kind, target): (&str, String),
+    target: Option<(&str, String)>,
 ) -> Result<(), GatewayError> {
     let event = AuditEvent {
         chain,
@@ -72,8 +77,8 @@ pub(super) async fn leave_about(
         actor: String::new(),
         role: None,
         action: action.to_owned(),
-        target_kind: Some(kind.to_owned()),
-        target: Some(target),
+        target_kind: target.as_ref().map(|(kind, _)| (*kind).to_owned()),
+        target: target.map(|(_, target)| target),
         source: None,
         status: 200,
         code: None,

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use messaging_core::gateway::error::GatewayError;
+use messaging_core::ports::store_error::StoreError;
 
 use crate::auth::IssueError;
 use crate::config::problem::ConfigError;
@@ -39,6 +40,12 @@ pub enum CliError {
     /// Somebody changed the audit log.
     #[error("{0} of these chains are broken")]
     AuditBroken(usize),
+    /// There are no keys.
+    #[error("nothing is encrypted: ENCRYPTION is plain")]
+    NotEncrypted,
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// It is not said which chain has this head.
     #[error("--expect needs --tenant or --platform")]
     ExpectedOfWhich,

@@ -8,14 +8,14 @@ use std::time::Duration;
 use messaging_core::domain::audit::Chain;
 use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::tenant::{OnUnknown, Rights, Role};
-use messaging_core::domain::tenant_life::{TenantLimits, TenantStatus};
+use messaging_core::domain::tenant_life::TenantStatus;
 use messaging_core::gateway::access::NewApiKey;
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::suspension::Stop;
 use messaging_core::gateway::tenants::TenantPatch;
 use messaging_core::ports::clock::{Clock, SystemClock};
 
-use crate::cli::{AtMost, CliError, KeptFor, audit, configure};
+use crate::cli::{CliError, audit, configure};
 use crate::wiring::Service;
 
 /// Makes a tenant and writes its id.
@@ -46,6 +46,9 @@ pub(super) async fn list<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliErr
         if let Some(limit) = tenant.limits.requests_per_minute {
             write!(out, "  requests-per-minute={limit}")?;
         }
+        if let Some(limit) = tenant.limits.max_waiting {
+            write!(out, "  max-waiting={limit}")?;
+        }
         if tenant.on_unknown != OnUnknown::DeadLetter {
             write!(out, "  on-unknown={}", tenant.on_unknown)?;
         }
@@ -67,33 +70,13 @@ pub(super) async fn list<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliErr
 }
 
 /// Changes what is done for a tenant: what becomes of its messages of which nobody can tell whether they
-/// were sent, and of personal data in its texts, and how long its messages, webhooks and entries of the
-/// audit log are kept. What is not said stays.
-pub(super) async fn set(
-    dir: &Path,
-    tenant: &str,
-    on_unknown: Option<OnUnknown>,
-    pii: Option<PiiPolicy>,
-    requests: Option<AtMost>,
-    [messages, webhooks, audit]: [Option<KeptFor>; 3],
-) -> Result<(), CliError> {
+/// were sent, and of personal data in its texts, how much it may do, and how long its messages, webhooks
+/// and entries of the audit log are kept. What is not said stays.
+pub(super) async fn set(dir: &Path, tenant: &str, patch: TenantPatch) -> Result<(), CliError> {
     let service = Service::build(configure(dir)?).await?;
     let gateway = service.gateway();
     let tenant = gateway.find_tenant(tenant).await?.id;
-    let mut rules = gateway.retention(tenant).await?;
-    let before = rules;
-    for (rule, kept) in [
-        (&mut rules.messages, messages),
-        (&mut rules.webhooks, webhooks),
-        (&mut rules.audit, audit),
-    ] {
-        if let Some(KeptFor(time)) = kept {
-            *rule = time;
-        }
-    }
-    let limits = requests.map(|AtMost(limit)| TenantLimits { requests_per_minute: limit });
-    let retention = (rules != before).then_some(rules);
-    gateway.patch_tenant(tenant, TenantPatch { on_unknown, pii, limits, retention }).await?;
+    gateway.patch_tenant(tenant, patch).await?;
     audit::leave(gateway, Chain::Tenant(tenant), "tenant set", tenant).await?;
     service.close().await;
     Ok(())
@@ -167,7 +150,7 @@ pub(super) async fn api_key<W: Write>(
     let (key, text) = service.gateway().create_api_key(tenant.id, &operator, wanted).await?;
     let made = ("api-key", key.id.to_string());
     let chain = Chain::Tenant(tenant.id);
-    audit::leave_about(service.gateway(), chain, "api-key create", made).await?;
+    audit::leave_about(service.gateway(), chain, "api-key create", Some(made)).await?;
     service.close().await;
     Ok(writeln!(out, "{}", text.expose())?)
 }

@@ -29,7 +29,7 @@ pub(crate) struct Kind<T: 'static> {
 }
 
 impl<T> Kind<T> {
-    const fn open(expected: &'static str, read: fn(&str) -> Option<T>) -> Self {
+    pub(crate) const fn open(expected: &'static str, read: fn(&str) -> Option<T>) -> Self {
         Self { expected, secret: false, read }
     }
 

@@ -3,19 +3,21 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jsonwebtoken::Algorithm;
 use messaging_core::domain::media_url::{HostNames, MediaUrls};
 use messaging_core::domain::network::Networks;
 use messaging_core::domain::new_chats::Spacing;
 use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::phone::PhoneValidation;
+use messaging_vault::Mode;
 use secrecy::SecretString;
 
 use crate::api::cors::Origins;
 use crate::api::source::ProxyHeader;
-use crate::config::kind;
 use crate::config::node_role::NodeRole;
 use crate::config::setting::Setting;
 use crate::config::waha_servers::{self, WahaServerConfig};
+use crate::config::{encryption, identity_provider, kind};
 use crate::telemetry::logs::LogFormat;
 
 /// What the documentation shows of one setting.
@@ -113,6 +115,40 @@ settings! {
             "How long a refresh token is valid.";
         METRICS_TOKEN: SecretString = none, kind::SECRET,
             "What /metrics asks for as a bearer token; open to everybody where unset.";
+    }
+    "Encryption (docs/data-protection.md)" {
+        ENCRYPTION: Mode = "words", encryption::MODE,
+            "What is encrypted: words (all, found by words), numbers (all, found by numbers) or plain.";
+        ENCRYPTION_KEY: SecretString = none, encryption::KEY,
+            "Wraps all other keys; where unset, one is drawn and kept in DATA_DIR. Lost: all is lost.";
+        ENCRYPTION_PREVIOUS_KEYS: Vec<SecretString> = none, encryption::KEYS,
+            "Keys that others may still be wrapped in while that is being replaced; spaces between.";
+    }
+    "Tokens of an identity provider (where OIDC_ISSUER is set)" {
+        OIDC_ISSUER: String = none, identity_provider::ISSUER,
+            "Whose tokens are believed beside our own: their iss, character by character.";
+        OIDC_AUDIENCE: Vec<String> = none, identity_provider::AUDIENCES,
+            "For whom those tokens must be: their aud, or one of several with commas.";
+        OIDC_JWKS_URL: String = none, identity_provider::URL,
+            "Where the provider's keys are; unset: where its .well-known/openid-configuration says.";
+        OIDC_JWKS_FILE: PathBuf = none, kind::FILE,
+            "A file with the provider's keys, a JWK Set, in place of an address. Read anew as it changes.";
+        OIDC_ALGORITHMS: Vec<Algorithm> = "RS256,ES256,EdDSA", identity_provider::ALGORITHMS,
+            "How those tokens may be signed.";
+        OIDC_TENANT_CLAIM: String = "tenant", identity_provider::CLAIM,
+            "The claim with the tenant's name or id; organization.id for one within another.";
+        OIDC_ROLE_CLAIM: String = "role", identity_provider::CLAIM,
+            "The claim with the role, or with a list of which the mightiest known here counts.";
+        OIDC_ALLOW_PLATFORM_ADMIN: bool = "false", kind::FLAG,
+            "Whether those tokens may have the role that runs the deployment.";
+        OIDC_LEEWAY: Duration = "30s", identity_provider::LEEWAY,
+            "By how much the provider's clock may differ.";
+        OIDC_KEYS_REFRESH: Duration = "10m", identity_provider::REFRESH,
+            "How long keys are used before they are fetched anew.";
+        OIDC_KEYS_KEPT: Duration = "24h", kind::DURATION,
+            "How long keys are used while the provider cannot be asked.";
+        OIDC_ALLOW_HTTP: bool = "false", kind::FLAG,
+            "Whether keys may be fetched without encryption from another machine.";
     }
     "WAHA" {
         WAHA_BASE_URL: String = "http://localhost:3000", kind::HTTP_URL,

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 
+use messaging_vault::Mode;
 use reqwest::Url;
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
@@ -49,6 +50,11 @@ pub(super) fn check(config: &Config) -> Findings {
         findings.warning(
             "new chats are not limited, and WhatsApp restricts accounts that write to many \
              strangers: set NEW_CHATS_PER_DAY (50 at first) and NEW_CHAT_SPACING (30s-60s)",
+        );
+    }
+    if config.encryption.mode == Mode::Plain {
+        findings.warning(
+            "ENCRYPTION is plain: whoever has a copy of the database reads every text and number",
         );
     }
     let remote = servers.iter().find(|server| !is_this_machine(&server.url));
@@ -139,6 +145,13 @@ mod tests {
         assert!(!warned(&[("NEW_CHATS_PER_DAY", "50")]));
         assert!(!warned(&[("NEW_CHAT_SPACING", "30s-60s")]));
         assert!(warned(&[("NEW_CHAT_SPACING", "0")]));
+    }
+
+    #[test]
+    fn who_encrypts_nothing_is_told_so() {
+        let line = "warning  configuration: ENCRYPTION is plain";
+        assert!(said(&[("ENCRYPTION", "plain")]).contains(line));
+        assert!(!said(&[]).contains(line) && !said(&[("ENCRYPTION", "numbers")]).contains(line));
     }
 
     #[test]

@@ -24,6 +24,7 @@ use messaging_core::ports::webhook_verifier::SignatureError;
 use poem::http::StatusCode;
 use prometheus::TextEncoder;
 
+use crate::auth::identity_provider::FetchResult;
 use crate::telemetry::metrics::catalogue::Catalogue;
 use crate::telemetry::metrics::family::{Family, FamilyRegistry};
 
@@ -99,6 +100,9 @@ impl Metrics {
         for component in ["store", "queue", "limiter", "clock", "provider"] {
             all.faults.with_label_values(&[component]);
         }
+        for result in FetchResult::ALL {
+            all.identity_keys.with_label_values(&[result.as_str()]);
+        }
         all.provider_errors.with_label_values(NONE);
         all.audit_unrecorded.with_label_values(NONE);
         let unlabelled =
@@ -132,6 +136,11 @@ impl Metrics {
     ) {
         self.all.http_requests.with_label_values(&[method, route, status.as_str()]).inc();
         self.all.http_seconds.with_label_values(&[method, route]).observe(took.as_secs_f64());
+    }
+
+    /// Counts one fetch of the identity provider's keys.
+    pub fn identity_keys(&self, result: FetchResult) {
+        self.all.identity_keys.with_label_values(&[result.as_str()]).inc();
     }
 
     /// A message reached a status.

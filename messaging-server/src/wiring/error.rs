@@ -8,9 +8,11 @@ use waha_client::client::ClientConfigError;
 use waha_client::webhooks::SigningKeysError;
 
 use crate::auth::IssueError;
+use crate::auth::identity_provider::KeysError;
 use crate::config::kept_secret::KeptSecretError;
 use crate::config::problem::ConfigError;
 use crate::listening::tls::TlsError;
+pub use crate::wiring::vault::EncryptionError;
 
 /// Why the parts could not be joined.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,9 @@ pub enum BuildError {
         #[source]
         source: io::Error,
     },
+    /// What is encrypted cannot be read.
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
     /// The embedded store cannot be opened.
     #[error(transparent)]
     Sqlite(#[from] messaging_store_sqlite::OpenError),
@@ -52,6 +57,9 @@ pub enum BuildError {
     /// The certificate that HTTPS is to be served with cannot be used.
     #[error("TLS_CERT_FILE and TLS_KEY_FILE cannot be used")]
     Tls(#[from] TlsError),
+    /// The identity provider's keys cannot be used, or never fetched.
+    #[error(transparent)]
+    IdentityProvider(#[from] KeysError),
     /// Nothing can be fetched.
     #[error("files cannot be fetched")]
     Media(#[from] reqwest::Error),

@@ -11,6 +11,7 @@ use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::duty_roster::DutyRoster;
 use messaging_core::ports::idempotency_store::IdempotencyStore;
 use messaging_core::ports::inbox_store::InboxStore;
+use messaging_core::ports::key_store::KeyStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::person_store::PersonStore;
@@ -45,6 +46,7 @@ pub(crate) struct Storage {
     pub(crate) duties: Arc<dyn DutyRoster>,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) limiter: Arc<dyn RateLimiter>,
+    pub(super) keys: Arc<dyn KeyStore>,
     store: Store,
     shares_queue: bool,
 }
@@ -106,7 +108,8 @@ impl Storage {
             + AuditLog
             + PersonStore
             + RetentionStore
-            + Upkeep,
+            + Upkeep
+            + KeyStore,
     {
         Self {
             messages: Arc::clone(&kept) as _,
@@ -119,6 +122,7 @@ impl Storage {
             audit: Arc::clone(&kept) as _,
             persons: Arc::clone(&kept) as _,
             retention: Arc::clone(&kept) as _,
+            keys: Arc::clone(&kept) as _,
             upkeep: kept,
             duties,
             queue,

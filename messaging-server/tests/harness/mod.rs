@@ -27,6 +27,7 @@ use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::transport::MockTransport;
 use messaging_server::api::{ApiState, BodyLimits, Edge, openapi_document, routes};
 use messaging_server::audit::AuditTrail;
+use messaging_server::auth::identity_provider::IdentityProvider;
 use messaging_server::auth::{Authentication, RefreshTokens, TokenIssuer, TokenVerifier};
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, Method, StatusCode};
@@ -67,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) limits: BodyLimits,
     pub(crate) metrics_token: Option<SecretString>,
     pub(crate) edge: Edge,
+    pub(crate) identity_provider: Option<Arc<IdentityProvider>>,
 }
 
 impl Harness {
@@ -114,6 +116,7 @@ impl Harness {
             limits: BodyLimits::default(),
             metrics_token: None,
             edge: Edge::default(),
+            identity_provider: None,
         };
         change(&mut parts);
         let gateway = Gateway::new(parts.ports, parts.settings);
@@ -127,6 +130,7 @@ impl Harness {
                 refresh: RefreshTokens::new(&REFRESH_SECRET.to_owned().into()),
                 access_lasts: Duration::from_secs(3600),
                 refresh_lasts: Duration::from_secs(7 * 24 * 3600),
+                identity_provider: parts.identity_provider,
             },
             clock: Arc::clone(&clock) as _,
             entropy,

@@ -163,6 +163,10 @@ fn settings(
         ("DATABASE_URL", postgres.url()),
         ("REDIS_URL", redis_urls),
         ("REDIS_CLUSTER", is_cluster.to_string()),
+        (
+            "ENCRYPTION_KEY",
+            "0b7e1d9a4c5f48f2a6d3e8b1c7f09a520b7e1d9a4c5f48f2a6d3e8b1c7f09a52".to_owned(),
+        ),
         ("JWT_SECRET", "a-jwt-secret-that-all-nodes-share-for-tests".to_owned()),
         ("PUBLIC_URL", public_url.to_owned()),
         ("SESSION_RATE_LIMIT", LIMIT.to_string()),

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::domain::urgency::AGE;
 use serde_json::Value;
 use waha_client::Engine;
 use waha_client::simulator::{Arrival, Outcome};
@@ -45,8 +46,8 @@ struct Case<'a> {
     code: Option<String>,
     attempts: u64,
     accepted_at: Timestamp,
-    /// When its first attempt began.
-    began_at: Option<Timestamp>,
+    /// When its attempts began.
+    begun: Vec<Timestamp>,
     /// When it had its outcome.
     over_at: Option<Timestamp>,
 }
@@ -96,12 +97,16 @@ impl Trial<'_> {
             broken.push("no message was found waiting: nothing was shown of why they wait".into());
         }
         let accepted = self.record.accepted.lock().unwrap().clone();
-        let listed = self.dead_letters().await;
+        let listed: BTreeSet<String> =
+            self.listed("/dead-letters?").await.iter().map(|message| text(message, "id")).collect();
+        let unheard = self.unheard(&accepted).await;
         let mut table = String::new();
         for (place, waha) in self.wahas.iter().enumerate() {
             let arrivals = waha.simulator.arrivals();
             let of_it: Vec<&Sent> = accepted.iter().filter(|it| it.account.waha == place).collect();
             let cases = self.cases(waha, &arrivals, &of_it, &mut broken).await;
+            let of_it: Vec<&Sent> = unheard.iter().filter(|it| it.account.waha == place).collect();
+            let unheard = self.cases(waha, &arrivals, &of_it, &mut broken).await;
             let mut figures = Figures { accepted: cases.len(), ..Figures::default() };
             reached_once(waha, &mut figures, &mut broken);
             for case in &cases {
@@ -109,7 +114,7 @@ impl Trial<'_> {
             }
             self.quota(&arrivals, &mut figures, &mut broken);
             order(waha, &cases, &mut figures, &mut broken);
-            self.priority(&cases, &mut figures, &mut broken);
+            self.priority(&cases, &unheard, &mut figures, &mut broken);
             let row = self.row(waha, &figures);
             writeln!(table, "{row}").unwrap();
         }
@@ -159,15 +164,34 @@ impl Trial<'_> {
         }
     }
 
-    /// The ids that are listed as failed.
-    async fn dead_letters(&self) -> BTreeSet<String> {
-        let mut listed = BTreeSet::new();
+    /// Those that were accepted without their senders hearing of it.
+    async fn unheard(&self, accepted: &[Sent]) -> Vec<Sent> {
+        let heard: BTreeSet<&str> = accepted.iter().map(|sent| sent.id.as_str()).collect();
+        let all = self.listed("/messages?direction=outbound&").await;
+        let unheard = all.iter().filter(|message| !heard.contains(&*text(message, "id")));
+        let of = |message: &Value| {
+            let session = text(message, "sessionId");
+            let account = accepted.iter().find(|sent| sent.account.id == session)?.account.clone();
+            Some(Sent {
+                id: text(message, "id"),
+                account,
+                to: text(message, "to"),
+                text: text(message, "body"),
+                has_file: message["media"].is_object(),
+                is_urgent: message["priority"] == "high",
+                told_at: instant(message, "createdAt"),
+            })
+        };
+        unheard.filter_map(of).collect()
+    }
+
+    /// All pages of a list.
+    async fn listed(&self, list: &str) -> Vec<Value> {
+        let mut listed = Vec::new();
         let mut cursor = String::new();
         loop {
-            let page = self.server.get(&format!("/dead-letters?limit=100{cursor}")).await;
-            for message in page["data"].as_array().unwrap() {
-                listed.insert(text(message, "id"));
-            }
+            let page = self.server.get(&format!("{list}limit=100{cursor}")).await;
+            listed.extend(page["data"].as_array().unwrap().iter().cloned());
             match page["nextCursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
                 None => return listed,
@@ -201,8 +225,12 @@ impl Trial<'_> {
             let history = self.server.get(&format!("/messages/{}/events", sent.id)).await;
             let history = history["data"].as_array().unwrap();
             never_back(&sent.text, history, broken);
-            let first = |holds: &dyn Fn(&Value) -> bool| {
-                history.iter().find(|event| holds(event)).map(|event| instant(event, "at"))
+            let instants = |holds: &dyn Fn(&Value) -> bool| -> Vec<Timestamp> {
+                let held = history.iter().filter(|event| holds(event));
+                held.map(|event| instant(event, "at")).collect()
+            };
+            let is_over = |event: &Value| {
+                ["sent", "delivered", "read", "failed"].iter().any(|it| event["status"] == **it)
             };
             cases.push(Case {
                 sent,
@@ -212,10 +240,8 @@ impl Trial<'_> {
                 code: message["error"]["code"].as_str().map(str::to_owned),
                 attempts: message["attempts"].as_u64().unwrap(),
                 accepted_at: instant(&message, "createdAt"),
-                began_at: first(&|event| event["event"] == "begin"),
-                over_at: first(&|event| {
-                    ["sent", "delivered", "read", "failed"].iter().any(|it| event["status"] == **it)
-                }),
+                begun: instants(&|event| event["event"] == "begin"),
+                over_at: instants(&is_over).first().copied(),
             });
         }
         cases
@@ -239,9 +265,15 @@ impl Trial<'_> {
         }
     }
 
-    /// No message leaves while a more urgent one of its session has been waiting for some time, could
-    /// leave, and was never tried.
-    fn priority(&self, cases: &[Case<'_>], figures: &mut Figures, broken: &mut Vec<String>) {
+    /// No message is begun to be sent while a more urgent one of its session has been waiting for some
+    /// time, could leave, and was never tried; but for one that has waited long enough to be as urgent.
+    fn priority(
+        &self,
+        cases: &[Case<'_>],
+        unheard: &[Case<'_>],
+        figures: &mut Figures,
+        broken: &mut Vec<String>,
+    ) {
         let mut by_session: BTreeMap<&str, (Vec<&Case<'_>>, Vec<&Case<'_>>)> = BTreeMap::new();
         for case in cases {
             let (urgent, usual) = by_session.entry(&case.sent.account.name).or_default();
@@ -249,21 +281,31 @@ impl Trial<'_> {
         }
         for (urgent, usual) in by_session.into_values() {
             for first in &urgent {
-                let could_leave = could_leave_at(first, &urgent);
+                let others = urgent.iter().copied().chain(unheard);
+                let could_leave = could_leave_at(first, others);
                 for second in &usual {
                     let Some(arrival) = second.arrivals.first() else { continue };
-                    let at = Timestamp::from_millis(arrival.at_ms);
-                    let waits = first.began_at.is_none_or(|began| began > at);
+                    // It was chosen when the attempt began by which it came, however long that took.
+                    let arrived_at = Timestamp::from_millis(arrival.at_ms + 1);
+                    let of_it = second.begun.iter().rfind(|began| **began <= arrived_at);
+                    let at = of_it.copied().unwrap_or(arrived_at);
+                    let waits = first.begun.first().is_none_or(|began| *began > at);
                     if !waits && second.accepted_at < first.accepted_at {
                         figures.overtaken += 1;
                     }
-                    let in_line = first.accepted_at.plus(self.known) < at
+                    let has_aged = at.since(second.accepted_at) >= AGE;
+                    let in_line = first.sent.told_at.plus(self.known) < at
                         && could_leave.is_some_and(|could| could.plus(self.known) < at)
                         && self.witness.knew(at, self.learning);
-                    if waits && in_line {
+                    if waits && in_line && !has_aged {
                         figures.priority_breaks += 1;
-                        let (first, second) = (&first.sent.text, &second.sent.text);
-                        broken.push(format!("{second} left while {first} waited, which is urgent"));
+                        let (urgent, left) = (&first.sent.text, &second.sent.text);
+                        let waited = at.since(first.sent.told_at);
+                        let ready = could_leave.map(|could| at.since(could)).unwrap_or_default();
+                        broken.push(format!(
+                            "{left} left while {urgent} waited for {waited:?}, which is urgent and \
+                             could leave for {ready:?}"
+                        ));
                     }
                 }
             }
@@ -272,10 +314,14 @@ impl Trial<'_> {
 }
 
 /// When nothing to the same recipient had to leave before; `None` for never.
-fn could_leave_at(case: &Case<'_>, urgent: &[&Case<'_>]) -> Option<Timestamp> {
-    let before = urgent
-        .iter()
-        .filter(|other| other.sent.to == case.sent.to && other.accepted_at < case.accepted_at);
+fn could_leave_at<'a>(
+    case: &Case<'_>,
+    others: impl Iterator<Item = &'a Case<'a>>,
+) -> Option<Timestamp> {
+    let before = others.filter(|other| {
+        let urgent = other.sent.is_urgent;
+        urgent && other.sent.to == case.sent.to && other.accepted_at < case.accepted_at
+    });
     before.map(|other| other.over_at).try_fold(case.accepted_at, |at, over| Some(at.max(over?)))
 }
 

@@ -139,6 +139,10 @@ impl Fleet {
         settings.extend([
             ("DATABASE_URL", database),
             ("REDIS_URL", format!("redis://127.0.0.1:{}", redis_gate.port())),
+            (
+                "ENCRYPTION_KEY",
+                "0b7e1d9a4c5f48f2a6d3e8b1c7f09a520b7e1d9a4c5f48f2a6d3e8b1c7f09a52".to_owned(),
+            ),
             ("JWT_SECRET", "a-jwt-secret-that-all-nodes-share-for-tests".to_owned()),
             ("PUBLIC_URL", format!("http://{}", balancer.address)),
         ]);

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use messaging_core::domain::timestamp::Timestamp;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -12,6 +13,7 @@ use waha_client::Engine;
 use crate::process::{Server, eventually};
 use crate::scale::{Dice, Scale};
 use crate::wahas::Waha;
+use crate::witness::Witness;
 
 /// How many people each session writes to.
 const RECIPIENTS: usize = 5;
@@ -48,6 +50,9 @@ pub(crate) struct Sent {
     pub(crate) text: String,
     pub(crate) has_file: bool,
     pub(crate) is_urgent: bool,
+    /// When its sender was told. With a key that may be long after it was first asked for, which is what
+    /// its id and `createdAt` say, and it need not have been kept before.
+    pub(crate) told_at: Timestamp,
 }
 
 /// What all senders share.
@@ -168,7 +173,8 @@ impl Sender {
             };
             accepted += 1;
             let (account, to) = (self.account.clone(), self.to.clone());
-            let sent = Sent { id, account, to, text, has_file, is_urgent };
+            let told_at = Witness::now();
+            let sent = Sent { id, account, to, text, has_file, is_urgent, told_at };
             self.record.accepted.lock().unwrap().push(sent);
         }
     }

@@ -61,6 +61,33 @@ impl OpenChats {
     }
 }
 
+/// Has a chat go by another name, unless there is one of that.
+pub(crate) async fn rename(
+    connection: &mut PgConnection,
+    session: SessionId,
+    before: RecipientKey,
+    after: RecipientKey,
+) -> Result<(), sqlx::Error> {
+    if before == after {
+        return Ok(());
+    }
+    sqlx::query!(
+        "WITH old AS (
+             DELETE FROM chats WHERE session = $1 AND recipient = $2
+             RETURNING session, opened_at, by_us
+         )
+         INSERT INTO chats (session, recipient, opened_at, by_us)
+         SELECT session, $3, opened_at, by_us FROM old
+         ON CONFLICT DO NOTHING",
+        session.0,
+        key(before),
+        key(after),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Which chats are open, for many callers.
 pub(crate) struct Opens;
 

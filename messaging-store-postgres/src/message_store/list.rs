@@ -34,6 +34,8 @@ struct Asked {
     campaign: Option<String>,
     /// What a text must be like, in lower case, as a pattern of LIKE.
     search: Option<String>,
+    /// The words that a sealed message must have.
+    words: Vec<Vec<u8>>,
 }
 
 impl Asked {
@@ -50,6 +52,7 @@ impl Asked {
             below_id: filter.to.map(|to| first_uuid_v7_at(to.plus(Duration::from_millis(1)))),
             campaign: filter.campaign.as_deref().map(|name| text::kept(name).into_owned()),
             search: filter.search.as_deref().map(pattern),
+            words: filter.words.iter().map(|word| word.0.to_vec()).collect(),
         }
     }
 
@@ -108,7 +111,7 @@ pub(super) async fn list(
     let window = Window { below, limit: i64::from(limit) + 1, offset };
     let (total, rows) = if let Some(search) = &asked.search {
         let found = if asked.is_only_searched() {
-            find_texts(connection, tenant, search, window).await
+            find_texts(connection, tenant, &asked, search, window).await
         } else {
             find_among(connection, tenant, &asked, search, window).await
         };
@@ -184,6 +187,7 @@ struct Found {
 async fn find_texts(
     connection: &mut PgConnection,
     tenant: TenantId,
+    asked: &Asked,
     search: &str,
     window: Window,
 ) -> Result<Found, sqlx::Error> {
@@ -196,6 +200,14 @@ async fn find_texts(
             SELECT message FROM message_contents
             WHERE tenant = $1 AND is_long AND NOT beginning LIKE $2
                 AND searchable(sender, recipient, body) LIKE $2
+            UNION ALL
+            SELECT message FROM message_contents
+            WHERE tenant = $1 AND sealed_under IS NOT NULL AND length(terms) <= 2000
+                AND cardinality($6::bytea[]) > 0 AND is_marked(terms, message, $6)
+            UNION ALL
+            SELECT message FROM message_contents
+            WHERE tenant = $1 AND length(terms) > 2000
+                AND cardinality($6) > 0 AND is_marked(terms, message, $6)
         )
         SELECT (SELECT count(*) FROM found) AS "total!", ARRAY(
             SELECT id FROM found WHERE $3::uuid IS NULL OR id < $3
@@ -207,6 +219,7 @@ async fn find_texts(
         window.below,
         window.limit,
         window.offset,
+        &asked.words,
     )
     .fetch_one(connection)
     .await
@@ -237,6 +250,18 @@ async fn find_among(
                 SELECT message FROM message_contents
                 WHERE tenant = $1 AND is_long AND NOT beginning LIKE $9
                     AND searchable(sender, recipient, body) LIKE $9
+                    AND ($10::uuid IS NULL OR message >= $10)
+                    AND ($11::uuid IS NULL OR message < $11)
+                UNION ALL
+                SELECT message FROM message_contents
+                WHERE tenant = $1 AND sealed_under IS NOT NULL AND length(terms) <= 2000
+                    AND cardinality($16::bytea[]) > 0 AND is_marked(terms, message, $16)
+                    AND ($10::uuid IS NULL OR message >= $10)
+                    AND ($11::uuid IS NULL OR message < $11)
+                UNION ALL
+                SELECT message FROM message_contents
+                WHERE tenant = $1 AND length(terms) > 2000
+                    AND cardinality($16) > 0 AND is_marked(terms, message, $16)
                     AND ($10::uuid IS NULL OR message >= $10)
                     AND ($11::uuid IS NULL OR message < $11)
             ) AS texts
@@ -270,6 +295,7 @@ async fn find_among(
         window.limit,
         window.offset,
         asked.failure,
+        &asked.words,
     )
     .fetch_one(&mut *transaction)
     .await?;

@@ -3,18 +3,22 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use messaging_core::domain::address::{Address, RecipientKey};
+use messaging_core::domain::address::{Address, Alias, PersonKey, RecipientKey};
 use messaging_core::domain::content::Content;
 use messaging_core::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
 use messaging_core::domain::insertion::{Distinct, Inserted, Insertion};
-use messaging_core::domain::message::{Direction, Message};
+use messaging_core::domain::message::{Direction, Message, Redaction};
+use messaging_core::domain::sealed::{Sealed, Terms};
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::named::{BadColumn, Stored, failure, instant, json, named, optional_instant, small};
-use crate::person_store::person_key;
+use crate::message_store::chats::{OpenChats, rename as rename_chat};
+use crate::named::{
+    BadColumn, Stored, decode_all, failure, instant, json, named, optional_instant, small,
+};
 use crate::text;
+use crate::together::Fault;
 
 /// A message's row, as every query that gives messages selects it.
 pub(crate) struct MessageRow {
@@ -25,6 +29,7 @@ pub(crate) struct MessageRow {
     pub(crate) direction: String,
     pub(crate) sender: Option<String>,
     pub(crate) recipient: Option<String>,
+    pub(crate) recipient_key: Option<i64>,
     pub(crate) priority: String,
     pub(crate) status: String,
     pub(crate) attempts: i32,
@@ -45,6 +50,11 @@ pub(crate) struct MessageRow {
     pub(crate) body: String,
     pub(crate) metadata: Option<String>,
     pub(crate) attachment: Option<String>,
+    pub(crate) sealed_under: Option<i32>,
+    pub(crate) terms: Option<Vec<u8>>,
+    pub(crate) sealed: Option<Vec<u8>>,
+    pub(crate) person: Option<i64>,
+    pub(crate) redaction: Option<String>,
 }
 
 /// `sqlx::query_as!` of whole messages, from `messages m` and `message_contents c`: the columns are
@@ -54,16 +64,30 @@ macro_rules! query_messages {
         sqlx::query_as!(
             crate::message_store::row::MessageRow,
             "SELECT m.id, m.tenant, m.session, m.batch, m.direction, c.sender, c.recipient, \
+             m.recipient_key, \
              m.priority, m.status, m.attempts, m.generation, m.held_by_batch, m.due_at, \
              m.expires_at, \
              m.failure_code, m.failure_detail, m.provider_message_id, m.created_at, m.updated_at, \
              m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.lines, c.body, c.metadata, \
-             c.attachment " + $tail
+             c.attachment, c.sealed_under, c.terms, c.sealed, m.person, m.redaction " + $tail
             $(, $argument)*
         )
     };
 }
 pub(crate) use query_messages;
+
+fn sealed(
+    key: Option<i32>,
+    terms: Option<Vec<u8>>,
+    bytes: Option<Vec<u8>>,
+    person: Option<i64>,
+) -> Result<Option<Sealed>, BoxError> {
+    let Some(key) = key else { return Ok(None) };
+    let key = u32::try_from(key).map_err(|_| BadColumn("sealed_under"))?;
+    let terms = Terms::from_bytes(terms.ok_or(BadColumn("terms"))?);
+    let person = person.map(|key| PersonKey(key.cast_unsigned()));
+    Ok(Some(Sealed { key, bytes: bytes.ok_or(BadColumn("sealed"))?, terms, person }))
+}
 
 fn address(kept: Option<String>) -> Option<Address> {
     kept.map(|kept| Address::from_stored(&text::given(kept)))
@@ -78,15 +102,28 @@ impl Stored for MessageRow {
     }
 
     fn read(self) -> Result<Message, BoxError> {
+        let (mut from, mut to) = (address(self.sender), address(self.recipient));
+        let direction = named(&self.direction)?;
+        if self.sealed_under.is_some() {
+            let alias = self.recipient_key.map(|key| Alias::new(key.cast_unsigned(), ""));
+            let peer = match direction {
+                Direction::Inbound => &mut from,
+                Direction::Outbound => &mut to,
+            };
+            *peer = alias.map(Address::Sealed);
+        }
         let number = |number: i32, column| u32::try_from(number).map_err(|_| BadColumn(column));
         Ok(Message {
             id: MessageId(self.id),
             tenant: TenantId(self.tenant),
             session: SessionId(self.session),
             batch: self.batch.map(BatchId),
-            direction: named(&self.direction)?,
-            from: address(self.sender),
-            to: address(self.recipient),
+            direction,
+            from,
+            to,
+            alias: None,
+            sealed: sealed(self.sealed_under, self.terms, self.sealed, self.person)?,
+            redaction: self.redaction.as_deref().map(named).transpose()?,
             priority: named(&self.priority)?,
             status: named(&self.status)?,
             attempts: number(self.attempts, "attempts")?,
@@ -146,6 +183,10 @@ pub(crate) struct NewMessages {
     bodies: Vec<String>,
     metadata: Vec<Option<String>>,
     attachments: Vec<Option<String>>,
+    sealed_under: Vec<Option<i32>>,
+    terms: Vec<Option<Vec<u8>>>,
+    sealed: Vec<Option<Vec<u8>>>,
+    redactions: Vec<Option<&'static str>>,
     fingerprints: Vec<Option<Uuid>>,
     said_at: Vec<i64>,
     said_until: Vec<i64>,
@@ -212,7 +253,8 @@ impl NewMessages {
             ids tenants sessions batches directions senders recipients recipient_keys persons priorities
             statuses attempts generations held due_at expires_at failure_codes failure_details provider_ids
             created_at updated_at sent_at delivered_at read_at failed_at kinds campaigns bodies
-            metadata attachments fingerprints said_at said_until is_first
+            metadata attachments sealed_under terms sealed redactions fingerprints said_at said_until
+            is_first
         );
     }
 
@@ -229,10 +271,10 @@ impl NewMessages {
         self.sessions.push(message.session.0);
         self.batches.push(message.batch.map(|batch| batch.0));
         self.directions.push(message.direction.as_str());
-        self.senders.push(message.from.as_ref().map(|from| owned(from.as_str())));
-        self.recipients.push(message.to.as_ref().map(|to| owned(to.as_str())));
-        self.recipient_keys.push(message.queue_item().map(|item| key(item.recipient)));
-        self.persons.push(message.person().map(|person| person_key(message.tenant, person)));
+        self.senders.push(address_text(message.from.as_ref()));
+        self.recipients.push(address_text(message.to.as_ref()));
+        self.recipient_keys.push(message.peer_key().map(key));
+        self.persons.push(message.person_key().map(|key| key.0.cast_signed()));
         self.priorities.push(message.priority.as_str());
         self.statuses.push(message.status.as_str());
         self.attempts.push(small(message.attempts));
@@ -254,6 +296,11 @@ impl NewMessages {
         self.bodies.push(owned(&message.content.body));
         self.metadata.push(message.metadata.as_ref().map(ToString::to_string));
         self.attachments.push(attachment);
+        let sealed = message.sealed.as_ref();
+        self.sealed_under.push(sealed.map(|sealed| small(sealed.key)));
+        self.terms.push(sealed.map(|sealed| sealed.terms.as_bytes().to_vec()));
+        self.sealed.push(sealed.map(|sealed| sealed.bytes.clone()));
+        self.redactions.push(message.redaction.map(Redaction::as_str));
         self.fingerprints.push(None);
         self.said_at.push(0);
         self.said_until.push(0);
@@ -291,13 +338,15 @@ impl NewMessages {
                     $13::bool[], $14::bigint[], $15::text[], $16::text[], $17::text[],
                     $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[],
                     $23::bigint[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[],
-                    $29::bigint[], $30::uuid[], $31::bigint[], $32::bigint[], $33::bool[], $34::bigint[]
+                    $29::bigint[], $30::uuid[], $31::bigint[], $32::bigint[], $33::bool[],
+                    $34::bigint[], $35::int[], $36::bytea[], $37::bytea[], $38::text[]
                 ) AS row (
                     id, tenant, session, batch, direction, sender, recipient, recipient_key,
                     priority, status, attempts, generation, held_by_batch, due_at, failure_code,
                     failure_detail, provider_message_id, created_at, updated_at, sent_at,
                     delivered_at, read_at, failed_at, kind, campaign, body, metadata, attachment,
-                    expires_at, fingerprint, said_at, said_until, is_first, person
+                    expires_at, fingerprint, said_at, said_until, is_first, person, sealed_under,
+                    terms, sealed, redaction
                 )
             ), claimed AS (
                 INSERT INTO recent_contents AS kept (fingerprint, message, at, until)
@@ -319,9 +368,12 @@ impl NewMessages {
                 WHERE provider_message_id IS NOT NULL
             ), said AS (
                 INSERT INTO message_contents (
-                    message, tenant, sender, recipient, body, metadata, attachment
+                    message, tenant, sender, recipient, body, metadata, attachment, sealed_under,
+                    terms, sealed
                 )
-                SELECT id, tenant, sender, recipient, body, metadata, attachment FROM new
+                SELECT id, tenant, sender, recipient, body, metadata, attachment, sealed_under,
+                    terms, sealed
+                FROM new
             ), counted AS (
                 INSERT INTO message_count_changes (
                     tenant, hour, session, direction, kind, status, messages
@@ -334,12 +386,12 @@ impl NewMessages {
                     id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
                     status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                     provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                    failed_at, expires_at, person
+                    failed_at, expires_at, person, redaction
                 )
                 SELECT id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
                     status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                     provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                    failed_at, expires_at, person
+                    failed_at, expires_at, person, redaction
                 FROM new
             )
             SELECT given.id AS "id!", claimed.message AS "first!"
@@ -379,6 +431,10 @@ impl NewMessages {
             &self.said_until,
             &self.is_first,
             &self.persons as &[Option<i64>],
+            &self.sealed_under as &[Option<i32>],
+            &self.terms as &[Option<Vec<u8>>],
+            &self.sealed as &[Option<Vec<u8>>],
+            &self.redactions as &[Option<&str>],
         )
         .fetch_all(connection)
         .await?;
@@ -389,6 +445,131 @@ impl NewMessages {
 /// A recipient's key as its column holds it: PostgreSQL's numbers have a sign.
 pub(crate) fn key(key: RecipientKey) -> i64 {
     key.0.cast_signed()
+}
+
+/// An address as its column holds it: an alias stands in the message's key already.
+fn address_text(address: Option<&Address>) -> Option<String> {
+    let address = address.filter(|address| !matches!(address, Address::Sealed(_)))?;
+    Some(text::kept(address.as_str()).into_owned())
+}
+
+/// Writes what these messages say in the place of what they said, of each that is to be redacted still,
+/// and that it was. Gives how many there were.
+pub(crate) async fn redact(
+    connection: &mut PgConnection,
+    messages: &[Message],
+) -> Result<u64, Fault> {
+    let new = NewMessages::of(messages)?;
+    let changed = sqlx::query!(
+        "WITH given AS (
+             SELECT * FROM unnest(
+                 $1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bytea[], $7::bytea[]
+             ) AS row (id, body, metadata, attachment, sealed_under, terms, sealed)
+         ), due AS (
+             SELECT id FROM messages
+             WHERE id = ANY($1) AND redaction = 'due'
+                 AND status IN ('sent', 'delivered', 'read', 'discarded', 'cancelled', 'expired')
+             ORDER BY id FOR UPDATE
+         ), said AS (
+             UPDATE message_contents c SET body = given.body, metadata = given.metadata,
+                 attachment = given.attachment, sealed_under = given.sealed_under,
+                 terms = given.terms, sealed = given.sealed
+             FROM given JOIN due USING (id)
+             WHERE c.message = given.id AND c.message = ANY($1)
+         )
+         UPDATE messages SET redaction = 'done' FROM due
+         WHERE messages.id = due.id AND messages.id = ANY($1)",
+        &new.ids,
+        &new.bodies,
+        &new.metadata as &[Option<String>],
+        &new.attachments as &[Option<String>],
+        &new.sealed_under as &[Option<i32>],
+        &new.terms as &[Option<Vec<u8>>],
+        &new.sealed as &[Option<Vec<u8>>],
+    )
+    .execute(connection)
+    .await?;
+    Ok(changed.rows_affected())
+}
+
+/// The messages to be redacted now.
+pub(crate) async fn redactable(
+    connection: &mut PgConnection,
+    limit: u32,
+) -> Result<Vec<Message>, Fault> {
+    let rows: Vec<MessageRow> = query_messages!(
+        "FROM messages m JOIN message_contents c ON c.message = m.id \
+         WHERE m.redaction = 'due' \
+             AND m.status IN ('sent', 'delivered', 'read', 'discarded', 'cancelled', 'expired') \
+         ORDER BY m.id LIMIT $1",
+        i64::from(limit),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(decode_all(rows)?)
+}
+
+/// Writes what is sealed in the place of what messages say, each where it is kept under the key given
+/// with it still and was not redacted since. Gives how many there were.
+pub(crate) async fn reseal(
+    connection: &mut PgConnection,
+    messages: &[(Option<u32>, Message)],
+) -> Result<u64, Fault> {
+    let mut changed = 0;
+    let mut chats = OpenChats::default();
+    for (before, message) in messages {
+        let new = NewMessages::of([message])?;
+        let id = message.id.0;
+        let row: Option<MessageRow> = query_messages!(
+            "FROM messages m JOIN message_contents c ON c.message = m.id \
+             WHERE m.id = $1 AND c.message = $1 \
+                 AND c.sealed_under IS NOT DISTINCT FROM $2::int AND m.person IS NOT NULL \
+                 AND m.redaction IS NOT DISTINCT FROM $3::text \
+             FOR UPDATE",
+            id,
+            before.map(small),
+            message.redaction.map(Redaction::as_str),
+        )
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(row) = row else { continue };
+        let kept = row.decode()?;
+        sqlx::query!(
+            "UPDATE message_contents SET sender = $2, recipient = $3, body = $4, metadata = $5, \
+                 attachment = $6, sealed_under = $7, terms = $8, sealed = $9
+             WHERE message = $1",
+            id,
+            new.senders[0].as_deref(),
+            new.recipients[0].as_deref(),
+            &new.bodies[0],
+            new.metadata[0].as_deref(),
+            new.attachments[0].as_deref(),
+            new.sealed_under[0],
+            new.terms[0].as_deref(),
+            new.sealed[0].as_deref(),
+        )
+        .execute(&mut *connection)
+        .await?;
+        sqlx::query!(
+            "UPDATE messages SET recipient_key = $2, campaign = $3, person = $4 WHERE id = $1",
+            id,
+            new.recipient_keys[0],
+            new.campaigns[0].as_deref(),
+            new.persons[0],
+        )
+        .execute(&mut *connection)
+        .await?;
+        let before = kept.peer_key();
+        let Message { from, to, alias, sealed, .. } = message.clone();
+        let now = Message { from, to, alias, sealed, ..kept };
+        if let (Some(before), Some(after)) = (before, now.peer_key()) {
+            rename_chat(connection, now.session, before, after).await?;
+        }
+        chats.add(now.open_chat(), now.created_at);
+        changed += 1;
+    }
+    chats.write(connection).await?;
+    Ok(changed)
 }
 
 /// Whether a message came in.

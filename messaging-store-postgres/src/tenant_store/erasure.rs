@@ -300,6 +300,10 @@ pub(super) async fn remove(
     sqlx::query!("DELETE FROM audit_chains WHERE chain = $1", id.0)
         .execute(&mut *connection)
         .await?;
+    // Should one have been made while it was leaving.
+    sqlx::query!("DELETE FROM wrapped_keys WHERE tenant = $1", id.0)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query!("DELETE FROM retention_rules WHERE tenant = $1", id.0)
         .execute(&mut *connection)
         .await?;

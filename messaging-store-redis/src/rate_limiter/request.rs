@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use messaging_core::domain::quota::{Quota, refill_interval};
+use messaging_core::domain::quota::{CALLS_ARE_LATE_BY, Quota, refill_interval};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::rate_limiter::RateKey;
 use redis::Value;
@@ -15,19 +15,48 @@ const KEEP: Duration = Duration::from_secs(30 * 60);
 /// wide it is.
 const KEEP_UNASKED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A question to the script about one key.
+/// A question to the script about one key, or about two at once.
 pub(super) struct Request {
+    pub(super) asked: Asked,
+    /// Asked where the first is granted. Where it is refused, the first is taken back.
+    pub(super) beside: Option<Asked>,
+}
+
+/// A key, and what is asked about it.
+pub(super) struct Asked {
     pub(super) key: String,
     pub(super) body: Vec<u8>,
 }
 
 /// What is asked.
 pub(super) enum Body {
-    Reserve { quota: Quota, until: Timestamp, now: Timestamp, life: u32 },
-    Settle { id: u64, at: Timestamp },
-    Release { id: u64 },
-    Prime { life: u32, done: Vec<Timestamp> },
-    Admit { quota: Quota, now: Timestamp },
+    Reserve {
+        quota: Quota,
+        until: Timestamp,
+        now: Timestamp,
+        life: u32,
+    },
+    Settle {
+        id: u64,
+        at: Timestamp,
+    },
+    Release {
+        id: u64,
+    },
+    Prime {
+        life: u32,
+        /// The earliest first: when each was done, or until when it may be, and whether it may.
+        entries: Vec<(Timestamp, bool)>,
+    },
+    Admit {
+        quota: Quota,
+        now: Timestamp,
+    },
+    /// The same, where the request before was granted.
+    AdmitBeside {
+        quota: Quota,
+        now: Timestamp,
+    },
 }
 
 /// What is answered.
@@ -55,6 +84,24 @@ pub(super) enum Answer {
 }
 
 impl Request {
+    /// How many answers the script gives to it.
+    pub(super) fn answers(&self) -> usize {
+        1 + usize::from(self.beside.is_some())
+    }
+
+    /// What the script's answers say together.
+    pub(super) fn read(&self, answers: &[Value]) -> Option<Answer> {
+        let first = Answer::read(answers.first()?)?;
+        match answers.get(1).map(Answer::read) {
+            None => Some(first),
+            Some(Some(refused @ Answer::Refused { .. })) => Some(refused),
+            Some(Some(Answer::Admitted { .. } | Answer::Done)) => Some(first),
+            Some(_) => None,
+        }
+    }
+}
+
+impl Asked {
     /// `tag` is what the keys of the partition begin with.
     pub(super) fn new(tag: &str, key: RateKey, body: &Body) -> Self {
         let key = match key {
@@ -78,7 +125,7 @@ impl Body {
                 to.push(b'R');
                 put_instant(&mut to, *now);
                 put_instant(&mut to, now.minus(quota.window));
-                put_instant(&mut to, now.plus(quota.window));
+                put_instant(&mut to, now.plus(quota.window).plus(CALLS_ARE_LATE_BY));
                 put_instant(&mut to, *until);
                 put_expiry(&mut to, *now, until.since(*now) + quota.window);
                 put(&mut to, u64::from(quota.limit));
@@ -94,19 +141,20 @@ impl Body {
                 to.push(b'F');
                 put(&mut to, *id);
             }
-            Self::Prime { life, done } => {
+            Self::Prime { life, entries } => {
                 to.push(b'P');
                 to.extend_from_slice(&life.to_be_bytes());
                 put_millis(&mut to, KEEP_UNASKED);
-                for at in done {
+                for (at, is_begun) in entries {
                     put_instant(&mut to, *at);
-                    put(&mut to, 0);
+                    // A permit's name, but one that nobody has: the first that is granted is numbered 1.
+                    put(&mut to, if *is_begun { u64::from(*life) << 32 } else { 0 });
                 }
             }
-            Self::Admit { quota, now } => {
+            Self::Admit { quota, now } | Self::AdmitBeside { quota, now } => {
                 let interval = refill_interval(*quota).as_micros();
                 let burst = interval.saturating_mul(u128::from(quota.limit.max(1)));
-                to.push(b'A');
+                to.push(if matches!(self, Self::Admit { .. }) { b'A' } else { b'B' });
                 put_instant(&mut to, *now);
                 put(&mut to, u64::try_from(interval).unwrap_or(u64::MAX));
                 put(&mut to, u64::try_from(burst).unwrap_or(u64::MAX));

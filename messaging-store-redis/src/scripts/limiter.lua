@@ -63,6 +63,52 @@ local function clamp(window, horizon, now)
   return window, late > 0
 end
 
+-- Admits: now, the interval, the burst; the earliest that the key may expire, when to have it expire
+-- else, and how long that is.
+local function admit(key, request)
+  local now, interval, burst, least, later, keep = unpack_numbers('>I8I8I8I8I8I8', request, 2)
+  local kept, expires = 0, 0
+  local cell = call('GET', key)
+  if cell and #cell == 16 then
+    kept, expires = unpack_numbers('>I8I8', cell)
+  end
+  cell = kept
+  if cell < now then
+    cell = now
+  elseif cell > now + burst then
+    -- Further ahead than a burst can bring it: the clock has gone back.
+    cell = now + burst
+  end
+  local ahead = cell - now + interval
+  local admitted = ahead <= burst
+  local answer
+  if admitted then
+    cell = now + ahead
+    answer = 'A' .. pack('>I8', math.floor((burst - ahead) / interval))
+  else
+    answer = 'W' .. pack('>I8', ahead - burst)
+  end
+  if admitted or cell < kept then
+    if expires < least then
+      call('SET', key, pack('>I8I8', cell, later), 'PX', keep)
+    else
+      call('SET', key, pack('>I8I8', cell, expires), 'KEEPTTL')
+    end
+  end
+  return answer
+end
+
+-- Takes a permit back.
+local function release(key, id)
+  local window = call('GET', key)
+  if window and sub(window, 1, 5) == 'P' .. sub(id, 1, 4) then
+    local first = find(window, id)
+    if first then
+      call('SET', key, sub(window, 1, first - 1) .. sub(window, first + 16), 'KEEPTTL')
+    end
+  end
+end
+
 local answers = {}
 
 for i = 1, #KEYS do
@@ -140,14 +186,7 @@ for i = 1, #KEYS do
 
   elseif kind == 'F' then
     -- Release: the permit.
-    local id = sub(request, 2, 9)
-    local window = call('GET', key)
-    if window and sub(window, 1, 5) == 'P' .. sub(id, 1, 4) then
-      local first = find(window, id)
-      if first then
-        call('SET', key, sub(window, 1, first - 1) .. sub(window, first + 16), 'KEEPTTL')
-      end
-    end
+    release(key, sub(request, 2, 9))
 
   elseif kind == 'P' then
     -- Prime: the life that is meant, how long to keep it, and the entries in their order. When it
@@ -163,34 +202,15 @@ for i = 1, #KEYS do
     end
 
   elseif kind == 'A' then
-    -- Admit: now, the interval, the burst; the earliest that the key may expire, when to have it
-    -- expire else, and how long that is.
-    local now, interval, burst, least, later, keep = unpack_numbers('>I8I8I8I8I8I8', request, 2)
-    local kept, expires = 0, 0
-    local cell = call('GET', key)
-    if cell and #cell == 16 then
-      kept, expires = unpack_numbers('>I8I8', cell)
-    end
-    cell = kept
-    if cell < now then
-      cell = now
-    elseif cell > now + burst then
-      -- Further ahead than a burst can bring it: the clock has gone back.
-      cell = now + burst
-    end
-    local ahead = cell - now + interval
-    local admitted = ahead <= burst
-    if admitted then
-      cell = now + ahead
-      answer = 'A' .. pack('>I8', math.floor((burst - ahead) / interval))
-    else
-      answer = 'W' .. pack('>I8', ahead - burst)
-    end
-    if admitted or cell < kept then
-      if expires < least then
-        call('SET', key, pack('>I8I8', cell, later), 'PX', keep)
-      else
-        call('SET', key, pack('>I8I8', cell, expires), 'KEEPTTL')
+    answer = admit(key, request)
+
+  elseif kind == 'B' then
+    -- Admit beside the request before, where that was granted a permit: it is released where this is
+    -- refused.
+    if sub(answers[i - 1], 1, 1) == 'G' then
+      answer = admit(key, request)
+      if sub(answer, 1, 1) == 'W' then
+        release(KEYS[i - 1], sub(answers[i - 1], 2, 9))
       end
     end
   end

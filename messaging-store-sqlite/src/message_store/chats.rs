@@ -24,6 +24,27 @@ pub(crate) fn open(connection: &Connection, chat: OpenChat, at: Timestamp) -> Re
     Ok(())
 }
 
+/// Has a chat go by another name, unless there is one of that.
+pub(crate) fn rename(
+    connection: &Connection,
+    session: SessionId,
+    before: RecipientKey,
+    after: RecipientKey,
+) -> Result<(), Fault> {
+    if before == after {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "UPDATE OR IGNORE chats SET recipient = ?3 WHERE session = ?1 AND recipient = ?2",
+        )?
+        .execute((session.bytes(), key(before), key(after)))?;
+    connection
+        .prepare_cached("DELETE FROM chats WHERE session = ?1 AND recipient = ?2")?
+        .execute((session.bytes(), key(before)))?;
+    Ok(())
+}
+
 fn is_open(
     connection: &Connection,
     session: SessionId,

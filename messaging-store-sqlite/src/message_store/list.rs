@@ -50,10 +50,18 @@ impl Conditions {
             // `instr` takes every character as it is, where LIKE would have to be kept from
             // reading some; `lower` knows the letters of ASCII, as promised, and no others.
             let search = text(&search.to_ascii_lowercase());
-            all.and(
-                "(instr(lower(body), ?) OR instr(lower(sender), ?) OR instr(lower(recipient), ?))",
-                [search.clone(), search.clone(), search],
+            let mut sql = String::from(
+                "((sealed_under IS NULL AND (instr(lower(body), ?) \
+                 OR instr(lower(sender), ?) OR instr(lower(recipient), ?)))",
             );
+            all.values.extend([search.clone(), search.clone(), search]);
+            for (index, word) in filter.words.iter().enumerate() {
+                sql.push_str(if index == 0 { " OR (" } else { " AND " });
+                sql.push_str("is_marked(terms, id, ?)");
+                all.values.push(Value::Blob(word.0.to_vec()));
+            }
+            sql.push_str(if filter.words.is_empty() { ")" } else { "))" });
+            all.and(&sql, []);
         }
         all
     }

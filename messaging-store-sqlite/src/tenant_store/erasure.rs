@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 
 use crate::column::{Id, decode_first};
 use crate::error::Fault;
+use crate::person_store::for_good;
 
 /// What is let go of, of the tenant in ?1 and at most ?2 rows at a time: each only where nothing is left
 /// of those before it. Histories go with their messages; sessions, by which the last but one are found,
@@ -84,7 +85,9 @@ pub(super) fn erase(connection: &Connection, id: TenantId, limit: u32) -> Result
         return Ok(0);
     }
     for step in STEPS {
-        let gone = connection.prepare_cached(step)?.execute(params![id.bytes(), limit])?;
+        let gone = for_good(connection, || {
+            Ok(connection.prepare_cached(step)?.execute(params![id.bytes(), limit])?)
+        })?;
         if gone > 0 {
             connection
                 .prepare_cached("UPDATE tenants SET erased = erased + ?2 WHERE id = ?1")?
@@ -105,6 +108,7 @@ pub(super) fn remove(connection: &Connection, id: TenantId) -> Result<bool, Faul
     forget_access(connection, id)?;
     for last in [
         "DELETE FROM audit_chains WHERE chain = ?1",
+        "DELETE FROM wrapped_keys WHERE tenant = ?1",
         "DELETE FROM retention_rules WHERE tenant = ?1",
         "DELETE FROM tenants WHERE id = ?1",
     ] {

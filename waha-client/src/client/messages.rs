@@ -176,9 +176,26 @@ impl WahaClient {
             body: Some(json(request)?),
         };
         let body = self.call(call).await?;
-        // Unreadable after a 2xx is the same as empty: the message is out, its id is not known.
-        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let answer = read_answer(&body)?;
         let chosen = || required.id.and_then(MessageKey::parse_or_opaque);
         Ok(SendReceipt { key: key_of_answer(&answer).or_else(chosen) })
+    }
+}
+
+/// What was answered to a send with a 2xx. An empty answer is one of WAHA's: the message is out, and its id
+/// not known. What is no answer of WAHA's, such as a page of a proxy, tells nothing of the message.
+fn read_answer(body: &[u8]) -> Result<Value, WahaError> {
+    if body.trim_ascii().is_empty() {
+        return Ok(Value::Null);
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Null) => Ok(Value::Null),
+        Ok(answer @ Value::Object(_)) if answer["statusCode"].is_null() => Ok(answer),
+        _ => Err(WahaError::UnknownOutcome {
+            reason: "answer-unreadable",
+            status: None,
+            detail: None,
+            source: None,
+        }),
     }
 }

@@ -179,12 +179,7 @@ async fn a_send_without_a_required_field_is_not_made() {
 
 #[tokio::test]
 async fn an_empty_answer_to_a_send_is_a_success_with_the_id_chosen() {
-    let replies = [
-        Reply::json(201, ""),
-        Reply::json(201, "null"),
-        Reply::json(201, "<html>"),
-        Reply::Cut { status: 201 },
-    ];
+    let replies = [Reply::json(201, ""), Reply::json(201, "null"), Reply::Cut { status: 201 }];
     for reply in replies {
         let server = Canned::new(reply).await;
         assert_eq!(server.client().send_text(&text()).await.unwrap().key, None);

@@ -194,6 +194,7 @@ pub async fn filters_by_all_conditions_together(store: &dyn MessageStore) {
         from: Some(at(6)),
         to: Some(at(6)),
         search: Some("TEXT".into()),
+        words: Vec::new(),
         campaign: Some("spring".into()),
     };
     check(store, every.clone(), &[6], "all").await;

@@ -66,6 +66,9 @@ struct Reading {
     since: Timestamp,
     own_only: bool,
     cursor: Option<HistoryCursor>,
+    /// When its first portion was asked for. What was written later, in a chat that had been read by
+    /// then, it has not seen.
+    began: Timestamp,
     /// When the latest of what was read was written.
     latest: Option<Timestamp>,
     leaves_young: bool,
@@ -113,6 +116,9 @@ impl Course {
         for read in 1..=PAGES_A_SESSION {
             let now = ports.clock.now();
             let reading = self.reading.get_or_insert_with(|| Reading::all_of(session, now));
+            if reading.cursor.is_none() {
+                reading.began = now;
+            }
             let Reading { since, own_only, .. } = *reading;
             let query = HistoryQuery { since, own_only, after: reading.cursor.as_ref() };
             let page = ports.history.read(&session.place, query).await;
@@ -143,10 +149,12 @@ impl Course {
         let now = ports.clock.now();
         let Some(ended) = &self.reading else { return Ok(true) };
         let (own_only, latest, leaves_young) = (ended.own_only, ended.latest, ended.leaves_young);
-        if let (false, Some(latest)) = (own_only, latest)
-            && session.read_until.is_none_or(|known| known < latest)
+        // A reading may take hours, where the provider is away in the middle of it.
+        let until = latest.map(|latest| latest.min(ended.began));
+        if let (false, Some(until)) = (own_only, until)
+            && session.read_until.is_none_or(|known| known < until)
         {
-            ports.sessions.record_read(session.id, latest).await?;
+            ports.sessions.record_read(session.id, until).await?;
         }
         if !own_only {
             self.ears.read_to(latest);
@@ -225,17 +233,17 @@ impl Reading {
             Some(until) => until.minus(OVERLAP),
             None => now.minus(FIRST_WITHIN),
         };
-        Self::new(session, since, false)
+        Self::new(session, since, false, now)
     }
 
     fn own_of(session: &WatchedSession, now: Timestamp) -> Self {
-        Self::new(session, now.minus(ACKS_WITHIN), true)
+        Self::new(session, now.minus(ACKS_WITHIN), true, now)
     }
 
-    fn new(session: &WatchedSession, since: Timestamp, own_only: bool) -> Self {
+    fn new(session: &WatchedSession, since: Timestamp, own_only: bool, now: Timestamp) -> Self {
         // What was there before the session was ours is not.
         let since = since.max(session.created_at);
-        Self { since, own_only, cursor: None, latest: None, leaves_young: false }
+        Self { since, own_only, cursor: None, began: now, latest: None, leaves_young: false }
     }
 }
 

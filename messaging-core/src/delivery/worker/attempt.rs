@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::delivery::PAUSE_AFTER_FAULT;
-use crate::delivery::worker::leases::LEASE;
 use crate::delivery::worker::{Next, Worker};
 use crate::domain::breaker::Heard;
 use crate::domain::failure::{Failure, FailureCode};
@@ -28,6 +27,18 @@ use crate::ports::transport::{
     Envelope, Found, Later, LaterReason, Lookup, Preparation, Route, SendOutcome,
 };
 
+/// How soon an attempt must be begun, in the store, after the right to it was given: a limiter that loses
+/// its counts is told of what was begun and of nothing else.
+const BEGIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// How old a right may be for an attempt to be begun with it: else it is asked for anew, which leaves
+/// to the store what is left of [`BEGIN_WITHIN`].
+const FRESH_FOR: Duration = Duration::from_secs(1);
+
+/// How long to wait before the limiter is told again of a send that it could not be told of.
+const SETTLE_AGAIN: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
+
 /// How often a limiter that has forgotten a session is told of it before the session waits.
 const PRIMINGS: usize = 3;
 
@@ -37,7 +48,15 @@ struct Attempt<'a> {
     passage: &'a Passage<'a>,
     envelope: Envelope<'a>,
     route: &'a Route,
+    right: Right,
+}
+
+/// The right to send once, for a while.
+#[derive(Clone, Copy)]
+struct Right {
     permit: Permit,
+    /// When it was asked for.
+    asked: Timestamp,
     /// When the call must have begun for the permit to cover it.
     call_by: Timestamp,
 }
@@ -151,18 +170,16 @@ impl Worker {
         if message.status == Status::Sending {
             return self.take_up(message, &session, &passage, envelope).await;
         }
-        // Whatever else becomes of the call, it is over by then, or not begun.
-        let call_by = ports.clock.now().plus(LEASE);
-        let until = call_by.plus(ports.transport.longest_attempt());
+        let spacing = self.spacing(&session, claim.item.recipient);
         let (reserved, opted_out) = tokio::join!(
-            self.reserve(&session, until),
+            self.reserve(&session, spacing),
             self.gateway.has_opted_out(message.tenant, to)
         );
-        let permit = match (reserved?, opted_out) {
-            (Ok(permit), Ok(false)) => permit,
+        let right = match (reserved?, opted_out) {
+            (Ok(right), Ok(false)) => right,
             (reserved, opted_out) => {
-                if let Ok(permit) = reserved {
-                    self.release(permit).await;
+                if let Ok(right) = reserved {
+                    self.release(right.permit).await;
                 }
                 return match (opted_out?, reserved) {
                     (false, Err(limited)) => Ok(limited),
@@ -170,31 +187,29 @@ impl Worker {
                 };
             }
         };
-        // Not before: it counts, and what its session's quota holds back must not be held back for having
-        // been counted as well, or less urgent messages leave first.
-        if let Some(until) = self.admit_recipient(&session, claim.item.recipient).await {
-            self.release(permit).await;
-            return Ok(self.space_out(until));
-        }
         match self.prepare(message, &passage, envelope).await {
             Preparation::Ready(route) => {
                 if may_have_been_sent(message)
                     && let Some(next) =
                         self.look_again(message, &session, &passage, envelope, &route).await?
                 {
-                    self.release(permit).await;
+                    self.release(right.permit).await;
                     return Ok(next);
                 }
+                let right = match self.renew(&session, right).await? {
+                    Ok(right) => right,
+                    Err(limited) => return Ok(limited),
+                };
                 let (session, passage, route) = (&session, &passage, &route);
-                let attempt = Attempt { session, passage, envelope, route, permit, call_by };
+                let attempt = Attempt { session, passage, envelope, route, right };
                 self.send(message, attempt, claim).await
             }
             Preparation::Rejected(failure) => {
-                self.release(permit).await;
+                self.release(right.permit).await;
                 self.end(message, End::failed(failure)).await
             }
             Preparation::TryLater(later) => {
-                self.release(permit).await;
+                self.release(right.permit).await;
                 match later.reason {
                     LaterReason::Unreachable => self.hold_unreachable(&session).await,
                     LaterReason::SessionNotWorking => self.hold_disconnected(&session).await,
@@ -202,12 +217,7 @@ impl Worker {
                     // must come to an end some time: the attempt counts.
                     LaterReason::Overloaded
                     | LaterReason::Failed
-                    | LaterReason::MediaUnavailable => {
-                        match self.begin(message, None, claim.lease_until).await? {
-                            Some(begun) => self.end_later(&begun, &later).await,
-                            None => Ok(Next::Done),
-                        }
-                    }
+                    | LaterReason::MediaUnavailable => self.put_off(message, &later, claim).await,
                 }
             }
         }
@@ -250,12 +260,40 @@ impl Worker {
         }
     }
 
-    /// The right to send once through the session until then, or how long it must wait.
+    /// Tells the limiter that something was done. One that has lost its counts since may know it from
+    /// nobody else, so one that cannot be told is told again.
+    async fn settle_permit(&self, permit: Permit, at: Timestamp) {
+        let limiter = &self.gateway.ports().limiter;
+        for pause in SETTLE_AGAIN {
+            if self.gateway.counted(limiter.settle(permit, at).await).is_some() {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        self.gateway.counted(limiter.settle(permit, at).await);
+    }
+
+    /// A right that was given a moment ago, or another in its place. The recipient is not counted again.
+    async fn renew(
+        &self,
+        session: &Session,
+        right: Right,
+    ) -> Result<Result<Right, Next>, GatewayError> {
+        if self.gateway.ports().clock.now() <= right.asked.plus(FRESH_FOR) {
+            return Ok(Ok(right));
+        }
+        self.release(right.permit).await;
+        self.reserve(session, None).await
+    }
+
+    /// The right to send once through the session, and to the recipient that `spacing` is for, or how
+    /// long it must wait. Both at once: what its session's quota holds back must not be held back for
+    /// having been counted as sent to its recipient as well, or less urgent messages leave first.
     async fn reserve(
         &self,
         session: &Session,
-        until: Timestamp,
-    ) -> Result<Result<Permit, Next>, GatewayError> {
+        spacing: Option<(RateKey, Quota)>,
+    ) -> Result<Result<Right, Next>, GatewayError> {
         let ports = self.gateway.ports();
         let settings = self.gateway.settings();
         let Quota { limit, window } = settings.session_quota;
@@ -263,18 +301,29 @@ impl Worker {
         let key = RateKey::Sending(session.id);
         for _ in 0..PRIMINGS {
             let now = ports.clock.now();
-            let answer = ports.limiter.reserve(key, quota, until, now).await;
+            // Whatever else becomes of the call, it is over by then, or not begun.
+            let call_by = now.plus(BEGIN_WITHIN);
+            let until = call_by.plus(ports.transport.longest_attempt());
+            let answer = match spacing {
+                Some(spacing) => {
+                    ports.limiter.reserve_spaced(key, quota, spacing, until, now).await
+                }
+                None => ports.limiter.reserve(key, quota, until, now).await,
+            };
             let Some(reservation) = self.gateway.counted(answer) else { break };
             match reservation {
                 Reservation::Granted { permit, remaining } => {
                     let used = f64::from(limit.saturating_sub(remaining));
                     let share = used / f64::from(limit.max(1));
                     self.gateway.observe(Observation::QuotaUsed { share });
-                    return Ok(Ok(permit));
+                    return Ok(Ok(Right { permit, asked: now, call_by }));
                 }
                 Reservation::Limited { retry_after } => {
                     self.gateway.observe(Observation::QuotaUsed { share: 1.0 });
                     return Ok(Err(self.hold(session.id, HeldBy::Rate, retry_after).await?));
+                }
+                Reservation::Spaced { retry_after } => {
+                    return Ok(Err(self.space_out(now.plus(retry_after))));
                 }
                 Reservation::Unprimed { ticket } => self.prime(session.id, ticket).await?,
             }
@@ -291,7 +340,8 @@ impl Worker {
         attempt: Attempt<'_>,
         claim: &Claim,
     ) -> Result<Next, GatewayError> {
-        let Attempt { session, passage, envelope, route, permit, call_by } = attempt;
+        let Attempt { session, passage, envelope, route, right } = attempt;
+        let Right { permit, call_by, .. } = right;
         let ports = self.gateway.ports();
         let id = self.provider_id(message, route);
         let now = ports.clock.now();
@@ -334,7 +384,7 @@ impl Worker {
             } else {
                 // Counted from the answer: whenever the request arrived, it was not later.
                 // What was answered counts, whether or not the limiter can be told.
-                self.gateway.counted(ports.limiter.settle(permit, answered).await);
+                self.settle_permit(permit, answered).await;
             }
         };
         let heard = match &outcome {
@@ -371,6 +421,14 @@ impl Worker {
         lookup: Lookup<'_>,
     ) -> Result<Next, GatewayError> {
         match outcome {
+            SendOutcome::Accepted { id: None } => {
+                // It went out; but nobody tells of a message whose id is not known, nor that it failed.
+                let id = match self.find_sent(begun, passage, lookup).await {
+                    Found::Sent(id) => Some(id),
+                    Found::Absent | Found::CannotTell | Found::TryLater(_) => None,
+                };
+                self.end(begun, End::accepted(id)).await
+            }
             SendOutcome::Accepted { id } => self.end(begun, End::accepted(id)).await,
             SendOutcome::Rejected(failure) => {
                 if failure.code == FailureCode::AccountRestricted {
@@ -521,6 +579,20 @@ impl Worker {
         id: Option<ProviderMessageId>,
         lease_until: Timestamp,
     ) -> Result<Option<Message>, GatewayError> {
+        let outcomes = self.change(&[self.beginning(message, id, lease_until)]).await?;
+        Ok(match outcomes.into_iter().next() {
+            Some(ChangeOutcome::Moved { message, .. }) => Some(*message),
+            _ => None,
+        })
+    }
+
+    /// That an attempt begins.
+    fn beginning(
+        &self,
+        message: &Message,
+        id: Option<ProviderMessageId>,
+        lease_until: Timestamp,
+    ) -> StatusChange {
         let now = self.gateway.ports().clock.now();
         let mut change = StatusChange::new(MessageRef::Id(message.id), StatusEvent::Begin, now);
         change.generation = Some(message.generation);
@@ -528,11 +600,26 @@ impl Worker {
         // Should a queue forget that the message is being sent and be told of it again, it waits
         // for as long as it may still be this worker's.
         change.due_at = Some(lease_until);
-        let outcome = self.change(change).await?;
-        Ok(match outcome {
-            Some(ChangeOutcome::Moved { message, .. }) => Some(*message),
-            _ => None,
-        })
+        change
+    }
+
+    /// Has an attempt count that was over before anything was sent. Begun and ended at once: whoever
+    /// found it begun would have to take it for one that may have been sent.
+    async fn put_off(
+        &self,
+        message: &Message,
+        later: &Later,
+        claim: &Claim,
+    ) -> Result<Next, GatewayError> {
+        let begins = self.beginning(message, None, claim.lease_until);
+        let end = self.not_now(message.attempts + 1, code_of(later.reason), later.after);
+        let next = next_after(&end);
+        let ends =
+            StatusChange { generation: Some(message.generation + 1), ..self.ending(message, end) };
+        match self.change(&[begins, ends]).await?.first() {
+            Some(ChangeOutcome::Moved { .. }) => Ok(next),
+            _ => Ok(Next::Done),
+        }
     }
 
     /// Ends an attempt that reached nobody and does not count.
@@ -549,14 +636,7 @@ impl Worker {
 
     /// Ends an attempt that did not succeed and may be repeated.
     async fn end_later(&self, begun: &Message, later: &Later) -> Result<Next, GatewayError> {
-        let code = match later.reason {
-            LaterReason::Overloaded => FailureCode::ProviderOverloaded,
-            LaterReason::Unreachable => FailureCode::ProviderUnreachable,
-            LaterReason::SessionNotWorking => FailureCode::SessionNotWorking,
-            LaterReason::Failed => FailureCode::ProviderError,
-            LaterReason::MediaUnavailable => FailureCode::MediaUnavailable,
-        };
-        self.end_retry(begun, code, later.after).await
+        self.end_retry(begun, code_of(later.reason), later.after).await
     }
 
     /// Puts a message back for its next attempt, or fails it after its last.
@@ -566,45 +646,56 @@ impl Worker {
         code: FailureCode,
         asked: Option<Duration>,
     ) -> Result<Next, GatewayError> {
+        self.end(begun, self.not_now(begun.attempts, code, asked)).await
+    }
+
+    /// How the last of so many attempts ends that did not succeed.
+    fn not_now(&self, attempts: u32, code: FailureCode, asked: Option<Duration>) -> End {
         let ports = self.gateway.ports();
         let drawn = ports.entropy.next_unit();
         let failure = Failure::new(code);
-        match self.gateway.settings().retry.after_attempt(begun.attempts, drawn, asked) {
-            NextStep::GiveUp => self.end(begun, End::failed(failure)).await,
-            NextStep::RetryAfter(wait) => {
-                let due_at = ports.clock.now().plus(wait);
-                let end = End {
-                    event: StatusEvent::Defer,
-                    provider_message_id: None,
-                    failure: Some(failure),
-                    due_at: Some(due_at),
-                };
-                self.end(begun, end).await?;
-                Ok(Next::Again(due_at, HeldBy::Retry))
-            }
+        match self.gateway.settings().retry.after_attempt(attempts, drawn, asked) {
+            NextStep::GiveUp => End::failed(failure),
+            NextStep::RetryAfter(wait) => End {
+                event: StatusEvent::Defer,
+                provider_message_id: None,
+                failure: Some(failure),
+                due_at: Some(ports.clock.now().plus(wait)),
+            },
         }
     }
 
+    /// Ends an attempt. Only one that is put back so is to be tried again: an ack may have been faster.
     async fn end(&self, message: &Message, end: End) -> Result<Next, GatewayError> {
+        let next = next_after(&end);
+        match self.change(&[self.ending(message, end)]).await?.first() {
+            Some(ChangeOutcome::Moved { .. }) => return Ok(next),
+            Some(ChangeOutcome::Refused(status)) => tracing::warn!(
+                message.id = %message.id,
+                message.status = %status,
+                "the end of an attempt of message {} came too late", message.id
+            ),
+            _ => {}
+        }
+        Ok(Next::Done)
+    }
+
+    /// That an attempt ends so.
+    fn ending(&self, message: &Message, end: End) -> StatusChange {
         let now = self.gateway.ports().clock.now();
         let mut change = StatusChange::new(MessageRef::Id(message.id), end.event, now);
         change.generation = Some(message.generation);
         change.provider_message_id = end.provider_message_id;
         change.failure = end.failure.map(|failure| failure.after(message.failure.as_ref()));
         change.due_at = end.due_at;
-        if let Some(ChangeOutcome::Refused(status)) = self.change(change).await? {
-            tracing::warn!(
-                message.id = %message.id,
-                message.status = %status,
-                "the end of an attempt of message {} came too late", message.id
-            );
-        }
-        Ok(Next::Done)
+        change
     }
 
-    async fn change(&self, change: StatusChange) -> Result<Option<ChangeOutcome>, GatewayError> {
-        let outcome = self.gateway.ports().messages.change(&[change]).await?.into_iter().next();
-        if let Some(ChangeOutcome::Moved { from, message }) = &outcome {
+    /// Makes changes to one message, all or none.
+    async fn change(&self, changes: &[StatusChange]) -> Result<Vec<ChangeOutcome>, GatewayError> {
+        let outcomes = self.gateway.ports().messages.change(changes).await?;
+        for outcome in &outcomes {
+            let ChangeOutcome::Moved { from, message } = outcome else { continue };
             tracing::info!(
                 message.id = %message.id,
                 message.status = %message.status,
@@ -614,7 +705,26 @@ impl Worker {
             );
             self.gateway.observe(moved(*from, message));
         }
-        Ok(outcome)
+        Ok(outcomes)
+    }
+}
+
+/// What becomes of the claim of a message whose attempt ends so.
+fn next_after(end: &End) -> Next {
+    match (end.event, end.due_at) {
+        (StatusEvent::Defer, Some(due_at)) => Next::Again(due_at, HeldBy::Retry),
+        _ => Next::Done,
+    }
+}
+
+/// What a message that was put off is said to wait for.
+fn code_of(reason: LaterReason) -> FailureCode {
+    match reason {
+        LaterReason::Overloaded => FailureCode::ProviderOverloaded,
+        LaterReason::Unreachable => FailureCode::ProviderUnreachable,
+        LaterReason::SessionNotWorking => FailureCode::SessionNotWorking,
+        LaterReason::Failed => FailureCode::ProviderError,
+        LaterReason::MediaUnavailable => FailureCode::MediaUnavailable,
     }
 }
 

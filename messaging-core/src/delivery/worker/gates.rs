@@ -8,7 +8,7 @@ use crate::delivery::worker::{Next, Worker};
 use crate::domain::address::RecipientKey;
 use crate::domain::message::{Message, QueueItem};
 use crate::domain::new_chats::DAY;
-use crate::domain::quota::{Decision, Quota};
+use crate::domain::quota::Quota;
 use crate::domain::session::Session;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::urgency::Lane;
@@ -121,24 +121,16 @@ impl Worker {
         (next > now && next <= now.plus(spacing)).then_some(next)
     }
 
-    /// Counts a message to a recipient, over all nodes; or when it may be sent.
-    pub(super) async fn admit_recipient(
+    /// What is counted of messages to a recipient, over all nodes, and how far apart they must be;
+    /// `None` where they may follow at once.
+    pub(super) fn spacing(
         &self,
         session: &Session,
         recipient: RecipientKey,
-    ) -> Option<Timestamp> {
-        let ports = self.gateway.ports();
-        let spacing = self.gateway.settings().recipient_spacing;
-        if spacing.is_zero() {
-            return None;
-        }
-        let (key, now) = (RateKey::Recipient(session.id, recipient), ports.clock.now());
-        let quota = Quota { limit: 1, window: spacing };
-        // A limiter that cannot count keeps nothing back here: the quota is not known then either.
-        match self.gateway.counted(ports.limiter.admit(key, quota, now).await)? {
-            Decision::Allowed { .. } => None,
-            Decision::Limited { retry_after } => Some(now.plus(retry_after)),
-        }
+    ) -> Option<(RateKey, Quota)> {
+        let window = self.gateway.settings().recipient_spacing;
+        let quota = Quota { limit: 1, window };
+        (!window.is_zero()).then_some((RateKey::Recipient(session.id, recipient), quota))
     }
 
     /// Puts a message back whose recipient was sent another a moment ago. Nobody else waits for it.

@@ -13,7 +13,7 @@ use crate::ports::queue::Claim;
 
 /// How long a message is a worker's alone. Short, so that what a dead worker had goes on soon; who
 /// lives renews.
-pub(super) const LEASE: Duration = Duration::from_secs(15);
+pub(in crate::delivery) const LEASE: Duration = Duration::from_secs(15);
 
 /// How often leases are renewed: two tries may fail before one is lost.
 const RENEW_EVERY: Duration = Duration::from_secs(5);

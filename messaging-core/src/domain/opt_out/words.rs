@@ -10,12 +10,12 @@ use crate::named::named_enum;
 named_enum! {
     /// A list of words.
     pub enum WordList {
+        /// English: the first, so that a word which it shares with others counts as English.
+        English = "en",
         /// Arabic.
         Arabic = "ar",
         /// German.
         German = "de",
-        /// English.
-        English = "en",
         /// Spanish.
         Spanish = "es",
         /// French.
@@ -129,6 +129,7 @@ impl WordList {
                 "ferma",
                 "disiscrivi",
                 "disiscrivimi",
+                "disiscriviti",
                 "disiscrizione",
                 "annulla iscrizione",
                 "annulla l'iscrizione",
@@ -252,7 +253,18 @@ impl OptOutWords {
         if self.0.is_empty() || text.chars().nth(MAX_CHARS).is_some() {
             return None;
         }
-        self.0.get(&plain(text)).copied()
+        let said = plain(text);
+        // "Stop, stop!" says no more than "stop".
+        let each = || said.split(' ').map(|word| self.0.get(word));
+        let repeated = || {
+            each().try_fold(None, |first, said| match (first, *said?) {
+                (None, said) => Some(Some(said)),
+                (Some(Said::Leave(list)), Said::Leave(_)) => Some(Some(Said::Leave(list))),
+                (Some(Said::Return(list)), Said::Return(_)) => Some(Some(Said::Return(list))),
+                _ => None,
+            })
+        };
+        self.0.get(&said).copied().or_else(|| repeated().flatten())
     }
 }
 
@@ -378,6 +390,17 @@ mod tests {
 
     fn says_nothing_of_it(text: &str) {
         check(text, None);
+    }
+
+    #[test]
+    fn who_says_it_twice_says_it() {
+        says_no_more("STOP STOP");
+        says_no_more("stop!stop!STOP!");
+        says_no_more("unsubscribe, stop");
+        check("start start", Some(Said::Return(WordList::English)));
+        says_nothing_of_it("stop start");
+        says_nothing_of_it("stop it");
+        says_nothing_of_it("please stop");
     }
 
     #[test]

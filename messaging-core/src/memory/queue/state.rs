@@ -15,6 +15,9 @@ use crate::memory::queue::line::{Found, Line};
 use crate::memory::queue::rotation::{Rotation, Turn};
 use crate::ports::queue::{Claim, HeldBy, Pause, PauseScope, Position, Standing};
 
+/// By how much a clock is set back at least where it was not only trimmed.
+const SET_BACK: Duration = Duration::from_secs(5);
+
 /// All that the queue knows.
 ///
 /// After every operation each session stands where [`State::place`] puts it: in the rotation when
@@ -33,6 +36,8 @@ pub(super) struct State {
     pauses: BTreeSet<(Timestamp, SessionId)>,
     /// The instant that the latest claim was made at. What was due by then is due.
     seen: Timestamp,
+    /// Whether all instants come from one clock, so that one from long before tells that it was set back.
+    has_one_clock: bool,
     last_token: u64,
     listeners: Listeners,
 }
@@ -82,6 +87,7 @@ impl State {
             timers: BTreeSet::new(),
             pauses: BTreeSet::new(),
             seen: Timestamp::EPOCH,
+            has_one_clock: true,
             last_token: 0,
             // Somebody may wait who has not asked yet.
             listeners: Listeners { comes_at: Some(Timestamp::MAX), news: false },
@@ -100,9 +106,20 @@ impl State {
         self.place(item.session);
     }
 
+    /// Takes instants from several clocks, of which one may be behind another.
+    #[cfg(feature = "testing")]
+    pub(super) fn with_many_clocks(mut self) -> Self {
+        self.has_one_clock = false;
+        self
+    }
+
     /// Hands out at most `max` messages.
     pub(super) fn claim(&mut self, max: usize, lease: Duration, now: Timestamp) -> Vec<Claim> {
+        let is_set_back = self.has_one_clock && now.plus(SET_BACK) < self.seen;
         self.seen = now;
+        if is_set_back {
+            self.end_pauses();
+        }
         while let Some((at, session)) = self.timers.first().copied() {
             if at > now {
                 break;
@@ -126,6 +143,21 @@ impl State {
         // Whoever waits for an instant that has come needs nobody to wake it.
         self.listeners.news = false;
         claims
+    }
+
+    /// Ends all pauses: told by a clock that was set back since, they would last for longer than they
+    /// were to, by as much. Whoever sends finds out again what holds a session.
+    fn end_pauses(&mut self) {
+        let paused = self.sessions.iter_mut().filter_map(|(id, session)| {
+            let had_one = session.pause.take().is_some() | session.new_chats_pause.take().is_some();
+            had_one.then_some(*id)
+        });
+        let mut paused: Vec<SessionId> = paused.collect();
+        // Their turns are not to depend on the order of a table.
+        paused.sort_unstable();
+        for id in paused {
+            self.place(id);
+        }
     }
 
     /// When there may be more to claim.
@@ -447,5 +479,22 @@ mod tests {
         assert!(state.complete(&claims[0]));
         assert_eq!(state.next_due(at(0)), Some(at(5_000_000)));
         assert_eq!(state.claim(100, LEASE, at(5_000_000))[0].item, late);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_prolongs_no_pause() {
+        let mut state = State::new();
+        for item in [of_session(1, 1), of_session(2, 2)] {
+            state.push(&item);
+        }
+        state.claim(0, LEASE, at(3_600_000));
+        let pause = Pause { until: at(3_660_000), why: HeldBy::Rate };
+        state.pause(session_id(1), PauseScope::Session, pause);
+        state.pause(session_id(3), PauseScope::NewChats, pause);
+        // Clocks are trimmed by less.
+        assert_eq!(state.claim(100, LEASE, at(3_599_000)).len(), 1);
+        let claims = state.claim(100, LEASE, at(0));
+        assert_eq!(claims.iter().map(|claim| claim.item).collect::<Vec<_>>(), [of_session(1, 1)]);
+        assert_eq!(state.standing(session_id(3)), Standing::default());
     }
 }

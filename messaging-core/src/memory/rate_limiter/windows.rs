@@ -67,11 +67,15 @@ impl Windows {
         }
     }
 
-    /// Counts what was done before, the first time that it is told.
-    pub(super) fn prime(&mut self, key: RateKey, done: &[Timestamp]) {
-        if self.primed.insert(key) && !done.is_empty() {
+    /// Counts what was done or begun before, the first time that it is told.
+    pub(super) fn prime(&mut self, key: RateKey, done: &[Timestamp], begun_until: &[Timestamp]) {
+        if self.primed.insert(key) && !(done.is_empty() && begun_until.is_empty()) {
             let window = self.windows.entry(key).or_default();
             done.iter().for_each(|at| window.counted.record(*at));
+            for until in begun_until {
+                self.last_id += 1;
+                window.counted.hold(self.last_id, *until);
+            }
         }
     }
 

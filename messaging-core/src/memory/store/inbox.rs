@@ -192,6 +192,20 @@ impl InboxStore for MemoryStore {
         Ok(())
     }
 
+    async fn reseal(&self, bodies: &[(InboxId, Vec<u8>)]) -> Result<u64, StoreError> {
+        let inbox = &mut self.lock().inbox;
+        let mut changed = 0;
+        for (id, body) in bodies {
+            let set_aside = inbox.set_aside.get_mut(id).map(|(_, entry)| entry);
+            let entry = inbox.pending.get_mut(id).or(set_aside);
+            if let Some(entry) = entry.filter(|entry| !entry.payload.is_empty()) {
+                entry.payload.clone_from(body);
+                changed += 1;
+            }
+        }
+        Ok(changed)
+    }
+
     async fn depth(&self) -> Result<InboxDepth, StoreError> {
         let inbox = &self.lock().inbox;
         let dead = inbox.set_aside.values().filter(|(status, _)| *status == InboxStatus::Dead);

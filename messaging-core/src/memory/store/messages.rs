@@ -17,7 +17,8 @@ use crate::domain::id::{
 use crate::domain::insertion::{Distinct, Inserted, Insertion};
 use crate::domain::message::applied::ChangeEffect;
 use crate::domain::message::{
-    ChangeOutcome, Direction, Message, MessageEvent, MessageRef, OpenChat, QueueItem, StatusChange,
+    ChangeOutcome, Direction, Message, MessageEvent, MessageRef, OpenChat, QueueItem, Redaction,
+    StatusChange,
 };
 use crate::domain::portion::{Page, PortionBy};
 use crate::domain::statistics::{Percentiles, Statistics, StatisticsRange};
@@ -142,6 +143,18 @@ impl Messages {
         self.chats.entry(session).or_default().entry(recipient).or_insert((at, by_us));
     }
 
+    /// Has a chat go by another name, unless there is one of that.
+    fn rename_chat(&mut self, session: SessionId, before: RecipientKey, after: RecipientKey) {
+        if before == after {
+            return;
+        }
+        if let Some(chats) = self.chats.get_mut(&session)
+            && let Some(opened) = chats.remove(&before)
+        {
+            chats.entry(after).or_insert(opened);
+        }
+    }
+
     /// Forgets a session's chats.
     pub(super) fn forget_chats(&mut self, session: SessionId) {
         self.chats.remove(&session);
@@ -189,7 +202,7 @@ impl Messages {
     ) -> Vec<Message> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let all = self.of_tenant_within(tenant, (from, Bound::Unbounded));
-        first(all.filter(|message| message.person() == Some(person)).cloned(), limit)
+        first(all.filter(|message| message.is_with(person)).cloned(), limit)
     }
 
     /// Whether it was there, and is not to be sent any more.
@@ -642,6 +655,69 @@ impl MessageStore for MemoryStore {
         let known = each.filter_map(|(id, way)| messages.index.at_provider(session, id, way));
         let known: BTreeSet<MessageId> = known.collect();
         Ok(known.iter().filter_map(|id| Some(messages.rows.get(id)?.message.clone())).collect())
+    }
+
+    async fn sealed_under(
+        &self,
+        tenant: TenantId,
+    ) -> Result<BTreeMap<Option<u32>, u64>, StoreError> {
+        let state = &self.lock().messages;
+        let mut counts = BTreeMap::new();
+        for message in state.of_tenant(tenant) {
+            *counts.entry(message.sealed.as_ref().map(|sealed| sealed.key)).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
+    async fn reseal(&self, messages: &[(Option<u32>, Message)]) -> Result<u64, StoreError> {
+        let state = &mut self.lock().messages;
+        let mut changed = 0;
+        for (key, given) in messages {
+            let Some(row) = state.rows.get_mut(&given.id) else { continue };
+            let kept = row.message.sealed.as_ref().map(|sealed| sealed.key);
+            let is_as_read = kept == *key && row.message.redaction == given.redaction;
+            if !is_as_read || row.message.person_key().is_none() {
+                continue;
+            }
+            state.index.take_out(&row.message);
+            let before = row.message.peer_key();
+            let Message { from, to, alias, sealed, content, metadata, .. } = given.clone();
+            let kept = row.message.clone();
+            row.message = Message { from, to, alias, sealed, content, metadata, ..kept };
+            state.index.put(&row.message);
+            let (chat, at) = (row.message.open_chat(), row.message.created_at);
+            if let (Some(before), Some(after)) = (before, row.message.peer_key()) {
+                state.rename_chat(given.session, before, after);
+            }
+            state.open(chat, at);
+            changed += 1;
+        }
+        Ok(changed)
+    }
+
+    async fn redactable(&self, limit: u32) -> Result<Vec<Message>, StoreError> {
+        let messages = &self.lock().messages;
+        let redactable = messages.index.redactable().iter().take(limit as usize);
+        Ok(redactable.filter_map(|id| Some(messages.rows.get(id)?.message.clone())).collect())
+    }
+
+    async fn redact(&self, messages: &[Message]) -> Result<u64, StoreError> {
+        let state = &mut self.lock().messages;
+        let mut changed = 0;
+        for given in messages {
+            let Some(row) = state.rows.get_mut(&given.id) else { continue };
+            if !row.message.is_redactable() {
+                continue;
+            }
+            state.index.take_out(&row.message);
+            row.message.content.clone_from(&given.content);
+            row.message.metadata.clone_from(&given.metadata);
+            row.message.sealed.clone_from(&given.sealed);
+            row.message.redaction = Some(Redaction::Done);
+            state.index.put(&row.message);
+            changed += 1;
+        }
+        Ok(changed)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -100,6 +100,21 @@ impl OptOutStore for MemoryStore {
         Ok(addresses.iter().map(is_listed).collect())
     }
 
+    async fn reseal(&self, opt_out: &OptOut) -> Result<bool, StoreError> {
+        let known = &mut self.lock().opt_outs;
+        let (tenant, id) = (opt_out.tenant, opt_out.id);
+        let by_address = known.by_address.get(&(tenant, opt_out.address.clone()));
+        if by_address.is_some_and(|other| *other != id) {
+            return Err(StoreError::Conflict { entity: "opt-out" });
+        }
+        let Some(kept) = known.rows.get_mut(&(tenant, id)) else { return Ok(false) };
+        known.by_address.remove(&(tenant, kept.address.clone()));
+        known.by_address.insert((tenant, opt_out.address.clone()), id);
+        kept.address = opt_out.address.clone();
+        kept.note = opt_out.note.clone();
+        Ok(true)
+    }
+
     async fn list(
         &self,
         tenant: TenantId,

@@ -13,6 +13,7 @@ use crate::domain::suspension::Suspension;
 use crate::domain::tenant::{OnUnknown, Tenant};
 use crate::domain::tenant_life::{Deletion, TenantFilter, TenantLimits};
 use crate::domain::timestamp::Timestamp;
+use crate::ports::key_store::KeyStore;
 use crate::ports::store_error::StoreError;
 use crate::ports::tenant_store::TenantStore;
 
@@ -157,6 +158,10 @@ impl TenantStore for MemoryStore {
         Ok(known.values().filter(|tenant| tenant.deletion.is_some()).cloned().collect())
     }
 
+    async fn shred(&self, id: TenantId) -> Result<(), StoreError> {
+        self.shred_keys(id).await.map(|_| ())
+    }
+
     async fn erase(&self, id: TenantId, limit: u32) -> Result<u64, StoreError> {
         let state = &mut *self.lock();
         if state.tenants.leaving(id).is_none() {
@@ -177,6 +182,7 @@ impl TenantStore for MemoryStore {
             return Ok(false);
         }
         state.access.erase_of(id);
+        state.wrapped_keys.erase_of(id);
         state.retention.remove(&id);
         state.tenants.by_name.remove(&tenant.name);
         state.tenants.rows.remove(&id);

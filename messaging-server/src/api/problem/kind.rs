@@ -63,7 +63,9 @@ kinds! {
     QUEUE_FULL = 429, "queue-full", "Too many messages wait";
     INTERNAL_ERROR = 500, "internal-error", "Something went wrong here";
     WAHA_UNAVAILABLE = 503, "waha-unavailable", "WAHA cannot be used at present";
+    CLOCK_WRONG = 503, "clock-wrong", "The node's clock is wrong";
     WAHA_FULL = 503, "waha-full", "No WAHA server has room";
+    IDENTITY_PROVIDER_UNAVAILABLE = 503, "identity-provider-unavailable", "The identity provider's keys cannot be had";
     SERVICE_UNAVAILABLE = 503, "service-unavailable", "The service cannot be used at present";
 }
 

@@ -58,7 +58,7 @@ impl From<GatewayError> for Problem {
             GatewayError::Signature(_) => problem.with_challenge("HMAC"),
             GatewayError::Malformed(malformed) => problem
                 .with_errors(vec![FieldProblem::in_body(&malformed.pointer, malformed.problem)]),
-            GatewayError::ProviderUnavailable | GatewayError::NoRoom => {
+            GatewayError::ProviderUnavailable | GatewayError::ClockWrong | GatewayError::NoRoom => {
                 problem.with_retry_after(COME_BACK_IN)
             }
             GatewayError::ServerUnavailable { retry_after } => {
@@ -204,6 +204,7 @@ mod tests {
         check(E::QueueFull, 429, "queue-full");
         check(E::ProviderUnavailable, 503, "waha-unavailable");
         check(E::ServerUnavailable { retry_after }, 503, "waha-unavailable");
+        check(E::ClockWrong, 503, "clock-wrong");
         check(E::NoRoom, 503, "waha-full");
         check(E::ProviderRefused { reason: "why" }, 422, "waha-refused");
         check(E::Unavailable(broken()), 503, "service-unavailable");

@@ -108,7 +108,11 @@ const STATUSES: &[(u16, u16, &str)] = &[
         "Too many; `Retry-After` says when the same request may be accepted.",
     ),
     (0, 500, "Something went wrong here."),
-    (0, 503, "The store, or WAHA where it is needed, cannot be used at present."),
+    (
+        0,
+        503,
+        "The store, or WAHA or an identity provider where it is needed, cannot be used at present.",
+    ),
 ];
 
 fn response(kinds: u16, status: u16, description: &'static str) -> MetaResponse {

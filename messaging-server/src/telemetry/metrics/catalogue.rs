@@ -97,6 +97,9 @@ catalogue! {
     audit_unrecorded: IntCounterVec = counters("messaging_audit_unrecorded_total",
         "Refused requests of callers that nobody knows which left no entry in the audit log, because their source had left enough of them.",
         &[]);
+    identity_keys: IntCounterVec = counters("messaging_identity_key_fetches_total",
+        "Times that the identity provider's keys were fetched, or their file read, by how it ended.",
+        &["result"]);
     faults: IntCounterVec = counters("messaging_faults_total",
         "Failures of what the gateway depends on.",
         &["component"]);
