@@ -10,6 +10,7 @@ pub mod build;
 pub mod clock;
 pub mod duty_roster;
 pub mod entropy;
+pub mod erasure;
 pub mod idempotency_store;
 pub mod inbox_store;
 pub mod key_store;

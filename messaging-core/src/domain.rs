@@ -33,6 +33,7 @@ pub mod status;
 pub mod suspension;
 pub mod template;
 pub mod tenant;
+pub mod tenant_life;
 pub mod text_safety;
 pub mod timestamp;
 pub mod urgency;

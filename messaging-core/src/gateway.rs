@@ -8,11 +8,13 @@ pub mod bulk_pacing;
 pub mod cancel;
 mod chats;
 pub mod dead_letters;
+pub mod deletion;
 pub(crate) mod directory;
 pub mod error;
 mod fresh_webhooks;
 pub mod health;
 mod ids;
+mod known_tenants;
 pub mod new_chats;
 mod once;
 pub mod opt_outs;
@@ -52,13 +54,14 @@ use crate::domain::webhook_secret::WebhookSecret;
 use crate::gateway::access::RecentAccess;
 use crate::gateway::breakers::Breakers;
 use crate::gateway::chats::OpenChats;
+use crate::gateway::deletion::Farewells;
 use crate::gateway::directory::{Asked, Directory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::fresh_webhooks::FreshWebhooks;
 use crate::gateway::ids::IdSource;
+use crate::gateway::known_tenants::KnownTenants;
 use crate::gateway::opt_outs::EmptyLists;
 use crate::gateway::pacing::LatestSends;
-use crate::gateway::policies::Policies;
 use crate::gateway::untold::Untold;
 use crate::memory::rate_limiter::MemoryRateLimiter;
 use crate::ports::access_store::AccessStore;
@@ -263,8 +266,10 @@ pub(crate) struct Inner {
     pub(crate) open_chats: OpenChats,
     /// Tenants of whose recipients none has opted out.
     pub(crate) empty_lists: EmptyLists,
-    /// What becomes of personal data in tenants' texts.
-    pub(crate) policies: Policies,
+    /// Tenants that were looked up a moment ago.
+    pub(crate) known_tenants: KnownTenants,
+    /// Tenants being deleted whose sessions were ended at the provider.
+    pub(crate) farewells: Farewells,
     /// API keys and refresh tokens that were looked up a moment ago.
     pub(crate) recent_access: RecentAccess,
     /// When sessions sent latest, for estimates.
@@ -292,7 +297,8 @@ impl Gateway {
             breakers: Breakers::default(),
             open_chats: OpenChats::default(),
             empty_lists: EmptyLists::default(),
-            policies: Policies::default(),
+            known_tenants: KnownTenants::default(),
+            farewells: Farewells::default(),
             recent_access: RecentAccess::default(),
             latest_sends: LatestSends::default(),
             flood: MemoryRateLimiter::new(),
@@ -353,7 +359,9 @@ impl Gateway {
 
     /// Counts one request of the tenant's.
     async fn admit_tenant(&self, tenant: TenantId) -> Result<(), GatewayError> {
-        let quota = self.settings().tenant_quota;
+        let known = self.known_tenant(tenant).await?;
+        let limits = known.map(|tenant| tenant.limits).unwrap_or_default();
+        let quota = limits.requests(self.settings().tenant_quota);
         match self.admit(RateKey::Tenant(tenant), quota).await {
             Decision::Allowed { .. } => Ok(()),
             Decision::Limited { retry_after } => {

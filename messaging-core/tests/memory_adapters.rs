@@ -134,6 +134,18 @@ mod retention_store {
     messaging_core::for_each_retention_store_behavior!(behavior);
 }
 
+mod erasure {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                super::conformance::erasure::$name(&super::MemoryStore::new()).await;
+            }
+        };
+    }
+    messaging_core::for_each_erasure_behavior!(behavior);
+}
+
 mod access_store {
     macro_rules! behavior {
         ($name:ident) => {

@@ -158,8 +158,9 @@ async fn a_stopped_session_sends_nothing_and_loses_nothing() {
 async fn a_stop_for_a_time_ends_by_itself() {
     let world = World::new().await;
     let end = world.clock.now().plus(MINUTE);
-    world.gateway.suspend_tenant(tenant_id(1), stop(Some(end))).await.unwrap();
     let message = world.send(1, "one").await;
+    world.gateway.suspend_tenant(tenant_id(1), stop(Some(end))).await.unwrap();
+    assert_eq!(world.try_send(request(1, "two")).await.unwrap_err().code(), "tenant-suspended");
     world.work_for(Duration::from_secs(59)).await;
     assert_eq!(world.delivered(), [""; 0]);
     let held = pacing(&world, &message).await;
@@ -171,8 +172,8 @@ async fn a_stop_for_a_time_ends_by_itself() {
 #[tokio::test]
 async fn a_stopped_tenant_goes_on_when_it_is_resumed() {
     let world = World::new().await;
-    world.gateway.suspend_tenant(tenant_id(1), stop(None)).await.unwrap();
     world.send(1, "one").await;
+    world.gateway.suspend_tenant(tenant_id(1), stop(None)).await.unwrap();
     world.work_for(MINUTE * 10).await;
     assert_eq!(world.delivered(), [""; 0]);
     world.gateway.resume_tenant(tenant_id(1)).await.unwrap();

@@ -1,6 +1,7 @@
 //! The HTTP API: resources joined into one service with one way of refusing.
 
 mod address_text;
+pub mod admin;
 pub mod api_keys;
 pub mod audit;
 pub mod auth;
@@ -43,6 +44,7 @@ use poem::{EndpointExt, IntoResponse, Response, Route, get};
 use poem_openapi::{OpenApiService, Tags};
 use secrecy::SecretString;
 
+use self::admin::AdminApi;
 use self::api_keys::ApiKeysApi;
 use self::audit::AuditApi;
 use self::auth::AuthApi;
@@ -162,6 +164,8 @@ enum Tag {
     /// Keys by which programs call.
     #[oai(rename = "API keys")]
     ApiKeys,
+    /// Tenants: make them, stop them, let them go. For whoever runs the deployment.
+    Administration,
     /// What WAHA reports; no token but a signature.
     Webhooks,
     /// Whether the service works, and how well; no token.
@@ -180,6 +184,7 @@ type Resources = (
     PrivacyApi,
     AuthApi,
     ApiKeysApi,
+    AdminApi,
     WebhooksApi,
     HealthApi,
     MetricsApi,
@@ -201,6 +206,7 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         PrivacyApi { gateway: gateway() },
         AuthApi { state: Arc::clone(&state) },
         ApiKeysApi { gateway: gateway() },
+        AdminApi { gateway: gateway() },
         WebhooksApi { gateway: gateway() },
         HealthApi { state: Arc::clone(&state) },
         MetricsApi { state: Arc::clone(&state) },

@@ -16,8 +16,11 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use messaging_core::domain::audit::Link;
 use messaging_core::domain::pii::PiiPolicy;
+use messaging_core::domain::retention::RetentionPatch;
 use messaging_core::domain::tenant::{OnUnknown, Role};
+use messaging_core::domain::tenant_life::{HIGHEST_LIMIT, LimitsPatch};
 use messaging_core::gateway::access::NewApiKey;
+use messaging_core::gateway::tenants::TenantPatch;
 
 use crate::api;
 use crate::config::node_role::NodeRole;
@@ -100,7 +103,10 @@ pub enum TenantCommand {
     List,
     /// Change what is done for a tenant.
     #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(
-        ["on_unknown", "pii", "retention_messages", "retention_webhooks", "retention_audit"]
+        [
+            "on_unknown", "pii", "requests", "waiting",
+            "retention_messages", "retention_webhooks", "retention_audit",
+        ]
     ))]
     Set {
         /// Its id or name.
@@ -122,8 +128,14 @@ pub enum TenantCommand {
         /// `refuse` (not sent; what comes in is shown masked).
         #[arg(long, value_name = "CHOICE", value_parser = pii)]
         pii: Option<PiiPolicy>,
+        /// How many requests to send it may make in a minute: a number, or `default`.
+        #[arg(long = "requests-per-minute", value_name = "COUNT", value_parser = at_most)]
+        requests: Option<AtMost>,
+        /// How many messages of each of its sessions may wait: a number, or `default`.
+        #[arg(long = "max-waiting", value_name = "COUNT", value_parser = at_most)]
+        waiting: Option<AtMost>,
     },
-    /// Stop sending for a tenant. What is accepted meanwhile waits.
+    /// Stop sending for a tenant. What was accepted waits, and nothing more is accepted.
     Suspend {
         /// Its id or name.
         tenant: String,
@@ -138,6 +150,15 @@ pub enum TenantCommand {
     Resume {
         /// Its id or name.
         tenant: String,
+    },
+    /// Have a tenant deleted with all that is kept of it, by the service that runs on the store. Nobody
+    /// gets it back.
+    Delete {
+        /// Its id or name.
+        tenant: String,
+        /// Its name once more, to show that it is meant.
+        #[arg(long, value_name = "NAME")]
+        confirm: String,
     },
 }
 
@@ -238,18 +259,32 @@ impl Cli {
                 tenant,
                 on_unknown,
                 pii,
+                requests,
+                waiting,
                 retention_messages,
                 retention_webhooks,
                 retention_audit,
             }) => {
-                let kept = [retention_messages, retention_webhooks, retention_audit];
-                tenants::set(dir, &tenant, on_unknown, pii, kept).await
+                let limits = LimitsPatch {
+                    requests_per_minute: requests.map(|AtMost(limit)| limit),
+                    max_waiting: waiting.map(|AtMost(limit)| limit),
+                };
+                let retention = RetentionPatch {
+                    messages: retention_messages.map(|KeptFor(time)| time),
+                    webhooks: retention_webhooks.map(|KeptFor(time)| time),
+                    audit: retention_audit.map(|KeptFor(time)| time),
+                };
+                let patch = TenantPatch { on_unknown, pii, limits, retention };
+                tenants::set(dir, &tenant, patch).await
             }
             Command::Tenant(TenantCommand::Suspend { tenant, reason, lasting }) => {
                 tenants::suspend(dir, &tenant, reason, lasting).await
             }
             Command::Tenant(TenantCommand::Resume { tenant }) => {
                 tenants::resume(dir, &tenant).await
+            }
+            Command::Tenant(TenantCommand::Delete { tenant, confirm }) => {
+                tenants::delete(dir, &tenant, &confirm).await
             }
             Command::Token { tenant, role, ttl } => {
                 tenants::token(dir, &tenant, role, ttl, out).await
@@ -319,6 +354,22 @@ fn kept_for(text: &str) -> Result<KeptFor, String> {
     (time.read)(text)
         .map(|time| KeptFor(Some(time)))
         .ok_or_else(|| format!("expected default, or {}", time.expected))
+}
+
+/// How much something may be at the most; `None` for as much as the deployment lets it.
+#[derive(Debug, Clone, Copy)]
+pub struct AtMost(pub Option<u32>);
+
+fn at_most(text: &str) -> Result<AtMost, String> {
+    match text {
+        "default" => Ok(AtMost(None)),
+        _ => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=HIGHEST_LIMIT).contains(limit))
+            .map(|limit| AtMost(Some(limit)))
+            .ok_or_else(|| format!("expected default, or a number from 1 to {HIGHEST_LIMIT}")),
+    }
 }
 
 fn pii(text: &str) -> Result<PiiPolicy, String> {

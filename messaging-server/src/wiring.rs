@@ -26,9 +26,10 @@ use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::session_store::SessionStore;
+use messaging_core::ports::tenant_store::TenantStore;
 use messaging_vault::{
     Mode, SealedIdempotency, SealedInbox, SealedMessages, SealedOptOuts, SealedPersons,
-    SealedSessions, Sealer, Stores, Vault,
+    SealedSessions, Sealer, ShreddedTenants, Stores, Vault,
 };
 use poem::EndpointExt;
 use secrecy::{ExposeSecret, SecretString};
@@ -128,7 +129,7 @@ impl Service {
         let ports = Ports {
             messages: kept.messages,
             sessions: kept.sessions,
-            tenants: Arc::clone(&storage.tenants),
+            tenants: kept.tenants,
             inbox: kept.inbox,
             idempotency: kept.idempotency,
             opt_outs: kept.opt_outs,
@@ -360,6 +361,7 @@ fn read_numbering_plans() {
 struct Kept {
     messages: Arc<dyn MessageStore>,
     sessions: Arc<dyn SessionStore>,
+    tenants: Arc<dyn TenantStore>,
     inbox: Arc<dyn InboxStore>,
     idempotency: Arc<dyn IdempotencyStore>,
     opt_outs: Arc<dyn OptOutStore>,
@@ -371,6 +373,7 @@ impl Kept {
         let plain = Self {
             messages: Arc::clone(&storage.messages),
             sessions: Arc::clone(&storage.sessions),
+            tenants: Arc::clone(&storage.tenants),
             inbox: Arc::clone(&storage.inbox),
             idempotency: Arc::clone(&storage.idempotency),
             opt_outs: Arc::clone(&storage.opt_outs),
@@ -382,6 +385,7 @@ impl Kept {
         Self {
             messages: Arc::new(SealedMessages::new(plain.messages, vault())),
             sessions: Arc::new(SealedSessions::new(plain.sessions, vault())),
+            tenants: Arc::new(ShreddedTenants::new(plain.tenants, vault())),
             inbox: Arc::new(SealedInbox::new(plain.inbox, list, vault())),
             idempotency: Arc::new(SealedIdempotency::new(plain.idempotency, vault())),
             opt_outs: Arc::new(SealedOptOuts::new(plain.opt_outs, vault())),

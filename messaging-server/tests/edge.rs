@@ -6,9 +6,9 @@ mod harness;
 use std::net::SocketAddr;
 
 use harness::{Harness, main_session, request, sign};
+use messaging_core::conformance::build::tenant_id;
 use messaging_core::domain::pii::PiiPolicy;
-use messaging_core::domain::tenant::{OnUnknown, Role, Tenant};
-use messaging_core::ports::tenant_store::TenantStore;
+use messaging_core::domain::tenant::Role;
 use messaging_server::api::cors::Origins;
 use messaging_server::api::source::{Proxies, ProxyHeader};
 use poem::http::Method;
@@ -204,12 +204,7 @@ async fn texts_that_deceive_are_refused_and_others_kept_byte_for_byte() {
 #[tokio::test]
 async fn personal_data_is_refused_by_kind_where_a_tenant_wants_none_sent() {
     let api = Harness::new().await;
-    let tenant = Tenant {
-        pii: PiiPolicy::Refuse,
-        on_unknown: OnUnknown::DeadLetter,
-        ..messaging_core::conformance::build::tenant(1)
-    };
-    TenantStore::insert(&*api.store, &tenant).await.unwrap();
+    api.gateway.set_pii(tenant_id(1), PiiPolicy::Refuse).await.unwrap();
     let body =
         json!({ "sessionId": "main", "to": "+5511988887777", "body": "card 4111 1111 1111 1111" });
     let answer = api.post("/messages/send", body).await;

@@ -36,6 +36,7 @@ suite!(opt_out_store, for_each_opt_out_store_behavior, |store| (&store));
 suite!(audit_log, for_each_audit_log_behavior, |store| (&store));
 suite!(person_store, for_each_person_store_behavior, |store| (&store, &store, &store));
 suite!(retention_store, for_each_retention_store_behavior, |store| (&store, &store, &store));
+suite!(erasure, for_each_erasure_behavior, |store| (&store));
 suite!(access_store, for_each_access_store_behavior, |store| (&store));
 suite!(wishes, for_each_wish_behavior, |store| (&store, &store, &store));
 suite!(idempotency_store, for_each_idempotency_store_behavior, |store| (&store, &store));

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use messaging_core::conformance::build::{at, audit_event, inbox_entry, message};
+use messaging_core::conformance::build::{self, at, audit_event, inbox_entry, message};
 use messaging_core::domain::address::{Address, RecipientKey};
 use messaging_core::domain::audit::{AuditFilter, Chain};
 use messaging_core::domain::filter::{MessageFilter, Portion};
@@ -21,6 +21,7 @@ use messaging_core::domain::opt_out::OptOutRef;
 use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::statistics::StatisticsRange;
 use messaging_core::domain::status::{Status, StatusEvent};
+use messaging_core::domain::tenant::Tenant;
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::access_store::AccessStore;
 use messaging_core::ports::audit_log::AuditLog;
@@ -30,6 +31,7 @@ use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::retention_store::RetentionStore;
 use messaging_core::ports::session_store::SessionStore;
+use messaging_core::ports::tenant_store::TenantStore;
 use messaging_store_postgres::{PostgresOptions, PostgresStore};
 use test_services::Postgres;
 use uuid::Uuid;
@@ -342,6 +344,19 @@ async fn every_call_is_served_by_the_index_it_was_made_for() {
     let effect = InboxEffect::Receive(Box::new(received));
     let effects = [(inbox_entry(1).id, effect)];
     plans.check("apply_receive", store.apply(&effects)).await;
+
+    // Last, for little of the tenant is there then: each step finds nothing of those before it.
+    let leaving = Tenant { id: tenant, ..build::tenant(7) };
+    TenantStore::insert(store, &leaving).await.unwrap();
+    plans.check("tenant_leaves", store.begin_deletion(tenant, first)).await;
+    plans.check("erase_tenant_messages", store.erase(tenant, 20)).await;
+    assert!(store.erase(tenant, 5000).await.unwrap() > 500);
+    for name in ["erase_tenant_of_sessions", "erase_tenant_webhooks", "erase_tenant_rest"] {
+        let step = async { assert!(store.erase(tenant, 5000).await.unwrap() > 0, "{name}") };
+        plans.check(name, step).await;
+    }
+    plans.check("erase_tenant_sessions", store.erase(tenant, 5000)).await;
+    plans.check("tenant_let_go", store.let_go(tenant)).await;
 
     let different = plans.different.join("\n");
     assert!(different.is_empty(), "other plans than in plans/ (UPDATE_PLANS=1):\n{different}");

@@ -9,6 +9,7 @@ use rusqlite::Row;
 use uuid::Uuid;
 
 use crate::column::{BadColumn, Id, Stored, decode_all, instant, named};
+use crate::person_store::for_good;
 use crate::store::SqliteStore;
 
 /// What [`KeptKey`] is read from, in the order of [`Stored::read`].
@@ -129,10 +130,12 @@ impl KeyStore for SqliteStore {
 
     async fn shred_keys(&self, tenant: TenantId) -> Result<u64, StoreError> {
         self.write(move |connection| {
-            let gone = connection
-                .prepare_cached("DELETE FROM wrapped_keys WHERE tenant = ?1")?
-                .execute([tenant.bytes()])?;
-            Ok(gone as u64)
+            for_good(connection, || {
+                let gone = connection
+                    .prepare_cached("DELETE FROM wrapped_keys WHERE tenant = ?1")?
+                    .execute([tenant.bytes()])?;
+                Ok(gone as u64)
+            })
         })
         .await
     }

@@ -41,6 +41,10 @@ async fn what_an_older_file_holds_of_a_person_is_found() {
          DROP TABLE api_keys; DROP TABLE token_families; DROP TABLE wrapped_keys;
          ALTER TABLE messages DROP COLUMN sealed_under; ALTER TABLE messages DROP COLUMN terms;
          ALTER TABLE messages DROP COLUMN sealed;
+         DROP INDEX messages_to_redact; ALTER TABLE messages DROP COLUMN redaction;
+         ALTER TABLE tenants DROP COLUMN requests_per_minute;
+         ALTER TABLE tenants DROP COLUMN max_waiting;
+         ALTER TABLE tenants DROP COLUMN deleting_since; ALTER TABLE tenants DROP COLUMN erased;
          PRAGMA user_version = 11;",
     )
     .unwrap();

@@ -4,7 +4,8 @@
 //! [`SealedIdempotency`] each wrap a store of the port they implement. The store inside keeps what
 //! messages say, whom they go to and come from, their metadata, webhooks, answers and who opted out
 //! encrypted, and works as before: order, chats and repeats are told by keyed pseudonyms, and search by
-//! keyed marks of words and of a number's last digits.
+//! keyed marks of words and of a number's last digits. [`ShreddedTenants`] has a tenant's keys destroyed
+//! when it is deleted.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -58,6 +59,7 @@ mod opt_outs;
 mod persons;
 mod sealing;
 mod sessions;
+mod tenants;
 mod vault;
 mod words;
 
@@ -70,4 +72,5 @@ pub use opt_outs::SealedOptOuts;
 pub use persons::SealedPersons;
 pub use sealing::{Progress, Sealer, Stores, parse_key};
 pub use sessions::SealedSessions;
+pub use tenants::ShreddedTenants;
 pub use vault::{KEYS_BELIEVED_FOR, Mode, Parts, Vault, VaultError};

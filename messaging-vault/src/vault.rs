@@ -282,7 +282,11 @@ impl Vault {
                 KeyPurpose::Pseudonym => {}
             }
         }
-        let Some(search) = search.filter(|_| !content.is_empty()) else { return Ok(None) };
+        let Some(search) = search.filter(|_| !content.is_empty()) else {
+            // Another node shredded what was believed here.
+            self.forget(tenant);
+            return Ok(None);
+        };
         let keys = Arc::new(TenantKeys { content, search });
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(tenant, Known { keys: Arc::clone(&keys), read_at: now });
@@ -320,8 +324,12 @@ impl Vault {
     /// [`StoreError`] where that cannot be kept.
     pub async fn shred(&self, tenant: TenantId) -> Result<(), StoreError> {
         self.parts.keys.shred_keys(tenant).await?;
-        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+        self.forget(tenant);
         Ok(())
+    }
+
+    pub(crate) fn forget(&self, tenant: TenantId) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
     }
 
     /// Seals a text of a tenant's with the key that seals now.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use messaging_core::conformance::build::{
     address, at, inbound, inbox_entry, inbox_id, message, message_id, opt_out, session, session_id,
-    tenant_id,
+    tenant, tenant_id,
 };
 use messaging_core::conformance::clock::FakeClock;
 use messaging_core::domain::address::{Address, RecipientKey};
@@ -34,10 +34,12 @@ use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
+use messaging_core::ports::tenant_store::TenantStore;
 use messaging_store_sqlite::{SqliteOptions, SqliteStore};
 use messaging_vault::{
     KEYS_BELIEVED_FOR, LocalKeys, Mode, Parts, Progress, SealedInbox, SealedMessages,
-    SealedOptOuts, SealedPersons, SealedSessions, Sealer, Stores, Vault, VaultError, parse_key,
+    SealedOptOuts, SealedPersons, SealedSessions, Sealer, ShreddedTenants, Stores, Vault,
+    VaultError, parse_key,
 };
 use serde_json::json;
 
@@ -498,6 +500,37 @@ async fn without_its_keys_nobody_reads_what_a_tenant_had() {
     let error = messages.find(tenant_id(1), message_id(1)).await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
     assert_eq!(messages.find(tenant_id(2), message_id(2)).await.unwrap(), Some(theirs));
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_deleted_is_read_by_no_node_any_more() {
+    let world = World::new();
+    let here = world.vault(Mode::Words).await;
+    let elsewhere = world.vault(Mode::Words).await;
+    let tenants = ShreddedTenants::new(world.store.clone(), here.clone());
+    tenants.insert(&tenant(1)).await.unwrap();
+    let theirs = Message { tenant: tenant_id(2), session: session_id(2), ..message(2) };
+    world.messages(&here).insert(&[message(1), theirs.clone()]).await.unwrap();
+    let read = async |vault: &Arc<Vault>| {
+        world.messages(vault).find(tenant_id(1), message_id(1)).await.map(|found| found.is_some())
+    };
+    assert!(read(&here).await.unwrap() && read(&elsewhere).await.unwrap());
+
+    tenants.begin_deletion(tenant_id(1), at(1)).await.unwrap();
+    tenants.shred(tenant_id(1)).await.unwrap();
+    assert_eq!(world.store.keys(Some(tenant_id(1))).await.unwrap(), []);
+    assert!(matches!(read(&here).await, Err(StoreError::Corrupt { .. })));
+    world.clock.advance(KEYS_BELIEVED_FOR);
+    assert!(matches!(read(&elsewhere).await, Err(StoreError::Corrupt { .. })));
+
+    // What was under way may have made new ones, which go with the tenant.
+    world.messages(&elsewhere).insert(&[message(3)]).await.unwrap();
+    assert_eq!(world.store.keys(Some(tenant_id(1))).await.unwrap().len(), 2);
+    while tenants.erase(tenant_id(1), 9).await.unwrap() > 0 {}
+    assert!(tenants.let_go(tenant_id(1)).await.unwrap());
+    assert_eq!(world.store.keys(Some(tenant_id(1))).await.unwrap(), []);
+    let kept = world.messages(&here).find(tenant_id(2), message_id(2)).await.unwrap();
+    assert_eq!(kept, Some(theirs));
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ use crate::domain::pii::PiiPolicy;
 use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionHealth, SessionStatus};
 use crate::domain::status::Status;
 use crate::domain::tenant::{OnUnknown, Rights, Role, Tenant};
+use crate::domain::tenant_life::TenantLimits;
 use crate::domain::timestamp::Timestamp;
 
 /// `millis` after the instant at which tests begin, 2026-01-01T00:00:00Z.
@@ -128,7 +129,16 @@ pub fn tenant(n: u64) -> Tenant {
     let name = format!("tenant-{n}");
     let on_unknown = OnUnknown::DeadLetter;
     let pii = PiiPolicy::Off;
-    Tenant { id: tenant_id(n), name, suspension: None, on_unknown, pii, created_at: at(n) }
+    Tenant {
+        id: tenant_id(n),
+        name,
+        suspension: None,
+        on_unknown,
+        pii,
+        limits: TenantLimits::default(),
+        deletion: None,
+        created_at: at(n),
+    }
 }
 
 /// The `n`th session, of tenant 1, working.

@@ -3,8 +3,10 @@
 
 use crate::conformance::build::{at, tenant, tenant_id};
 use crate::domain::pii::PiiPolicy;
+use crate::domain::portion::PortionBy;
 use crate::domain::suspension::Suspension;
 use crate::domain::tenant::{OnUnknown, Tenant};
+use crate::domain::tenant_life::{Deletion, TenantFilter, TenantLimits, TenantStatus};
 use crate::ports::store_error::StoreError;
 use crate::ports::tenant_store::TenantStore;
 
@@ -23,6 +25,11 @@ macro_rules! for_each_tenant_store_behavior {
         $test!(suspends_and_resumes_a_tenant);
         $test!(keeps_what_a_tenant_wants_of_unknown_outcomes);
         $test!(keeps_what_a_tenant_wants_of_personal_data);
+        $test!(keeps_how_much_a_tenant_may_do);
+        $test!(gives_tenants_in_portions_newest_first);
+        $test!(takes_tenants_by_name_and_by_how_they_stand);
+        $test!(begins_to_delete_a_tenant_once);
+        $test!(lets_a_tenant_go_that_is_being_deleted_and_no_other);
     };
 }
 
@@ -129,4 +136,112 @@ pub async fn suspends_and_resumes_a_tenant(store: &dyn TenantStore) {
         assert_eq!(store.find(tenant_id(1)).await.unwrap(), expected);
     }
     assert_eq!(store.suspend(tenant_id(2), None).await.unwrap(), None);
+}
+
+/// How much it may do is kept from the beginning, and changed of one tenant alone.
+pub async fn keeps_how_much_a_tenant_may_do(store: &dyn TenantStore) {
+    let limits =
+        |requests_per_minute, max_waiting| TenantLimits { requests_per_minute, max_waiting };
+    let limited = |n, limits| Tenant { limits, ..tenant(n) };
+    let other = limited(2, limits(Some(7), None));
+    for each in [limited(1, limits(Some(u32::MAX), Some(u32::MAX))), other.clone()] {
+        store.insert(&each).await.unwrap();
+        assert_eq!(store.find(each.id).await.unwrap(), Some(each));
+    }
+    for wanted in [limits(Some(1), None), limits(None, Some(2)), limits(None, None)] {
+        let expected = Some(limited(1, wanted));
+        assert_eq!(store.set_limits(tenant_id(1), wanted).await.unwrap(), expected);
+        assert_eq!(store.find(tenant_id(1)).await.unwrap(), expected);
+        assert_eq!(store.find(tenant_id(2)).await.unwrap().as_ref(), Some(&other));
+    }
+    assert_eq!(store.set_limits(tenant_id(3), TenantLimits::default()).await.unwrap(), None);
+}
+
+/// By page, or on from one that was seen.
+pub async fn gives_tenants_in_portions_newest_first(store: &dyn TenantStore) {
+    for n in 1..=5 {
+        store.insert(&tenant(n)).await.unwrap();
+    }
+    let all = TenantFilter::default();
+    for (portion, expected, has_more) in [
+        (PortionBy::Page { page: 1, limit: 2 }, vec![5, 4], true),
+        (PortionBy::Page { page: 3, limit: 2 }, vec![1], false),
+        (PortionBy::Page { page: 4, limit: 2 }, vec![], false),
+        (PortionBy::OlderThan { last: tenant_id(3), limit: 1 }, vec![2], true),
+        (PortionBy::OlderThan { last: tenant_id(3), limit: 2 }, vec![2, 1], false),
+    ] {
+        let found = store.page(&all, at(0), portion).await.unwrap();
+        assert_eq!(found.items, expected.into_iter().map(tenant).collect::<Vec<_>>());
+        assert_eq!((found.total, found.has_more), (5, has_more));
+    }
+}
+
+/// A part of a name means itself, and a stop that is over none.
+pub async fn takes_tenants_by_name_and_by_how_they_stand(store: &dyn TenantStore) {
+    let stopped = |n, until| Tenant {
+        name: format!("100%_{n}"),
+        suspension: Some(Suspension { since: at(1), until, reason: None }),
+        ..tenant(n)
+    };
+    for each in [tenant(1), stopped(2, None), stopped(3, Some(at(50))), tenant(4)] {
+        store.insert(&each).await.unwrap();
+        store.suspend(each.id, each.suspension).await.unwrap();
+    }
+    store.begin_deletion(tenant_id(4), at(2)).await.unwrap();
+    let named = |name: &str| TenantFilter { name: Some(name.to_owned()), status: None };
+    let standing = |status| TenantFilter { name: None, status: Some(status) };
+    let both = TenantFilter { status: Some(TenantStatus::Suspended), ..named("3") };
+    for (filter, millis, expected) in [
+        (named("%_"), 0, vec![3, 2]),
+        (named("nant-1"), 0, vec![1]),
+        (named("NANT"), 0, vec![]),
+        (standing(TenantStatus::Active), 49, vec![1]),
+        (standing(TenantStatus::Suspended), 49, vec![3, 2]),
+        (standing(TenantStatus::Active), 50, vec![3, 1]),
+        (standing(TenantStatus::Suspended), 50, vec![2]),
+        (standing(TenantStatus::Deleting), 50, vec![4]),
+        (both.clone(), 49, vec![3]),
+        (both, 50, vec![]),
+    ] {
+        let portion = PortionBy::Page { page: 1, limit: 10 };
+        let found = store.page(&filter, at(millis), portion).await.unwrap();
+        let ids: Vec<_> = found.items.iter().map(|tenant| tenant.id).collect();
+        let expected: Vec<_> = expected.into_iter().map(tenant_id).collect();
+        assert_eq!((found.total, ids), (expected.len() as u64, expected), "{filter:?}");
+    }
+}
+
+/// Since when it is so stays; it is stopped and cannot be resumed.
+pub async fn begins_to_delete_a_tenant_once(store: &dyn TenantStore) {
+    store.insert(&tenant(1)).await.unwrap();
+    store.insert(&tenant(2)).await.unwrap();
+    assert_eq!(store.deleting().await.unwrap(), []);
+    let expected = Tenant {
+        deletion: Some(Deletion { since: at(5), erased: 0 }),
+        suspension: Some(Suspension { since: at(5), until: None, reason: None }),
+        ..tenant(1)
+    };
+    for millis in [5, 6] {
+        let begun = store.begin_deletion(tenant_id(1), at(millis)).await.unwrap();
+        assert_eq!(begun.as_ref(), Some(&expected));
+    }
+    assert_eq!(store.suspend(tenant_id(1), None).await.unwrap(), None);
+    assert_eq!(store.deleting().await.unwrap(), [expected]);
+    assert_eq!(store.find(tenant_id(2)).await.unwrap(), Some(tenant(2)));
+    assert_eq!(store.begin_deletion(tenant_id(3), at(5)).await.unwrap(), None);
+}
+
+/// Its id and its name are free then.
+pub async fn lets_a_tenant_go_that_is_being_deleted_and_no_other(store: &dyn TenantStore) {
+    for n in [1, 2] {
+        store.insert(&tenant(n)).await.unwrap();
+    }
+    store.begin_deletion(tenant_id(1), at(5)).await.unwrap();
+    for (n, went) in [(1, true), (1, false), (2, false), (3, false)] {
+        assert_eq!(store.erase(tenant_id(n), 10).await.unwrap(), 0, "{n}");
+        assert_eq!(store.let_go(tenant_id(n)).await.unwrap(), went, "{n}");
+    }
+    assert_eq!(store.list().await.unwrap(), [tenant(2)]);
+    assert_eq!(store.find_named(&tenant(1).name).await.unwrap(), None);
+    store.insert(&tenant(1)).await.unwrap();
 }

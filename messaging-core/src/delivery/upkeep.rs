@@ -29,6 +29,15 @@ pub(super) async fn run(gateway: Gateway, every: Duration, stop: CancellationTok
                 tracing::error!(%error, "what tenants keep no longer will be let go of later");
                 gateway.observe(Observation::Fault { what: "store" });
             }
+            match gateway.go_on_deleting().await {
+                // There is more, and nothing else to wait for.
+                Ok(true) if !stop.is_cancelled() => continue,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, "the deletion of tenants is gone on with later");
+                    gateway.observe(Observation::Fault { what: "store" });
+                }
+            }
         }
         if !rest(every, &stop).await {
             return shift.end().await;

@@ -33,6 +33,33 @@ impl RetentionRules {
     }
 }
 
+/// What is to be otherwise in how long things are kept: `None` leaves a time as it is, and `Some(None)`
+/// makes it that of the deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RetentionPatch {
+    /// Messages that are over.
+    pub messages: Option<Option<Duration>>,
+    /// Webhooks that were applied, or cannot be.
+    pub webhooks: Option<Option<Duration>>,
+    /// Entries of the audit log.
+    pub audit: Option<Option<Duration>>,
+}
+
+impl RetentionPatch {
+    /// All of them, as the deployment has them.
+    pub const USUAL: Self = Self { messages: Some(None), webhooks: Some(None), audit: Some(None) };
+
+    /// The times with what is to be otherwise.
+    #[must_use]
+    pub fn applied(self, before: RetentionRules) -> RetentionRules {
+        RetentionRules {
+            messages: self.messages.unwrap_or(before.messages),
+            webhooks: self.webhooks.unwrap_or(before.webhooks),
+            audit: self.audit.unwrap_or(before.audit),
+        }
+    }
+}
+
 /// Since when something is kept at `now`. Ids hold milliseconds, so no less is told apart.
 pub fn kept_since(now: Timestamp, time: Duration) -> Timestamp {
     let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
@@ -49,6 +76,18 @@ mod tests {
         assert!(rules(None).is_valid() && rules(None).is_empty());
         assert!(rules(Some(SHORTEST)).is_valid() && !rules(Some(SHORTEST)).is_empty());
         assert!(!rules(Some(SHORTEST - Duration::from_secs(1))).is_valid());
+    }
+
+    #[test]
+    fn what_is_not_said_of_times_stays() {
+        let before =
+            RetentionRules { messages: Some(SHORTEST), audit: Some(SHORTEST), webhooks: None };
+        let (longer, usual) = (SHORTEST * 2, None);
+        let patch =
+            RetentionPatch { messages: Some(usual), webhooks: Some(Some(longer)), audit: None };
+        let after = RetentionRules { messages: None, webhooks: Some(longer), ..before };
+        assert_eq!(patch.applied(before), after);
+        assert_eq!(RetentionPatch::USUAL.applied(before), RetentionRules::default());
     }
 
     #[test]

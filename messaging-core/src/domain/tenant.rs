@@ -3,6 +3,7 @@
 use crate::domain::id::TenantId;
 use crate::domain::pii::PiiPolicy;
 use crate::domain::suspension::Suspension;
+use crate::domain::tenant_life::{Deletion, TenantLimits};
 use crate::domain::timestamp::Timestamp;
 use crate::named::named_enum;
 
@@ -19,6 +20,10 @@ pub struct Tenant {
     pub on_unknown: OnUnknown,
     /// What becomes of personal data in its texts.
     pub pii: PiiPolicy,
+    /// How much it may do, where that is not what every tenant may.
+    pub limits: TenantLimits,
+    /// Whether somebody had it deleted.
+    pub deletion: Option<Deletion>,
     /// When it was made.
     pub created_at: Timestamp,
 }

@@ -41,6 +41,17 @@ pub(crate) struct RecentAccess {
     shut_out: Recent<u64, Timestamp>,
 }
 
+impl RecentAccess {
+    /// Forgets all of one tenant's keys and families.
+    pub(super) fn forget_tenant(&self, tenant: TenantId) {
+        self.keys.forget_such(|key| key.as_ref().is_some_and(|key| key.tenant == tenant));
+        let of_tenant = |family: &Option<TokenFamily>| {
+            family.as_ref().is_some_and(|family| family.tenant == tenant)
+        };
+        self.families.forget_such(of_tenant);
+    }
+}
+
 impl Gateway {
     /// Makes a key in a tenant's name, of no more rights than whoever makes it has. Gives it with what
     /// its bearer is told by, which is kept nowhere and cannot be had again.

@@ -43,6 +43,9 @@ pub enum GatewayError {
     /// The tenant has no such bulk request.
     #[error("there is no such bulk request")]
     BatchNotFound,
+    /// Somebody stopped the tenant: nothing is accepted to be sent.
+    #[error("the tenant is suspended: nothing is accepted until it is resumed")]
+    TenantSuspended,
     /// There is no such tenant.
     #[error("there is no such tenant")]
     TenantNotFound,
@@ -203,6 +206,8 @@ impl GatewayError {
             Self::MessageNotFound => "message-not-found",
             Self::BatchNotFound => "bulk-not-found",
             Self::TenantNotFound => "tenant-not-found",
+            Self::TenantSuspended => "tenant-suspended",
+            Self::Taken { what: "tenant name" } => "tenant-conflict",
             Self::SessionNotWorking { .. } => "session-not-working",
             Self::Taken { .. } => "session-conflict",
             Self::WrongStatus { .. } => "message-state-conflict",
@@ -231,6 +236,20 @@ impl GatewayError {
             Self::ProviderRefused { .. } => "waha-refused",
             Self::Unavailable(_) => "service-unavailable",
             Self::Corrupt(_) => "internal-error",
+        }
+    }
+
+    /// The same of what is a part of a request, at `place` in it.
+    #[must_use]
+    pub fn within(self, place: &str) -> Self {
+        match self {
+            Self::Invalid(mut fields) => {
+                for field in &mut fields {
+                    field.pointer.insert_str(0, place);
+                }
+                Self::Invalid(fields)
+            }
+            other => other,
         }
     }
 

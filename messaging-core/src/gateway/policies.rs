@@ -6,24 +6,13 @@ use crate::domain::message::Message;
 use crate::domain::pii::{self, PiiPolicy};
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
-use crate::gateway::recent::Recent;
 use crate::ports::observer::Observation;
-
-/// What tenants were found to want a moment ago: every message asks for it.
-pub(crate) type Policies = Recent<TenantId, PiiPolicy>;
 
 impl Gateway {
     /// What becomes of personal data in a tenant's texts; of a tenant nobody knows, nothing.
     pub(crate) async fn pii_policy(&self, tenant: TenantId) -> Result<PiiPolicy, GatewayError> {
-        let now = self.ports().clock.now();
-        let changes = match self.inner.policies.get(&tenant, now) {
-            Ok(policy) => return Ok(policy),
-            Err(changes) => changes,
-        };
-        let found = self.ports().tenants.find(tenant).await?;
-        let policy = found.map_or(PiiPolicy::Off, |tenant| tenant.pii);
-        self.inner.policies.remember(tenant, policy, now, changes);
-        Ok(policy)
+        let known = self.known_tenant(tenant).await?;
+        Ok(known.map_or(PiiPolicy::Off, |tenant| tenant.pii))
     }
 
     /// Refuses a content with personal data in it where the tenant wants none sent. Gives what the tenant

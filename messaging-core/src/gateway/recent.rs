@@ -81,6 +81,13 @@ impl<K: Ord, V: Clone> Recent<K, V> {
         known.changes += 1;
         known.entries.remove(key);
     }
+
+    /// Such as this were changed.
+    pub(crate) fn forget_such(&self, such: impl Fn(&V) -> bool) {
+        let mut known = self.lock();
+        known.changes += 1;
+        known.entries.retain(|_, entry| !such(&entry.value));
+    }
 }
 
 impl<K: Ord, V> Known<K, V> {
@@ -124,6 +131,10 @@ mod tests {
         recent.update(&1, |value| *value = "newer");
         assert_eq!(recent.get(&1, at(999)), Ok("newer"));
         assert_eq!(recent.get(&1, at(1000)), Err(1));
+        recent.remember(2, "other", at(0), 1);
+        recent.forget_such(|value| *value == "newer");
+        recent.remember(1, "newer", at(0), 1);
+        assert_eq!((recent.get(&1, at(0)), recent.get(&2, at(0))), (Err(2), Ok("other")));
     }
 
     #[test]

@@ -182,7 +182,8 @@ impl Gateway {
     /// # Errors
     /// - [`GatewayError::Invalid`] names every field that is wrong.
     /// - [`GatewayError::SessionNotFound`], also for another tenant's session.
-    /// - [`GatewayError::SessionNotWorking`] while the session is not connected.
+    /// - [`GatewayError::SessionNotWorking`] while the session is not connected;
+    ///   [`GatewayError::TenantSuspended`] while the tenant is stopped.
     /// - [`GatewayError::RateLimited`] over the session's quota, unless asked to queue;
     ///   [`GatewayError::TenantRateLimited`] and [`GatewayError::QueueFull`] likewise.
     /// - [`GatewayError::OptedOut`] where the recipient is on the tenant's list of those who want no
@@ -555,6 +556,11 @@ impl Gateway {
     ) -> Result<Arc<Session>, GatewayError> {
         let session = self.look_up(Asked::Own(tenant, session.clone())).await?;
         let session = session.ok_or(GatewayError::SessionNotFound)?;
+        let now = self.ports().clock.now();
+        // Before how the session is: that would tell less, and may change meanwhile.
+        if session.tenant_suspension.as_ref().is_some_and(|suspension| suspension.holds(now)) {
+            return Err(GatewayError::TenantSuspended);
+        }
         if session.status == SessionStatus::Working {
             return Ok(session);
         }
@@ -566,7 +572,9 @@ impl Gateway {
     pub(super) async fn check_backlog(&self, session: &Session) -> Result<u64, GatewayError> {
         let depth = self.queued(self.ports().queue.session_depth(session.id).await);
         let waiting = depth.unwrap_or_default();
-        if waiting >= self.settings().max_waiting {
+        let tenant = self.known_tenant(session.tenant).await?;
+        let limits = tenant.map(|tenant| tenant.limits).unwrap_or_default();
+        if waiting >= limits.waiting(self.settings().max_waiting) {
             return Err(GatewayError::QueueFull);
         }
         Ok(waiting)

@@ -64,7 +64,8 @@ impl Gateway {
         changed.ok_or(GatewayError::SessionNotFound)
     }
 
-    /// Stops sending for one tenant, through all its sessions.
+    /// Stops sending for one tenant, through all its sessions. What waits goes on waiting, and nothing
+    /// more is accepted; all that is kept can be read, and what comes in is kept still.
     ///
     /// # Errors
     /// [`GatewayError::TenantNotFound`]; [`GatewayError::Invalid`].
@@ -92,6 +93,7 @@ impl Gateway {
     ) -> Result<Tenant, GatewayError> {
         let changed = self.ports().tenants.suspend(id, suspension).await?;
         self.inner.directory.forget(|known| known.tenant == id);
+        self.inner.known_tenants.forget(&id);
         changed.ok_or(GatewayError::TenantNotFound)
     }
 

@@ -28,6 +28,7 @@ use messaging_core::domain::session::{
 use messaging_core::domain::statistics::{Statistics, StatisticsRange};
 use messaging_core::domain::suspension::Suspension;
 use messaging_core::domain::tenant::{OnUnknown, Tenant};
+use messaging_core::domain::tenant_life::{TenantFilter, TenantLimits};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::domain::webhook_secret::WebhookSecrets;
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
@@ -269,7 +270,14 @@ relay!(TenantStore to store by of_store -> StoreError {
     suspend(id: TenantId, suspension: Option<Suspension>) -> Option<Tenant>;
     set_on_unknown(id: TenantId, on_unknown: OnUnknown) -> Option<Tenant>;
     set_pii(id: TenantId, pii: PiiPolicy) -> Option<Tenant>;
+    set_limits(id: TenantId, limits: TenantLimits) -> Option<Tenant>;
     list() -> Vec<Tenant>;
+    page(filter: &TenantFilter, now: Timestamp, portion: PortionBy<TenantId>) -> Page<Tenant>;
+    begin_deletion(id: TenantId, at: Timestamp) -> Option<Tenant>;
+    deleting() -> Vec<Tenant>;
+    shred(id: TenantId) -> ();
+    erase(id: TenantId, limit: u32) -> u64;
+    let_go(id: TenantId) -> bool;
 });
 
 relay!(InboxStore to store by of_store -> StoreError {

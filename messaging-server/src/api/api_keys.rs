@@ -142,6 +142,12 @@ pub struct CreatedApiKey {
     pub api_key: ApiKey,
 }
 
+impl CreatedApiKey {
+    pub(super) fn of(key: access::ApiKey, text: &ApiKeyText) -> Self {
+        Self { key: text.expose(), api_key: key.into() }
+    }
+}
+
 /// The answer to a request to make a key.
 #[derive(ApiResponse)]
 pub enum CreateApiKeyAnswer {
@@ -156,10 +162,9 @@ pub enum CreateApiKeyAnswer {
 }
 
 impl CreateApiKeyAnswer {
-    fn of(key: access::ApiKey, text: &ApiKeyText) -> Self {
+    pub(super) fn of(key: access::ApiKey, text: &ApiKeyText) -> Self {
         let location = format!("/api-keys/{}", key.id);
-        let created = CreatedApiKey { key: text.expose(), api_key: key.into() };
-        Self::Created(Json(created), location)
+        Self::Created(Json(CreatedApiKey::of(key, text)), location)
     }
 }
 

@@ -48,6 +48,7 @@ needs!(
     ReadAudit = "audit:read",
     ExportData = "data:export",
     EraseData = "data:erase",
+    ManageTenants = "tenants:manage",
 );
 
 /// A caller that may do what `N` names. The tenant cannot be had in another way, so no operation
@@ -134,7 +135,10 @@ async fn authenticate(request: &Request) -> Result<Caller, Problem> {
     let Some(token) = bearer(request) else {
         return Err(Problem::new(&kind::UNAUTHENTICATED).with_challenge("Bearer"));
     };
-    Ok(state.auth.caller(&state.gateway, token, state.clock.now()).await?)
+    let caller = state.auth.caller(&state.gateway, token, state.clock.now()).await?;
+    // A token outlives the tenant that it names.
+    state.gateway.check_tenant(caller.tenant).await?;
+    Ok(caller)
 }
 
 impl From<AuthError> for Problem {
@@ -178,5 +182,6 @@ mod tests {
         check::<ReadSessions>();
         check::<ManageSessions>();
         check::<ManageApiKeys>();
+        check::<ManageTenants>();
     }
 }

@@ -31,6 +31,9 @@ pub enum CliError {
     /// A tenant cannot have this name.
     #[error("the name {0}")]
     TenantName(String),
+    /// It is not the tenant's name.
+    #[error("--confirm must be the tenant's name, for nobody gets it back")]
+    NotConfirmed,
     /// The token cannot be made.
     #[error(transparent)]
     Token(#[from] IssueError),

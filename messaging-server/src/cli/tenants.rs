@@ -8,12 +8,14 @@ use std::time::Duration;
 use messaging_core::domain::audit::Chain;
 use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::tenant::{OnUnknown, Rights, Role};
+use messaging_core::domain::tenant_life::TenantStatus;
 use messaging_core::gateway::access::NewApiKey;
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::suspension::Stop;
+use messaging_core::gateway::tenants::TenantPatch;
 use messaging_core::ports::clock::{Clock, SystemClock};
 
-use crate::cli::{CliError, KeptFor, audit, configure};
+use crate::cli::{CliError, audit, configure};
 use crate::wiring::Service;
 
 /// Makes a tenant and writes its id.
@@ -37,6 +39,16 @@ pub(super) async fn list<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliErr
     let tenants = service.tenants().await?;
     for tenant in tenants {
         write!(out, "{}  {}", tenant.id, tenant.name)?;
+        let status = service.gateway().tenant_status(&tenant);
+        if status != TenantStatus::Active {
+            write!(out, "  {status}")?;
+        }
+        if let Some(limit) = tenant.limits.requests_per_minute {
+            write!(out, "  requests-per-minute={limit}")?;
+        }
+        if let Some(limit) = tenant.limits.max_waiting {
+            write!(out, "  max-waiting={limit}")?;
+        }
         if tenant.on_unknown != OnUnknown::DeadLetter {
             write!(out, "  on-unknown={}", tenant.on_unknown)?;
         }
@@ -58,38 +70,13 @@ pub(super) async fn list<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliErr
 }
 
 /// Changes what is done for a tenant: what becomes of its messages of which nobody can tell whether they
-/// were sent, and of personal data in its texts, and how long its messages, webhooks and entries of the
-/// audit log are kept. What is not said stays.
-pub(super) async fn set(
-    dir: &Path,
-    tenant: &str,
-    on_unknown: Option<OnUnknown>,
-    pii: Option<PiiPolicy>,
-    [messages, webhooks, audit]: [Option<KeptFor>; 3],
-) -> Result<(), CliError> {
+/// were sent, and of personal data in its texts, how much it may do, and how long its messages, webhooks
+/// and entries of the audit log are kept. What is not said stays.
+pub(super) async fn set(dir: &Path, tenant: &str, patch: TenantPatch) -> Result<(), CliError> {
     let service = Service::build(configure(dir)?).await?;
     let gateway = service.gateway();
     let tenant = gateway.find_tenant(tenant).await?.id;
-    if let Some(on_unknown) = on_unknown {
-        gateway.set_on_unknown(tenant, on_unknown).await?;
-    }
-    if let Some(pii) = pii {
-        gateway.set_pii(tenant, pii).await?;
-    }
-    let mut rules = gateway.retention(tenant).await?;
-    let before = rules;
-    for (rule, kept) in [
-        (&mut rules.messages, messages),
-        (&mut rules.webhooks, webhooks),
-        (&mut rules.audit, audit),
-    ] {
-        if let Some(KeptFor(time)) = kept {
-            *rule = time;
-        }
-    }
-    if rules != before {
-        gateway.set_retention(tenant, rules).await?;
-    }
+    gateway.patch_tenant(tenant, patch).await?;
     audit::leave(gateway, Chain::Tenant(tenant), "tenant set", tenant).await?;
     service.close().await;
     Ok(())
@@ -117,6 +104,19 @@ pub(super) async fn resume(dir: &Path, tenant: &str) -> Result<(), CliError> {
     let tenant = service.gateway().find_tenant(tenant).await?.id;
     service.gateway().resume_tenant(tenant).await?;
     audit::leave(service.gateway(), Chain::Tenant(tenant), "tenant resume", tenant).await?;
+    service.close().await;
+    Ok(())
+}
+
+/// Has a tenant deleted, by whatever service runs on the store.
+pub(super) async fn delete(dir: &Path, tenant: &str, confirm: &str) -> Result<(), CliError> {
+    let service = Service::build(configure(dir)?).await?;
+    let tenant = service.gateway().find_tenant(tenant).await?.id;
+    service.gateway().delete_tenant(tenant, confirm).await.map_err(|error| match error {
+        GatewayError::Invalid(_) => CliError::NotConfirmed,
+        error => error.into(),
+    })?;
+    audit::leave(service.gateway(), Chain::Platform, "tenant delete", tenant).await?;
     service.close().await;
     Ok(())
 }

@@ -23,6 +23,7 @@ use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::observer::NoObserver;
 use messaging_core::ports::provider_history::MockProviderHistory;
 use messaging_core::ports::session_store::SessionStore;
+use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::transport::MockTransport;
 use messaging_server::api::{ApiState, BodyLimits, Edge, openapi_document, routes};
 use messaging_server::audit::AuditTrail;
@@ -106,6 +107,7 @@ impl Harness {
             entropy: Arc::clone(&entropy) as _,
         };
         for tenant in [1, 2] {
+            TenantStore::insert(&*store, &build::tenant(tenant)).await.unwrap();
             SessionStore::insert(&*store, &session(tenant)).await.unwrap();
         }
         let mut parts = Parts {

@@ -28,7 +28,7 @@ macro_rules! suite {
             use messaging_core::conformance;
             use messaging_vault::{
                 SealedIdempotency, SealedInbox, SealedMessages, SealedOptOuts, SealedPersons,
-                SealedSessions,
+                SealedSessions, ShreddedTenants,
             };
 
             mod message_store {
@@ -105,6 +105,24 @@ macro_rules! suite {
                     };
                 }
                 messaging_core::for_each_person_store_behavior!(behavior);
+            }
+
+            mod tenant_store {
+                use super::*;
+                macro_rules! behavior {
+                    ($name:ident) => {
+                        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                        async fn $name() {
+                            let (store, _guard) = $open;
+                            let kept = store.clone();
+                            let vault = crate::suite::vault(store.clone()).await;
+                            let tenants = ShreddedTenants::new(store, vault);
+                            conformance::tenant_store::$name(&tenants).await;
+                            crate::close(kept).await;
+                        }
+                    };
+                }
+                messaging_core::for_each_tenant_store_behavior!(behavior);
             }
 
             mod opt_out_store {

@@ -23,6 +23,12 @@ impl Access {
         self.keys.get_mut(&id).filter(|key| key.tenant == tenant)
     }
 
+    /// Forgets what is one tenant's.
+    pub(super) fn erase_of(&mut self, tenant: TenantId) {
+        self.keys.retain(|_, key| key.tenant != tenant);
+        self.families.retain(|_, family| family.tenant != tenant);
+    }
+
     /// Forgets families that have ended.
     pub(super) fn expire(&mut self, now: Timestamp) {
         self.families.retain(|_, family| now < family.expires_at);

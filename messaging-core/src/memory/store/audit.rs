@@ -21,6 +21,15 @@ impl Audit {
         self.ends.get(&chain).copied().unwrap_or_default()
     }
 
+    /// Forgets where a chain begins and ends; tells whether it has no entries.
+    pub(super) fn forget_ends(&mut self, chain: Chain) -> bool {
+        let is_empty = self.of(chain).next().is_none();
+        if is_empty {
+            self.ends.remove(&chain);
+        }
+        is_empty
+    }
+
     fn of(&self, chain: Chain) -> impl DoubleEndedIterator<Item = &AuditEntry> {
         self.entries.range((chain, 0)..=(chain, u64::MAX)).map(|(_, entry)| entry)
     }

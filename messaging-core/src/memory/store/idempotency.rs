@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use async_trait::async_trait;
 
+use crate::domain::id::TenantId;
 use crate::domain::idempotency::ScopedKey;
 use crate::domain::timestamp::Timestamp;
 use crate::memory::store::MemoryStore;
@@ -30,6 +31,13 @@ impl Keys {
         let known = self.0.get_mut(&by.key)?;
         let is_his = known.subject == by.subject && known.lease_until == by.lease_until;
         (is_his && known.answer.is_none()).then_some(known)
+    }
+
+    /// Forgets a tenant's; gives how many went.
+    pub(super) fn erase_of(&mut self, tenant: TenantId) -> u64 {
+        let before = self.0.len();
+        self.0.retain(|key, _| key.tenant != tenant);
+        (before - self.0.len()) as u64
     }
 
     pub(super) fn expire(&mut self, now: Timestamp) {

@@ -102,6 +102,18 @@ impl Inbox {
         old.len() as u64
     }
 
+    /// Lets go of some of a tenant's, those that are still to be applied too; gives how many went.
+    pub(super) fn erase_of(&mut self, tenant: TenantId, limit: u32) -> u64 {
+        let set_aside = self.set_aside.values().map(|(_, entry)| entry);
+        let own = self.pending.values().chain(set_aside).filter(|entry| entry.tenant == tenant);
+        let own = first(own.cloned(), limit);
+        for entry in &own {
+            self.take(entry.id);
+            self.keys.remove(&(entry.session, entry.event.clone(), entry.key.clone()));
+        }
+        own.len() as u64
+    }
+
     /// Whether it was there, and is not to be applied any more.
     pub(super) fn erase(&mut self, tenant: TenantId, id: InboxId) -> bool {
         match self.set_aside.get_mut(&id) {

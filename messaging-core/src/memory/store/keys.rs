@@ -14,6 +14,15 @@ type KeyId = (Option<TenantId>, KeyPurpose, u32);
 #[derive(Default)]
 pub(super) struct WrappedKeys(BTreeMap<KeyId, KeptKey>);
 
+impl WrappedKeys {
+    /// Forgets all of one tenant's. Gives how many there were.
+    pub(super) fn erase_of(&mut self, tenant: TenantId) -> u64 {
+        let before = self.0.len();
+        self.0.retain(|_, key| key.tenant != Some(tenant));
+        (before - self.0.len()) as u64
+    }
+}
+
 fn id(key: &KeptKey) -> KeyId {
     (key.tenant, key.purpose, key.version)
 }
@@ -61,9 +70,6 @@ impl KeyStore for MemoryStore {
     }
 
     async fn shred_keys(&self, tenant: TenantId) -> Result<u64, StoreError> {
-        let keys = &mut self.lock().wrapped_keys.0;
-        let before = keys.len();
-        keys.retain(|_, key| key.tenant != Some(tenant));
-        Ok((before - keys.len()) as u64)
+        Ok(self.lock().wrapped_keys.erase_of(tenant))
     }
 }

@@ -233,6 +233,29 @@ impl Messages {
         old.len() as u64
     }
 
+    /// Lets go of some of a tenant's messages, whatever their status, and then of its bulk requests;
+    /// gives how many went.
+    pub(super) fn erase_of(&mut self, tenant: TenantId, limit: u32) -> u64 {
+        let own = first(self.of_tenant(tenant).cloned(), limit);
+        for message in &own {
+            self.index.remove(message);
+            self.rows.remove(&message.id);
+            self.attempts.remove(&message.session);
+        }
+        if !own.is_empty() {
+            return own.len() as u64;
+        }
+        let before = self.batches.len();
+        self.batches.retain(|_, batch| batch.tenant != tenant);
+        (before - self.batches.len()) as u64
+    }
+
+    /// Forgets a session's chats and attempts.
+    pub(super) fn forget_session(&mut self, session: SessionId) {
+        self.forget_chats(session);
+        self.attempts.remove(&session);
+    }
+
     fn row_of(&self, tenant: TenantId, id: MessageId) -> Option<&Row> {
         self.rows.get(&id).filter(|row| row.message.tenant == tenant)
     }

@@ -44,6 +44,14 @@ impl OptOuts {
         Some(removed)
     }
 
+    /// Forgets a tenant's; gives how many went.
+    pub(super) fn erase_of(&mut self, tenant: TenantId) -> u64 {
+        let before = self.rows.len();
+        self.rows.retain(|(owner, _), _| *owner != tenant);
+        self.by_address.retain(|(owner, _), _| *owner != tenant);
+        (before - self.rows.len()) as u64
+    }
+
     /// Does what somebody wishes.
     pub(super) fn follow(&mut self, wish: &Wish) {
         match wish {

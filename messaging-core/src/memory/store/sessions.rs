@@ -100,6 +100,16 @@ impl Sessions {
         true
     }
 
+    /// Forgets a tenant's; gives which.
+    pub(super) fn erase_of(&mut self, tenant: TenantId) -> Vec<SessionId> {
+        let own = self.rows.values().filter(|session| session.tenant == tenant);
+        let own: Vec<SessionId> = own.map(|session| session.id).collect();
+        for id in &own {
+            self.delete(tenant, *id);
+        }
+        own
+    }
+
     pub(super) fn record_status(
         &mut self,
         id: SessionId,

@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use super::MemoryStore;
+use super::{MemoryStore, State, page_of};
+use crate::domain::audit::Chain;
 use crate::domain::id::TenantId;
 use crate::domain::pii::PiiPolicy;
+use crate::domain::portion::{Page, PortionBy};
 use crate::domain::suspension::Suspension;
 use crate::domain::tenant::{OnUnknown, Tenant};
+use crate::domain::tenant_life::{Deletion, TenantFilter, TenantLimits};
+use crate::domain::timestamp::Timestamp;
+use crate::ports::key_store::KeyStore;
 use crate::ports::store_error::StoreError;
 use crate::ports::tenant_store::TenantStore;
 
@@ -34,6 +39,30 @@ impl Tenants {
         self.rows.insert(tenant.id, tenant.clone());
         Ok(())
     }
+
+    fn leaving(&self, id: TenantId) -> Option<&Tenant> {
+        self.rows.get(&id).filter(|tenant| tenant.deletion.is_some())
+    }
+}
+
+impl State {
+    /// Lets go of some of what belongs to a tenant, its sessions last; gives how much went.
+    fn erase(&mut self, id: TenantId, limit: u32) -> u64 {
+        let gone = self.messages.erase_of(id, limit);
+        if gone > 0 {
+            return gone;
+        }
+        let gone =
+            self.inbox.erase_of(id, limit) + self.opt_outs.erase_of(id) + self.keys.erase_of(id);
+        if gone > 0 {
+            return gone;
+        }
+        let sessions = self.sessions.erase_of(id);
+        for session in &sessions {
+            self.messages.forget_session(*session);
+        }
+        sessions.len() as u64
+    }
 }
 
 #[async_trait]
@@ -58,6 +87,9 @@ impl TenantStore for MemoryStore {
     ) -> Result<Option<Tenant>, StoreError> {
         let state = &mut self.lock();
         let Some(tenant) = state.tenants.rows.get_mut(&id) else { return Ok(None) };
+        if tenant.deletion.is_some() {
+            return Ok(None);
+        }
         tenant.suspension = suspension;
         Ok(Some(tenant.clone()))
     }
@@ -80,7 +112,80 @@ impl TenantStore for MemoryStore {
         Ok(Some(tenant.clone()))
     }
 
+    async fn set_limits(
+        &self,
+        id: TenantId,
+        limits: TenantLimits,
+    ) -> Result<Option<Tenant>, StoreError> {
+        let state = &mut self.lock();
+        let Some(tenant) = state.tenants.rows.get_mut(&id) else { return Ok(None) };
+        tenant.limits = limits;
+        Ok(Some(tenant.clone()))
+    }
+
     async fn list(&self) -> Result<Vec<Tenant>, StoreError> {
         Ok(self.lock().tenants.rows.values().cloned().collect())
+    }
+
+    async fn page(
+        &self,
+        filter: &TenantFilter,
+        now: Timestamp,
+        portion: PortionBy<TenantId>,
+    ) -> Result<Page<Tenant>, StoreError> {
+        let known = &self.lock().tenants.rows;
+        let taken = known.values().rev().filter(|tenant| filter.admits(tenant, now)).cloned();
+        Ok(page_of(taken, |tenant| tenant.id, &portion))
+    }
+
+    async fn begin_deletion(
+        &self,
+        id: TenantId,
+        at: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError> {
+        let state = &mut *self.lock();
+        let Some(tenant) = state.tenants.rows.get_mut(&id) else { return Ok(None) };
+        if tenant.deletion.is_none() {
+            tenant.deletion = Some(Deletion { since: at, erased: 0 });
+            tenant.suspension = Some(Suspension { since: at, until: None, reason: None });
+            state.access.erase_of(id);
+        }
+        Ok(Some(tenant.clone()))
+    }
+
+    async fn deleting(&self) -> Result<Vec<Tenant>, StoreError> {
+        let known = &self.lock().tenants.rows;
+        Ok(known.values().filter(|tenant| tenant.deletion.is_some()).cloned().collect())
+    }
+
+    async fn shred(&self, id: TenantId) -> Result<(), StoreError> {
+        self.shred_keys(id).await.map(|_| ())
+    }
+
+    async fn erase(&self, id: TenantId, limit: u32) -> Result<u64, StoreError> {
+        let state = &mut *self.lock();
+        if state.tenants.leaving(id).is_none() {
+            return Ok(0);
+        }
+        let gone = state.erase(id, limit);
+        let tenant = state.tenants.rows.get_mut(&id);
+        if let Some(deletion) = tenant.and_then(|tenant| tenant.deletion.as_mut()) {
+            deletion.erased += gone;
+        }
+        Ok(gone)
+    }
+
+    async fn let_go(&self, id: TenantId) -> Result<bool, StoreError> {
+        let state = &mut *self.lock();
+        let Some(tenant) = state.tenants.leaving(id).cloned() else { return Ok(false) };
+        if !state.audit.forget_ends(Chain::Tenant(id)) {
+            return Ok(false);
+        }
+        state.access.erase_of(id);
+        state.wrapped_keys.erase_of(id);
+        state.retention.remove(&id);
+        state.tenants.by_name.remove(&tenant.name);
+        state.tenants.rows.remove(&id);
+        Ok(true)
     }
 }

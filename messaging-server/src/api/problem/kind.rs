@@ -47,6 +47,8 @@ kinds! {
     METHOD_NOT_ALLOWED = 405, "method-not-allowed", "The address does not take this method";
     REQUEST_TIMEOUT = 408, "request-timeout", "The request took too long to come";
     SESSION_CONFLICT = 409, "session-conflict", "The session is taken";
+    TENANT_CONFLICT = 409, "tenant-conflict", "There is a tenant of this name";
+    TENANT_SUSPENDED = 409, "tenant-suspended", "The tenant is suspended";
     SESSION_STATE_CONFLICT = 409, "session-state-conflict", "The session's state does not allow it";
     MESSAGE_STATE_CONFLICT = 409, "message-state-conflict", "The message's status does not allow it";
     DUPLICATE_MESSAGE = 409, "duplicate-message", "The same was sent a moment ago";

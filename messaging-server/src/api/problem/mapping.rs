@@ -180,6 +180,8 @@ mod tests {
         check(E::MessageNotFound, 404, "message-not-found");
         check(E::BatchNotFound, 404, "bulk-not-found");
         check(E::TenantNotFound, 404, "tenant-not-found");
+        check(E::TenantSuspended, 409, "tenant-suspended");
+        check(E::Taken { what: "tenant name" }, 409, "tenant-conflict");
         check(E::OptOutNotFound, 404, "opt-out-not-found");
         check(E::ApiKeyNotFound, 404, "api-key-not-found");
         check(E::NotBelieved, 401, "invalid-token");

@@ -92,7 +92,7 @@ const STATUSES: &[(u16, u16, &str)] = &[
     (
         REPEATED,
         409,
-        "The same was sent a moment ago, the recipient has opted out, or the request of this key is not done yet.",
+        "The same was sent a moment ago, the recipient has opted out, the tenant is suspended, or the request of this key is not done yet.",
     ),
     (BODY & !INVALID, 413, "The body is too large."),
     (BODY & !INVALID, 415, "The body is not JSON by its `Content-Type`."),
