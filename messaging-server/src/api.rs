@@ -22,6 +22,7 @@ pub mod opt_outs;
 pub mod privacy;
 pub mod problem;
 pub mod queue;
+pub mod servers;
 pub mod sessions;
 pub mod sight;
 pub mod source;
@@ -56,6 +57,7 @@ use self::metrics::MetricsApi;
 use self::opt_outs::OptOutsApi;
 use self::privacy::PrivacyApi;
 use self::queue::QueueApi;
+use self::servers::ServersApi;
 use self::sessions::SessionsApi;
 use self::source::Proxies;
 use self::webhooks::WebhooksApi;
@@ -162,6 +164,8 @@ enum Tag {
     /// Keys by which programs call.
     #[oai(rename = "API keys")]
     ApiKeys,
+    /// Tenants and WAHA servers: make them, stop them, let them go. For whoever runs the deployment.
+    Administration,
     /// What WAHA reports; no token but a signature.
     Webhooks,
     /// Whether the service works, and how well; no token.
@@ -180,6 +184,7 @@ type Resources = (
     PrivacyApi,
     AuthApi,
     ApiKeysApi,
+    ServersApi,
     WebhooksApi,
     HealthApi,
     MetricsApi,
@@ -201,6 +206,7 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         PrivacyApi { gateway: gateway() },
         AuthApi { state: Arc::clone(&state) },
         ApiKeysApi { gateway: gateway() },
+        ServersApi { gateway: gateway() },
         WebhooksApi { gateway: gateway() },
         HealthApi { state: Arc::clone(&state) },
         MetricsApi { state: Arc::clone(&state) },

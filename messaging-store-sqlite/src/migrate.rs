@@ -30,6 +30,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0014_edge.sql"),
     include_str!("../migrations/0015_access.sql"),
     include_str!("../migrations/0016_sealed.sql"),
+    include_str!("../migrations/0018_servers.sql"),
 ];
 
 /// The step after which messages are given what stands for the persons on their other side.

@@ -48,6 +48,7 @@ needs!(
     ReadAudit = "audit:read",
     ExportData = "data:export",
     EraseData = "data:erase",
+    ManageServers = "servers:manage",
 );
 
 /// A caller that may do what `N` names. The tenant cannot be had in another way, so no operation
@@ -178,5 +179,6 @@ mod tests {
         check::<ReadSessions>();
         check::<ManageSessions>();
         check::<ManageApiKeys>();
+        check::<ManageServers>();
     }
 }

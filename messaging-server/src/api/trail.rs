@@ -60,6 +60,7 @@ struct Told {
     code: Option<serde_json::Value>,
     #[serde(rename = "apiKey")]
     api_key: Option<serde_json::Value>,
+    name: Option<serde_json::Value>,
 }
 
 impl Told {
@@ -67,6 +68,11 @@ impl Told {
     fn answered(&self) -> Option<&str> {
         let of_key = || self.api_key.as_ref()?.get("id");
         self.id.as_ref().or_else(of_key)?.as_str()
+    }
+
+    /// The name of what it is about, where that is all that it is called.
+    fn named(&self) -> Option<&str> {
+        self.name.as_ref()?.as_str()
     }
 }
 
@@ -93,6 +99,9 @@ impl Traced {
         let caller = self.caller.0.get();
         let answered = told.answered().filter(|_| status.is_success());
         let target = target(route, &self.path, answered);
+        let is_of_servers = route.template == "/admin/servers" && status.is_success();
+        let named = told.named().filter(|_| is_of_servers);
+        let target = target.or_else(|| named.map(str::to_owned));
         let event = AuditEvent {
             chain: caller.map_or(Chain::Platform, |caller| Chain::Tenant(caller.tenant)),
             at: self.at,

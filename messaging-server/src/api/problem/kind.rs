@@ -44,9 +44,16 @@ kinds! {
     TENANT_NOT_FOUND = 404, "tenant-not-found", "There is no such tenant";
     API_KEY_NOT_FOUND = 404, "api-key-not-found", "There is no such API key";
     OPT_OUT_NOT_FOUND = 404, "opt-out-not-found", "There is no such opt-out";
+    SERVER_NOT_FOUND = 404, "server-not-found", "There is no such WAHA server";
     METHOD_NOT_ALLOWED = 405, "method-not-allowed", "The address does not take this method";
     REQUEST_TIMEOUT = 408, "request-timeout", "The request took too long to come";
     SESSION_CONFLICT = 409, "session-conflict", "The session is taken";
+    SERVER_CONFLICT = 409, "server-conflict", "There is a WAHA server of this name";
+    SERVER_IN_USE = 409, "server-in-use", "Sessions are on the WAHA server";
+    SERVER_READ_ONLY = 409, "server-read-only", "The WAHA server stands in the settings";
+    SERVER_FULL = 409, "server-full", "The WAHA server is full";
+    SERVER_DRAINING = 409, "server-draining", "The WAHA server takes no new sessions";
+    TOO_MANY_SERVERS = 409, "too-many-servers", "There are too many WAHA servers";
     SESSION_STATE_CONFLICT = 409, "session-state-conflict", "The session's state does not allow it";
     MESSAGE_STATE_CONFLICT = 409, "message-state-conflict", "The message's status does not allow it";
     DUPLICATE_MESSAGE = 409, "duplicate-message", "The same was sent a moment ago";
