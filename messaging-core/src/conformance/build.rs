@@ -137,7 +137,7 @@ pub fn server(n: u64) -> KeptServer {
     KeptServer {
         name: format!("server-{n}"),
         url: format!("http://waha-{n}:3000"),
-        api_key: Some(ServerKey(format!("the key of server {n}"))),
+        api_key: Some(ServerKey(format!("key-of-server-{n}"))),
         capacity: Some(5),
         draining: false,
         created_at: at(n),
