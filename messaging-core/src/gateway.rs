@@ -23,6 +23,7 @@ mod policies;
 pub mod query;
 pub mod receive_webhook;
 mod recent;
+mod redaction;
 pub mod retention;
 pub mod send;
 pub mod servers;

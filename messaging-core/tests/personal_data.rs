@@ -3,14 +3,18 @@
 
 mod world;
 
-use messaging_core::conformance::build::{address, session, tenant_id};
+use messaging_core::conformance::build::{address, message, message_id, session, tenant_id};
 use messaging_core::domain::content::Content;
 use messaging_core::domain::filter::{MessageFilter, Portion};
-use messaging_core::domain::message::Priority;
+use messaging_core::domain::id::MessageId;
+use messaging_core::domain::message::{Message, Priority, Redaction};
 use messaging_core::domain::pii::{PiiKind, PiiPolicy};
+use messaging_core::domain::status::Status;
 use messaging_core::gateway::bulk::{BulkRecipient, BulkRequest};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::send::Timing;
+use messaging_core::ports::message_store::MessageStore;
+use messaging_core::ports::person_store::PersonStore;
 
 use world::{World, request};
 
@@ -56,6 +60,61 @@ async fn what_is_masked_is_sent_in_full_and_shown_without() {
     let mut bodies = shown(&world).await;
     bodies.sort();
     assert_eq!(bodies, ["jo@example.com", TEXT]);
+}
+
+/// The text as the store has it.
+async fn kept(world: &World, id: MessageId) -> String {
+    let found = MessageStore::find(&*world.store, tenant_id(1), id).await.unwrap().unwrap();
+    found.content.body
+}
+
+#[tokio::test]
+async fn what_is_redacted_is_sent_in_full_and_then_kept_without() {
+    let world = wanting(PiiPolicy::Redact).await;
+    let message = world.send(1, TEXT).await;
+    let plain = world.send(2, "nothing of anybody").await;
+    assert_eq!(message.content.body, MASKED);
+    // It is still to be sent.
+    assert_eq!(world.gateway.redact_said().await.unwrap(), 0);
+    assert_eq!(kept(&world, message.id).await, TEXT);
+    world.work().await;
+    assert_eq!(world.delivered(), [TEXT, "nothing of anybody"]);
+    assert_eq!(world.gateway.redact_said().await.unwrap(), 1);
+    assert_eq!(kept(&world, message.id).await, MASKED);
+    assert_eq!(kept(&world, plain.id).await, "nothing of anybody");
+    // Taken back, the choice brings nothing back.
+    world.gateway.set_pii(tenant_id(1), PiiPolicy::Off).await.unwrap();
+    let (found, _) = world.gateway.find_message(tenant_id(1), message.id).await.unwrap();
+    assert_eq!(found.content.body, MASKED);
+}
+
+#[tokio::test]
+async fn what_comes_in_is_kept_redacted_and_its_webhook_without_a_body() {
+    let world = wanting(PiiPolicy::Redact).await;
+    let place = session(1).place.name;
+    world.webhook(&format!("1 {place} from 7 id jo@example.com")).await.unwrap();
+    world.inbox.run_once().await.unwrap();
+    let filter = MessageFilter::default();
+    let all = Portion::Page { page: 1, limit: 100 };
+    let found = MessageStore::list(&*world.store, tenant_id(1), &filter, all).await.unwrap();
+    let bodies: Vec<_> = found.messages.iter().map(|it| it.content.body.as_str()).collect();
+    assert_eq!(bodies, ["[email]"]);
+    let seen = PersonStore::webhooks(&*world.store, tenant_id(1), None, 10).await.unwrap();
+    assert!(seen.entries.iter().all(|entry| entry.payload.is_empty()), "{seen:?}");
+}
+
+#[tokio::test]
+async fn of_many_messages_all_are_redacted() {
+    let world = wanting(PiiPolicy::Redact).await;
+    let due = (1..=450).map(|n| Message {
+        content: Content::text(TEXT),
+        redaction: Some(Redaction::Due),
+        status: Status::Delivered,
+        ..message(n)
+    });
+    MessageStore::insert(&*world.store, &due.collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(world.gateway.redact_said().await.unwrap(), 450);
+    assert_eq!(kept(&world, message_id(450)).await, MASKED);
 }
 
 #[tokio::test]

@@ -318,6 +318,16 @@ impl MessageStore for PostgresStore {
         Ok(changed)
     }
 
+    async fn redactable(&self, limit: u32) -> Result<Vec<Message>, StoreError> {
+        let mut connection = self.connections().acquire().await?;
+        Ok(row::redactable(&mut connection, limit).await?)
+    }
+
+    async fn redact(&self, messages: &[Message]) -> Result<u64, StoreError> {
+        let mut connection = self.connections().acquire().await?;
+        Ok(row::redact(&mut connection, messages).await?)
+    }
+
     async fn sealed_under(
         &self,
         tenant: TenantId,

@@ -3,7 +3,7 @@
 use messaging_core::domain::audit::ActorKind;
 use messaging_core::domain::content::ContentKind;
 use messaging_core::domain::failure::{Failure, FailureCode};
-use messaging_core::domain::message::{Direction, Priority};
+use messaging_core::domain::message::{Direction, Priority, Redaction};
 use messaging_core::domain::opt_out::OptOutSource;
 use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::pii::PiiPolicy;
@@ -80,6 +80,7 @@ named!(
     SessionHealth in "health",
     OnUnknown in "on_unknown",
     PiiPolicy in "pii",
+    Redaction in "redaction",
     OnRateLimit in "on_rate_limit",
     OptOutSource in "source",
     WordList in "words",

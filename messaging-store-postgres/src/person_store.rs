@@ -89,7 +89,8 @@ impl PersonStore for PostgresStore {
         .await
         .map_err(store_error)?;
         sqlx::query!(
-            "UPDATE messages SET person = NULL, failure_detail = NULL, recipient_key = NULL
+            "UPDATE messages SET person = NULL, failure_detail = NULL, recipient_key = NULL,
+                 redaction = NULL
              WHERE id = ANY($1::uuid[])",
             &ids,
         )

@@ -305,6 +305,24 @@ impl MessageStore for SqliteStore {
         .await
     }
 
+    async fn redactable(&self, limit: u32) -> Result<Vec<Message>, StoreError> {
+        self.read(move |connection| row::redactable(connection, limit)).await
+    }
+
+    async fn redact(&self, messages: &[Message]) -> Result<u64, StoreError> {
+        let messages = NewMessage::all(messages)?;
+        self.write(move |connection| {
+            for_good(connection, || {
+                let mut changed = 0;
+                for message in &messages {
+                    changed += u64::from(row::redact(connection, message)?);
+                }
+                Ok(changed)
+            })
+        })
+        .await
+    }
+
     async fn sealed_under(
         &self,
         tenant: TenantId,

@@ -70,7 +70,7 @@ fn erase(connection: &Connection, tenant: TenantId, id: MessageId) -> Result<boo
         .prepare_cached(
             "UPDATE messages SET sender = ?2, recipient = ?3, body = ?4, metadata = NULL,
                  attachment = ?5, failure_detail = NULL, person = NULL,
-                 sealed_under = NULL, terms = NULL, sealed = NULL
+                 sealed_under = NULL, terms = NULL, sealed = NULL, redaction = NULL
              WHERE id = ?1",
         )?
         .execute(params![

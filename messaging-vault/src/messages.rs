@@ -63,11 +63,10 @@ impl Vault {
     }
 
     fn sealed(&self, keys: &TenantKeys, message: &Message) -> Result<Message, StoreError> {
-        let text = |address: &Address| address.as_str().to_owned();
         let spoken = Spoken {
-            from: message.from.as_ref().map(text),
-            to: message.to.as_ref().map(text),
-            body: message.content.body.clone(),
+            from: message.from.as_ref().map(Address::as_str),
+            to: message.to.as_ref().map(Address::as_str),
+            body: message.content.body.as_str(),
             metadata: message.metadata.as_ref(),
             attachment: message.content.attachment.as_ref(),
         };
@@ -102,11 +101,13 @@ impl Vault {
     }
 
     fn terms(&self, keys: &TenantKeys, message: &Message) -> Terms {
-        let mut found = message.person().map(words::of_address).unwrap_or_default();
-        if self.mode() == Mode::Words {
-            found.append(&mut words::of_content(&message.content));
-        }
-        Terms::of(message.id, found.iter().map(|word| keys.trapdoor(word)))
+        let digits = message.person().map(words::digits).unwrap_or_default();
+        let said = match self.mode() {
+            Mode::Words => words::of_content(&message.content),
+            Mode::Plain | Mode::Numbers => BTreeSet::new(),
+        };
+        let found = words::endings(&digits).chain(said.iter().map(String::as_str));
+        Terms::of(message.id, found.map(|word| keys.trapdoor(word)))
     }
 
     /// The message as it was before a store kept it.
@@ -185,6 +186,23 @@ impl SealedMessages {
     pub fn new(inner: Arc<dyn MessageStore>, vault: Arc<Vault>) -> Self {
         Self { inner, vault }
     }
+
+    /// Those of these that can be opened. Nobody can send or redact another any more, and it must not
+    /// keep them from it.
+    async fn open_all_that_open(&self, sealed: Vec<Message>) -> Result<Vec<Message>, StoreError> {
+        let mut opened = Vec::with_capacity(sealed.len());
+        for message in sealed {
+            let id = message.id;
+            match self.vault.open_message(message).await {
+                Ok(message) => opened.push(message),
+                Err(StoreError::Corrupt { .. }) => {
+                    tracing::error!(message = %id, "a message cannot be opened: it is left out");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(opened)
+    }
 }
 
 #[async_trait]
@@ -222,19 +240,7 @@ impl MessageStore for SealedMessages {
     }
 
     async fn load(&self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
-        let mut opened = Vec::with_capacity(ids.len());
-        for message in self.inner.load(ids).await? {
-            let id = message.id;
-            match self.vault.open_message(message).await {
-                Ok(message) => opened.push(message),
-                // Nobody can send it any more, and it must not keep others from being sent.
-                Err(StoreError::Corrupt { .. }) => {
-                    tracing::error!(message = %id, "a message cannot be opened: it is left out");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(opened)
+        self.open_all_that_open(self.inner.load(ids).await?).await
     }
 
     async fn list(
@@ -409,6 +415,14 @@ impl MessageStore for SealedMessages {
         ids: &[ProviderMessageId],
     ) -> Result<Vec<Message>, StoreError> {
         self.vault.open_messages(self.inner.known_at_provider(session, ids).await?).await
+    }
+
+    async fn redactable(&self, limit: u32) -> Result<Vec<Message>, StoreError> {
+        self.open_all_that_open(self.inner.redactable(limit).await?).await
+    }
+
+    async fn redact(&self, messages: &[Message]) -> Result<u64, StoreError> {
+        self.inner.redact(&self.vault.seal_messages(messages).await?).await
     }
 
     async fn sealed_under(

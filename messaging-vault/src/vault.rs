@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use aws_lc_rs::hmac;
+use hmac::{Hmac, KeyInit, Mac};
 use messaging_core::domain::id::TenantId;
 use messaging_core::domain::pseudonym::Pseudonyms;
 use messaging_core::domain::sealed::Trapdoor;
@@ -16,6 +16,7 @@ use messaging_core::ports::key_provider::{KeyError, KeyProvider, SecretKey};
 use messaging_core::ports::key_store::{KeptKey, KeyPurpose, KeyStore, Wrapping};
 use messaging_core::ports::store_error::StoreError;
 use secrecy::ExposeSecret;
+use sha2::Sha256;
 
 use crate::cipher::{Cipher, DoesNotOpen, draw_key};
 
@@ -84,7 +85,7 @@ struct Known {
 /// What a tenant's contents are sealed with and found by.
 pub(crate) struct TenantKeys {
     content: BTreeMap<u32, Cipher>,
-    search: hmac::Key,
+    search: Hmac<Sha256>,
 }
 
 impl TenantKeys {
@@ -99,22 +100,17 @@ impl TenantKeys {
 
     /// Stands for a word of the tenant's.
     pub(crate) fn trapdoor(&self, word: &str) -> Trapdoor {
-        let mut trapdoor = [0; 32];
-        trapdoor.copy_from_slice(self.tag(b"word\0", word).as_ref());
-        Trapdoor(trapdoor)
+        Trapdoor(self.tag(b"word\0", word))
     }
 
     /// Stands for a campaign of the tenant's.
     pub(crate) fn campaign(&self, name: &str) -> String {
         let tag = self.tag(b"campaign\0", name);
-        tag.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        tag.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    fn tag(&self, what: &[u8], text: &str) -> hmac::Tag {
-        let mut context = hmac::Context::with_key(&self.search);
-        context.update(what);
-        context.update(text.as_bytes());
-        context.sign()
+    fn tag(&self, what: &[u8], text: &str) -> [u8; 32] {
+        self.search.clone().chain_update(what).chain_update(text).finalize().into_bytes().into()
     }
 }
 
@@ -280,7 +276,8 @@ impl Vault {
                     content.insert(kept.version, cipher);
                 }
                 KeyPurpose::Search => {
-                    search = Some(hmac::Key::new(hmac::HMAC_SHA256, key.expose_secret()));
+                    let search_key = Hmac::new_from_slice(key.expose_secret());
+                    search = Some(search_key.map_err(|_| bad(DoesNotOpen.into()))?);
                 }
                 KeyPurpose::Pseudonym => {}
             }

@@ -38,15 +38,15 @@ fn folded(text: &str) -> String {
     plain.nfkd().filter(bare).collect()
 }
 
-/// The last four, five, … digits of a number, to all of them; the digits of a chat's id likewise.
-pub(crate) fn of_address(address: &Address) -> BTreeSet<String> {
-    let text = address.as_str();
-    let name = text.split('@').next().unwrap_or_default();
-    let digits: String = name.chars().filter(char::is_ascii_digit).collect();
-    (MIN_DIGITS..=digits.len())
-        .filter_map(|n| digits.get(digits.len() - n..))
-        .map(str::to_owned)
-        .collect()
+/// The digits of a number, or of a chat's id.
+pub(crate) fn digits(address: &Address) -> String {
+    let name = address.as_str().split('@').next().unwrap_or_default();
+    name.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// The last four, five, … of these digits, to all of them.
+pub(crate) fn endings(digits: &str) -> impl Iterator<Item = &str> {
+    (MIN_DIGITS..=digits.len()).filter_map(|n| digits.get(digits.len() - n..))
 }
 
 /// What a content is found by: its text and what else it shows.
@@ -95,13 +95,16 @@ mod tests {
 
     #[test]
     fn a_number_is_found_by_its_last_digits() {
-        let address = Address::from_stored("+4915112345");
+        let found = |address| {
+            let digits = digits(&Address::from_stored(address));
+            endings(&digits).map(str::to_owned).collect()
+        };
         check(
-            of_address(&address),
+            found("+4915112345"),
             &["112345", "12345", "15112345", "2345", "4915112345", "5112345", "915112345"],
         );
-        check(of_address(&Address::from_stored("123@lid")), &[]);
-        check(of_address(&Address::from_stored("12345@g.us")), &["12345", "2345"]);
+        check(found("123@lid"), &[]);
+        check(found("12345@g.us"), &["12345", "2345"]);
     }
 
     #[test]

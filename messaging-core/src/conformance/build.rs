@@ -181,6 +181,7 @@ pub fn message(n: u64) -> Message {
         content: Content::text(format!("text {n}")),
         alias: None,
         sealed: None,
+        redaction: None,
         priority: Priority::Normal,
         metadata: None,
         status: Status::Queued,

@@ -1,5 +1,6 @@
 //! Applying webhooks that were kept.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,13 +9,14 @@ use tokio_util::sync::CancellationToken;
 use crate::delivery::shift::Shift;
 use crate::delivery::{PAUSE_AFTER_FAULT, rest};
 use crate::domain::failure::{Failure, FailureCode};
-use crate::domain::id::{InboxId, MessageId, OptOutId};
+use crate::domain::id::{InboxId, MessageId, OptOutId, TenantId};
 use crate::domain::inbox::{
     Applied, InboxEffect, InboxEntry, InboxVerdict, ProviderEvent, ProviderMessage,
 };
 use crate::domain::message::{Direction, Message, MessageRef, Priority, StatusChange};
 use crate::domain::opt_out::words::Said;
 use crate::domain::opt_out::{OptOut, OptOutSource, Return, Wish};
+use crate::domain::pii::{self, PiiPolicy};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::status::{Status, StatusEvent};
 use crate::domain::timestamp::Timestamp;
@@ -109,9 +111,14 @@ impl InboxProcessor {
         let ports = self.gateway.ports();
         let mut effects = Vec::with_capacity(entries.len());
         let mut verdicts = Vec::new();
+        let mut to_empty: BTreeMap<TenantId, Vec<InboxId>> = BTreeMap::new();
         for entry in entries {
+            let redacts = self.gateway.pii_policy(entry.tenant).await? == PiiPolicy::Redact;
+            if redacts {
+                to_empty.entry(entry.tenant).or_default().push(entry.id);
+            }
             match ports.decoder.decode(&entry.payload) {
-                Ok(event) => effects.push((entry, self.effect(entry, event))),
+                Ok(event) => effects.push((entry, self.effect(entry, event, redacts))),
                 Err(error) => {
                     tracing::warn!(
                         inbox.id = %entry.id, event = %entry.event, %error,
@@ -140,6 +147,10 @@ impl InboxProcessor {
         if !verdicts.is_empty() {
             ports.inbox.defer(&verdicts).await?;
         }
+        // What they say is kept with their messages, redacted. Those still to be applied keep it.
+        for (tenant, ids) in to_empty {
+            ports.persons.erase_webhooks(tenant, &ids).await?;
+        }
         Ok(())
     }
 
@@ -167,7 +178,7 @@ impl InboxProcessor {
     }
 
     /// What an event means for what is stored.
-    fn effect(&self, entry: &InboxEntry, event: ProviderEvent) -> InboxEffect {
+    fn effect(&self, entry: &InboxEntry, event: ProviderEvent, redacts: bool) -> InboxEffect {
         let by_provider = |id| MessageRef::Provider(entry.session, id);
         match event {
             ProviderEvent::Message(message) if message.from_me => {
@@ -177,8 +188,12 @@ impl InboxProcessor {
                 InboxEffect::Change(StatusChange::new(message, StatusEvent::Accept, at))
             }
             ProviderEvent::Message(message) => {
-                let message = Box::new(self.inbound(entry, message));
-                match self.wish(entry, &message) {
+                let mut message = Box::new(self.inbound(entry, message));
+                let wish = self.wish(entry, &message);
+                if redacts {
+                    pii::mask_content(&mut message.content);
+                }
+                match wish {
                     Some(wish) => InboxEffect::ReceiveWish(message, wish),
                     None => InboxEffect::Receive(message),
                 }
@@ -261,6 +276,7 @@ impl InboxProcessor {
             direction: Direction::Inbound,
             alias: self.gateway.settings().pseudonyms.recipient(entry.session, &message.peer),
             sealed: None,
+            redaction: None,
             from: Some(message.peer),
             to: message.own,
             content: message.content,

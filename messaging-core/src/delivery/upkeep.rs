@@ -20,6 +20,10 @@ pub(super) async fn run(gateway: Gateway, every: Duration, stop: CancellationTok
                 tracing::error!(%error, "the upkeep of the store will be tried again");
                 gateway.observe(Observation::Fault { what: "store" });
             }
+            if let Err(error) = gateway.redact_said().await {
+                tracing::error!(%error, "personal data will be taken from messages later");
+                gateway.observe(Observation::Fault { what: "store" });
+            }
             // What is left over is gone on with the next time.
             if let Err(error) = gateway.enforce_retention().await {
                 tracing::error!(%error, "what tenants keep no longer will be let go of later");

@@ -35,6 +35,16 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// Whether personal data is taken from what is kept of a message's texts.
+    pub enum Redaction {
+        /// Once it need not be sent any more ([`Message::is_redactable`]).
+        Due = "due",
+        /// It was: what is kept cannot be sent again.
+        Done = "done",
+    }
+}
+
 /// One message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
@@ -60,6 +70,8 @@ pub struct Message {
     /// What a vault made of addresses, content and metadata, for a store to keep in their place:
     /// then they hold nothing but the kind of the content. `None` where they say what they say.
     pub sealed: Option<Sealed>,
+    /// Whether personal data is taken from what it says; `None` where it is kept as it is.
+    pub redaction: Option<Redaction>,
     /// What leaves first.
     pub priority: Priority,
     /// The tenant's own data, given back as it came. A JSON object.
@@ -129,10 +141,17 @@ impl Message {
         self.content = self.content.erased();
         self.metadata = None;
         (self.from, self.to, self.alias, self.sealed) = (None, None, None, None);
+        self.redaction = None;
         if let Some(failure) = &mut self.failure {
             failure.detail = None;
         }
         self
+    }
+
+    /// Whether personal data is to be taken from what it says, now that nobody will say it any more. A
+    /// failed one may be replayed.
+    pub fn is_redactable(&self) -> bool {
+        self.redaction == Some(Redaction::Due) && Status::SAID.contains(&self.status)
     }
 
     /// Whether it is not known that it is not on its way: it is being sent, or an attempt's end is not

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::domain::content::{Attachment, Content};
+use crate::domain::message::Redaction;
 use crate::named::named_enum;
 
 named_enum! {
@@ -23,6 +24,9 @@ named_enum! {
         /// Texts are kept and sent as they are, and shown with what kind of data stood there in its
         /// place.
         Mask = "mask",
+        /// As [`Mask`](Self::Mask), and what is shown is all that is kept: of what is received at once,
+        /// of what is sent as soon as it need not be sent any more.
+        Redact = "redact",
         /// A text to be sent that has any is refused; those received are shown masked.
         Refuse = "refuse",
     }
@@ -151,6 +155,11 @@ pub fn mask_content(content: &mut Content) {
             *text = masked;
         }
     }
+}
+
+/// Whether personal data is to be taken from what is kept of a content that is to be sent.
+pub fn redaction(policy: PiiPolicy, content: &Content) -> Option<Redaction> {
+    (policy == PiiPolicy::Redact && !kinds_in(content).is_empty()).then_some(Redaction::Due)
 }
 
 /// The kinds of personal data in the texts of a content, each once, in order.

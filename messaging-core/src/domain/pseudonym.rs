@@ -15,12 +15,12 @@ use crate::domain::id::{SessionId, TenantId};
 /// Without a key these are digests that everybody can work out, who can then find out by trying
 /// which of all telephone numbers one stands for. With a key (HMAC-SHA256) only who has it can.
 #[derive(Clone, Default)]
-pub struct Pseudonyms(Option<Arc<[u8; 32]>>);
+pub struct Pseudonyms(Option<Arc<Hmac<Sha256>>>);
 
 impl Pseudonyms {
     /// With a key, the same on all nodes and for ever: what was kept under another is not found.
     pub fn keyed(key: [u8; 32]) -> Self {
-        Self(Some(Arc::new(key)))
+        Self(Hmac::new_from_slice(&key).ok().map(Arc::new))
     }
 
     /// Stands for somebody within a session; `None` where that is what
@@ -48,8 +48,8 @@ impl Pseudonyms {
 
     /// The first bytes of what the key makes of these three, each read with its length.
     fn first<const N: usize>(&self, parts: [&[u8]; 3]) -> Option<[u8; N]> {
-        let key = self.0.as_deref()?;
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+        // The key itself was read once, when it was given.
+        let mut mac = Hmac::clone(self.0.as_deref()?);
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);

@@ -77,6 +77,10 @@ impl Status {
         matches!(self, Self::Queued | Self::Retry)
     }
 
+    /// Those of a message to be sent in which what it says need not be known any more.
+    pub const SAID: [Self; 6] =
+        [Self::Sent, Self::Delivered, Self::Read, Self::Discarded, Self::Cancelled, Self::Expired];
+
     /// Whether nothing that the gateway does by itself will change the message any more.
     pub fn is_final(self) -> bool {
         matches!(

@@ -259,7 +259,8 @@ impl Gateway {
         (created_at, id): (Timestamp, Uuid),
     ) -> Result<BulkAccepted, GatewayError> {
         self.admit_tenant(tenant).await?;
-        let refuses_pii = self.pii_policy(tenant).await? == PiiPolicy::Refuse;
+        let pii = self.pii_policy(tenant).await?;
+        let refuses_pii = pii == PiiPolicy::Refuse;
         let (recipients, rejected) = self.check_bulk(tenant, request, None, refuses_pii).await?;
         let session = self.working_session(tenant, &request.session).await?;
         self.check_backlog(&session).await?;
@@ -290,6 +291,7 @@ impl Gateway {
                 metadata: request.metadata.clone(),
                 batch: Some(batch.id),
                 timing: request.timing,
+                pii,
             });
             message.held = !lets_in || messages.len() >= request.batch_size as usize;
             messages.push(message);

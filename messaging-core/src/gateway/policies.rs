@@ -14,7 +14,7 @@ pub(crate) type Policies = Recent<TenantId, PiiPolicy>;
 
 impl Gateway {
     /// What becomes of personal data in a tenant's texts; of a tenant nobody knows, nothing.
-    pub(super) async fn pii_policy(&self, tenant: TenantId) -> Result<PiiPolicy, GatewayError> {
+    pub(crate) async fn pii_policy(&self, tenant: TenantId) -> Result<PiiPolicy, GatewayError> {
         let now = self.ports().clock.now();
         let changes = match self.inner.policies.get(&tenant, now) {
             Ok(policy) => return Ok(policy),
@@ -26,17 +26,19 @@ impl Gateway {
         Ok(policy)
     }
 
-    /// Refuses a content with personal data in it where the tenant wants none sent.
+    /// Refuses a content with personal data in it where the tenant wants none sent. Gives what the tenant
+    /// wants.
     pub(super) async fn check_pii(
         &self,
         tenant: TenantId,
         content: &Content,
-    ) -> Result<(), GatewayError> {
-        if self.pii_policy(tenant).await? != PiiPolicy::Refuse {
-            return Ok(());
+    ) -> Result<PiiPolicy, GatewayError> {
+        let policy = self.pii_policy(tenant).await?;
+        if policy != PiiPolicy::Refuse {
+            return Ok(policy);
         }
         let kinds = pii::kinds_in(content);
-        if kinds.is_empty() { Ok(()) } else { Err(GatewayError::PiiRefused { kinds }) }
+        if kinds.is_empty() { Ok(policy) } else { Err(GatewayError::PiiRefused { kinds }) }
     }
 
     /// Messages as the tenant wants them shown.

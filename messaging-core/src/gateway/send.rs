@@ -14,6 +14,7 @@ use crate::domain::id::{BatchId, MessageId, SessionId, TenantId, instant_of_v7};
 use crate::domain::idempotency::{IdempotencyKey, Operation};
 use crate::domain::insertion::{Distinct, Inserted, Insertion};
 use crate::domain::message::{Direction, Message, Priority};
+use crate::domain::pii::{self, PiiPolicy};
 use crate::domain::quota::Quota;
 use crate::domain::session::{OnRateLimit, OnUnavailable, Session, SessionStatus};
 use crate::domain::status::Status;
@@ -293,6 +294,7 @@ impl Gateway {
             metadata: request.metadata,
             batch: None,
             timing: request.timing,
+            pii: PiiPolicy::Off,
         };
         Ok(Accepted {
             message: self.draft(draft),
@@ -308,7 +310,7 @@ impl Gateway {
         request: SendRequest,
         drawn: (Timestamp, Uuid),
     ) -> Result<Accepted, GatewayError> {
-        let (to, session) = match self.check_request(tenant, &request).await {
+        let (to, session, pii) = match self.check_request(tenant, &request).await {
             Ok(checked) => checked,
             Err(error) => {
                 // What is refused counts as well.
@@ -364,6 +366,7 @@ impl Gateway {
             metadata: request.metadata,
             batch: None,
             timing: request.timing,
+            pii,
         };
         let insertion = Insertion { message: self.draft(draft), distinct };
         let inserted =
@@ -519,11 +522,11 @@ impl Gateway {
         &self,
         tenant: TenantId,
         request: &SendRequest,
-    ) -> Result<(Address, Arc<Session>), GatewayError> {
+    ) -> Result<(Address, Arc<Session>, PiiPolicy), GatewayError> {
         let to = self.check_message(request, Some(self.ports().clock.now()))?;
         let session = self.working_session(tenant, &request.session).await?;
-        self.check_pii(tenant, &request.content).await?;
-        Ok((to, session))
+        let pii = self.check_pii(tenant, &request.content).await?;
+        Ok((to, session, pii))
     }
 
     /// Everything about a message that can be judged without asking anybody; its times by `now`,
@@ -584,6 +587,7 @@ impl Gateway {
             alias: self.settings().pseudonyms.recipient(draft.session, &draft.to),
             sealed: None,
             to: Some(draft.to),
+            redaction: pii::redaction(draft.pii, &draft.content),
             content: draft.content,
             priority: draft.priority,
             metadata: draft.metadata,
@@ -618,6 +622,8 @@ pub(super) struct Draft {
     pub(super) metadata: Option<serde_json::Value>,
     pub(super) batch: Option<BatchId>,
     pub(super) timing: Timing,
+    /// What the tenant wants to become of personal data in it.
+    pub(super) pii: PiiPolicy,
 }
 
 /// What there is to count about a message that was accepted or received.

@@ -240,9 +240,18 @@ pub trait MessageStore: Send + Sync + 'static {
     /// Puts what a vault made of messages in the place of what the store has of them: addresses (so
     /// their chats go by other names),
     /// content, metadata and what is sealed, and nothing else. Passes over those that are not there,
-    /// that nobody is on the other side of any more ([`Message::erased`]), or that are not kept under the key given with them any more (`None` for what is not sealed). Gives how
+    /// that nobody is on the other side of any more ([`Message::erased`]), that were redacted since, or that are not kept under the key given with them any more (`None` for what is not sealed). Gives how
     /// many it changed.
     async fn reseal(&self, messages: &[(Option<u32>, Message)]) -> Result<u64, StoreError>;
+
+    /// At most `limit` messages, whosever they are, of whose texts personal data is to be taken now
+    /// ([`Message::is_redactable`]).
+    async fn redactable(&self, limit: u32) -> Result<Vec<Message>, StoreError>;
+
+    /// Puts what these messages say in the place of what the store has of them: content, metadata and what
+    /// is sealed, and nothing else, and records that they are redacted. Passes over those that are not
+    /// [redactable](Message::is_redactable) any more. Gives how many it changed.
+    async fn redact(&self, messages: &[Message]) -> Result<u64, StoreError>;
 
     /// How many of a tenant's messages are sealed under which of its keys, `None` for those that are
     /// not; of which there are none is left out. Looks at every one.

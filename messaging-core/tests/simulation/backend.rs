@@ -227,6 +227,8 @@ relay!(MessageStore to store by of_store -> StoreError {
     chats_opened(session: SessionId, since: Timestamp, but: RecipientKey, now: Timestamp)
         -> Vec<Timestamp>;
     reseal(messages: &[(Option<u32>, Message)]) -> u64;
+    redactable(limit: u32) -> Vec<Message>;
+    redact(messages: &[Message]) -> u64;
     sealed_under(tenant: TenantId) -> BTreeMap<Option<u32>, u64>;
     ping() -> ();
 });

@@ -7,14 +7,16 @@ use messaging_core::domain::address::{Address, Alias, PersonKey, RecipientKey};
 use messaging_core::domain::content::Content;
 use messaging_core::domain::id::{BatchId, MessageId, ProviderMessageId, SessionId, TenantId};
 use messaging_core::domain::insertion::{Distinct, Inserted, Insertion};
-use messaging_core::domain::message::{Direction, Message};
+use messaging_core::domain::message::{Direction, Message, Redaction};
 use messaging_core::domain::sealed::{Sealed, Terms};
 use messaging_core::ports::store_error::{BoxError, StoreError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::message_store::chats::{OpenChats, rename as rename_chat};
-use crate::named::{BadColumn, Stored, failure, instant, json, named, optional_instant, small};
+use crate::named::{
+    BadColumn, Stored, decode_all, failure, instant, json, named, optional_instant, small,
+};
 use crate::text;
 use crate::together::Fault;
 
@@ -52,6 +54,7 @@ pub(crate) struct MessageRow {
     pub(crate) terms: Option<Vec<u8>>,
     pub(crate) sealed: Option<Vec<u8>>,
     pub(crate) person: Option<i64>,
+    pub(crate) redaction: Option<String>,
 }
 
 /// `sqlx::query_as!` of whole messages, from `messages m` and `message_contents c`: the columns are
@@ -66,7 +69,7 @@ macro_rules! query_messages {
              m.expires_at, \
              m.failure_code, m.failure_detail, m.provider_message_id, m.created_at, m.updated_at, \
              m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.lines, c.body, c.metadata, \
-             c.attachment, c.sealed_under, c.terms, c.sealed, m.person " + $tail
+             c.attachment, c.sealed_under, c.terms, c.sealed, m.person, m.redaction " + $tail
             $(, $argument)*
         )
     };
@@ -120,6 +123,7 @@ impl Stored for MessageRow {
             to,
             alias: None,
             sealed: sealed(self.sealed_under, self.terms, self.sealed, self.person)?,
+            redaction: self.redaction.as_deref().map(named).transpose()?,
             priority: named(&self.priority)?,
             status: named(&self.status)?,
             attempts: number(self.attempts, "attempts")?,
@@ -182,6 +186,7 @@ pub(crate) struct NewMessages {
     sealed_under: Vec<Option<i32>>,
     terms: Vec<Option<Vec<u8>>>,
     sealed: Vec<Option<Vec<u8>>>,
+    redactions: Vec<Option<&'static str>>,
     fingerprints: Vec<Option<Uuid>>,
     said_at: Vec<i64>,
     said_until: Vec<i64>,
@@ -248,7 +253,8 @@ impl NewMessages {
             ids tenants sessions batches directions senders recipients recipient_keys persons priorities
             statuses attempts generations held due_at expires_at failure_codes failure_details provider_ids
             created_at updated_at sent_at delivered_at read_at failed_at kinds campaigns bodies
-            metadata attachments sealed_under terms sealed fingerprints said_at said_until is_first
+            metadata attachments sealed_under terms sealed redactions fingerprints said_at said_until
+            is_first
         );
     }
 
@@ -294,6 +300,7 @@ impl NewMessages {
         self.sealed_under.push(sealed.map(|sealed| small(sealed.key)));
         self.terms.push(sealed.map(|sealed| sealed.terms.as_bytes().to_vec()));
         self.sealed.push(sealed.map(|sealed| sealed.bytes.clone()));
+        self.redactions.push(message.redaction.map(Redaction::as_str));
         self.fingerprints.push(None);
         self.said_at.push(0);
         self.said_until.push(0);
@@ -332,14 +339,14 @@ impl NewMessages {
                     $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[],
                     $23::bigint[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[],
                     $29::bigint[], $30::uuid[], $31::bigint[], $32::bigint[], $33::bool[],
-                    $34::bigint[], $35::int[], $36::bytea[], $37::bytea[]
+                    $34::bigint[], $35::int[], $36::bytea[], $37::bytea[], $38::text[]
                 ) AS row (
                     id, tenant, session, batch, direction, sender, recipient, recipient_key,
                     priority, status, attempts, generation, held_by_batch, due_at, failure_code,
                     failure_detail, provider_message_id, created_at, updated_at, sent_at,
                     delivered_at, read_at, failed_at, kind, campaign, body, metadata, attachment,
                     expires_at, fingerprint, said_at, said_until, is_first, person, sealed_under,
-                    terms, sealed
+                    terms, sealed, redaction
                 )
             ), claimed AS (
                 INSERT INTO recent_contents AS kept (fingerprint, message, at, until)
@@ -379,12 +386,12 @@ impl NewMessages {
                     id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
                     status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                     provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                    failed_at, expires_at, person
+                    failed_at, expires_at, person, redaction
                 )
                 SELECT id, tenant, session, batch, direction, recipient_key, priority, kind, campaign,
                     status, attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                     provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
-                    failed_at, expires_at, person
+                    failed_at, expires_at, person, redaction
                 FROM new
             )
             SELECT given.id AS "id!", claimed.message AS "first!"
@@ -427,6 +434,7 @@ impl NewMessages {
             &self.sealed_under as &[Option<i32>],
             &self.terms as &[Option<Vec<u8>>],
             &self.sealed as &[Option<Vec<u8>>],
+            &self.redactions as &[Option<&str>],
         )
         .fetch_all(connection)
         .await?;
@@ -445,8 +453,64 @@ fn address_text(address: Option<&Address>) -> Option<String> {
     Some(text::kept(address.as_str()).into_owned())
 }
 
+/// Writes what these messages say in the place of what they said, of each that is to be redacted still,
+/// and that it was. Gives how many there were.
+pub(crate) async fn redact(
+    connection: &mut PgConnection,
+    messages: &[Message],
+) -> Result<u64, Fault> {
+    let new = NewMessages::of(messages)?;
+    let changed = sqlx::query!(
+        "WITH given AS (
+             SELECT * FROM unnest(
+                 $1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bytea[], $7::bytea[]
+             ) AS row (id, body, metadata, attachment, sealed_under, terms, sealed)
+         ), due AS (
+             SELECT id FROM messages
+             WHERE id = ANY($1) AND redaction = 'due'
+                 AND status IN ('sent', 'delivered', 'read', 'discarded', 'cancelled', 'expired')
+             ORDER BY id FOR UPDATE
+         ), said AS (
+             UPDATE message_contents c SET body = given.body, metadata = given.metadata,
+                 attachment = given.attachment, sealed_under = given.sealed_under,
+                 terms = given.terms, sealed = given.sealed
+             FROM given JOIN due USING (id)
+             WHERE c.message = given.id AND c.message = ANY($1)
+         )
+         UPDATE messages SET redaction = 'done' FROM due
+         WHERE messages.id = due.id AND messages.id = ANY($1)",
+        &new.ids,
+        &new.bodies,
+        &new.metadata as &[Option<String>],
+        &new.attachments as &[Option<String>],
+        &new.sealed_under as &[Option<i32>],
+        &new.terms as &[Option<Vec<u8>>],
+        &new.sealed as &[Option<Vec<u8>>],
+    )
+    .execute(connection)
+    .await?;
+    Ok(changed.rows_affected())
+}
+
+/// The messages to be redacted now.
+pub(crate) async fn redactable(
+    connection: &mut PgConnection,
+    limit: u32,
+) -> Result<Vec<Message>, Fault> {
+    let rows: Vec<MessageRow> = query_messages!(
+        "FROM messages m JOIN message_contents c ON c.message = m.id \
+         WHERE m.redaction = 'due' \
+             AND m.status IN ('sent', 'delivered', 'read', 'discarded', 'cancelled', 'expired') \
+         ORDER BY m.id LIMIT $1",
+        i64::from(limit),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(decode_all(rows)?)
+}
+
 /// Writes what is sealed in the place of what messages say, each where it is kept under the key given
-/// with it still. Gives how many there were.
+/// with it still and was not redacted since. Gives how many there were.
 pub(crate) async fn reseal(
     connection: &mut PgConnection,
     messages: &[(Option<u32>, Message)],
@@ -460,9 +524,11 @@ pub(crate) async fn reseal(
             "FROM messages m JOIN message_contents c ON c.message = m.id \
              WHERE m.id = $1 AND c.message = $1 \
                  AND c.sealed_under IS NOT DISTINCT FROM $2::int AND m.person IS NOT NULL \
+                 AND m.redaction IS NOT DISTINCT FROM $3::text \
              FOR UPDATE",
             id,
             before.map(small),
+            message.redaction.map(Redaction::as_str),
         )
         .fetch_optional(&mut *connection)
         .await?;

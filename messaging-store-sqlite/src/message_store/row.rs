@@ -5,7 +5,7 @@ use std::fmt::Write;
 use messaging_core::domain::address::PersonKey;
 use messaging_core::domain::content::{Attachment, Content};
 use messaging_core::domain::id::{MessageId, ProviderMessageId, SessionId, TenantId};
-use messaging_core::domain::message::{Direction, Message};
+use messaging_core::domain::message::{Direction, Message, Redaction};
 use messaging_core::domain::sealed::{Sealed, Terms};
 use messaging_core::domain::status::Status;
 use messaging_core::domain::timestamp::Timestamp;
@@ -13,8 +13,8 @@ use messaging_core::ports::store_error::{BoxError, StoreError};
 use rusqlite::{Connection, Row, ToSql};
 
 use crate::column::{
-    self, BadColumn, Id, Stored, decode_first, failure, instant, named, optional_address,
-    optional_id, optional_instant,
+    self, BadColumn, Id, Stored, decode_all, decode_first, failure, instant, named,
+    optional_address, optional_id, optional_instant, optional_named,
 };
 use crate::error::Fault;
 
@@ -24,7 +24,7 @@ macro_rules! message_columns {
         "id, tenant, session, batch, direction, sender, recipient, priority, status, attempts, \
          generation, held_by_batch, due_at, failure_code, failure_detail, provider_message_id, \
          created_at, updated_at, sent_at, delivered_at, read_at, failed_at, body, metadata, \
-         attachment, expires_at, sealed_under, terms, sealed, person"
+         attachment, expires_at, sealed_under, terms, sealed, person, redaction"
     };
 }
 pub(crate) use message_columns;
@@ -60,6 +60,7 @@ impl Stored for Message {
             metadata: json(row, 23, "metadata")?,
             alias: None,
             sealed: sealed(row, 26)?,
+            redaction: optional_named(row, 30)?,
         })
     }
 }
@@ -145,10 +146,10 @@ pub(crate) fn insert(connection: &Connection, new: &NewMessage) -> Result<(), Fa
                  attempts, generation, held_by_batch, due_at, failure_code, failure_detail,
                  provider_message_id, created_at, updated_at, sent_at, delivered_at, read_at,
                  failed_at, kind, campaign, body, metadata, attachment, expires_at, waits, person,
-                 sealed_under, terms, sealed
+                 sealed_under, terms, sealed, redaction
              ) VALUES (
                  ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                 ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33
+                 ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34
              )",
         )?
         .execute(rusqlite::params![
@@ -185,12 +186,49 @@ pub(crate) fn insert(connection: &Connection, new: &NewMessage) -> Result<(), Fa
             message.sealed.as_ref().map(|sealed| sealed.key),
             message.sealed.as_ref().map(|sealed| sealed.terms.as_bytes()),
             message.sealed.as_ref().map(|sealed| &sealed.bytes),
+            message.redaction.map(Redaction::as_str),
         ])?;
     Ok(())
 }
 
+/// Writes what this message says in the place of what it said, where it is to be redacted still, and
+/// that it was. Tells whether it was.
+pub(crate) fn redact(connection: &Connection, new: &NewMessage) -> Result<bool, Fault> {
+    let message = &new.message;
+    let changed = connection
+        .prepare_cached(
+            "UPDATE messages SET body = ?2, metadata = ?3, attachment = ?4, sealed_under = ?5,
+                 terms = ?6, sealed = ?7, redaction = 'done'
+             WHERE id = ?1 AND redaction = 'due'
+                 AND status IN ('sent', 'delivered', 'read', 'discarded', 'cancelled', 'expired')",
+        )?
+        .execute(rusqlite::params![
+            message.id.bytes(),
+            message.content.body,
+            new.metadata,
+            new.attachment,
+            message.sealed.as_ref().map(|sealed| sealed.key),
+            message.sealed.as_ref().map(|sealed| sealed.terms.as_bytes()),
+            message.sealed.as_ref().map(|sealed| &sealed.bytes),
+        ])?;
+    Ok(changed > 0)
+}
+
+/// The messages to be redacted now.
+pub(crate) fn redactable(connection: &Connection, limit: u32) -> Result<Vec<Message>, Fault> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        message_columns!(),
+        " FROM messages INDEXED BY messages_to_redact
+         WHERE redaction = 'due'
+             AND status IN ('sent', 'delivered', 'read', 'discarded', 'cancelled', 'expired')
+         ORDER BY id LIMIT ?1"
+    ))?;
+    decode_all(statement.query([limit])?)
+}
+
 /// Writes what is sealed in the place of what the message says, where it is kept under this key
-/// still. Tells whether it was.
+/// still and was not redacted since. Tells whether it was.
 pub(crate) fn reseal(
     connection: &Connection,
     key: Option<u32>,
@@ -202,7 +240,7 @@ pub(crate) fn reseal(
             "UPDATE messages SET sender = ?2, recipient = ?3, campaign = ?4, body = ?5,
                  metadata = ?6, attachment = ?7, sealed_under = ?8, terms = ?9, sealed = ?10,
                  person = ?11
-             WHERE id = ?1 AND sealed_under IS ?12 AND person IS NOT NULL",
+             WHERE id = ?1 AND sealed_under IS ?12 AND redaction IS ?13 AND person IS NOT NULL",
         )?
         .execute(rusqlite::params![
             message.id.bytes(),
@@ -217,6 +255,7 @@ pub(crate) fn reseal(
             message.sealed.as_ref().map(|sealed| &sealed.bytes),
             person(message),
             key,
+            message.redaction.map(Redaction::as_str),
         ])?;
     Ok(changed > 0)
 }

@@ -41,6 +41,7 @@ macro_rules! suite {
                     (knows_whom_a_sealed_message_goes_to) => {};
                     (seals_what_is_kept_and_nothing_else_about_it) => {};
                     (seals_nothing_over_what_somebody_sealed_meanwhile) => {};
+                    (seals_nothing_over_what_was_redacted_meanwhile) => {};
                     (knows_a_chat_by_its_new_name_and_since_when_it_is_open) => {};
                     (searches_body_sender_and_recipient) => {};
                     (searches_control_and_private_characters_as_they_are) => {};

@@ -1,7 +1,7 @@
 //! What an event does to a message: the one rule that every store applies.
 
 use crate::domain::failure::{Failure, FailureCode};
-use crate::domain::message::{Message, MessageEvent, OpenChat, StatusChange};
+use crate::domain::message::{Message, MessageEvent, OpenChat, Redaction, StatusChange};
 use crate::domain::status::{Status, StatusEvent, Transition, transition};
 
 /// What [`Message::apply`] did.
@@ -43,6 +43,13 @@ impl Message {
             // That the provider has accepted it came before the provider's error, not after it.
             Transition::To(_) if change.event == StatusEvent::Accept && self.has_bounced() => {
                 Transition::Keep
+            }
+            // What it said is not known any more.
+            Transition::To(_)
+                if change.event == StatusEvent::Replay
+                    && self.redaction == Some(Redaction::Done) =>
+            {
+                Transition::Refuse
             }
             other => other,
         };
@@ -194,6 +201,7 @@ mod tests {
             content: Content::text("hello"),
             alias: None,
             sealed: None,
+            redaction: None,
             priority: Priority::Normal,
             metadata: None,
             status,

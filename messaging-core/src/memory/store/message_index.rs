@@ -29,6 +29,8 @@ pub(super) struct MessageIndex {
     scheduled: BTreeSet<(Timestamp, MessageId)>,
     /// What waits and will expire, by when.
     expiring: BTreeSet<(Timestamp, MessageId)>,
+    /// What personal data is to be taken from now.
+    redactable: BTreeSet<MessageId>,
 }
 
 type ProviderKey = (SessionId, ProviderMessageId, Direction);
@@ -67,6 +69,9 @@ impl MessageIndex {
         if let Some(at) = message.expires_at.filter(|_| message.status.is_waiting()) {
             self.expiring.insert((at, id));
         }
+        if message.is_redactable() {
+            self.redactable.insert(id);
+        }
         if message.status == Status::Sending {
             self.sending.entry(message.session).or_default().insert(id);
         }
@@ -100,6 +105,7 @@ impl MessageIndex {
             self.by_provider.remove(&key);
         }
         self.pending.remove(&id);
+        self.redactable.remove(&id);
         self.scheduled.remove(&(message.due_at, id));
         if let Some(at) = message.expires_at {
             self.expiring.remove(&(at, id));
@@ -155,6 +161,10 @@ impl MessageIndex {
 
     pub(super) fn expiring(&self) -> &BTreeSet<(Timestamp, MessageId)> {
         &self.expiring
+    }
+
+    pub(super) fn redactable(&self) -> &BTreeSet<MessageId> {
+        &self.redactable
     }
 
     pub(super) fn sending_through(&self, session: SessionId) -> usize {

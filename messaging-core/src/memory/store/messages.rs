@@ -17,7 +17,8 @@ use crate::domain::id::{
 use crate::domain::insertion::{Distinct, Inserted, Insertion};
 use crate::domain::message::applied::ChangeEffect;
 use crate::domain::message::{
-    ChangeOutcome, Direction, Message, MessageEvent, MessageRef, OpenChat, QueueItem, StatusChange,
+    ChangeOutcome, Direction, Message, MessageEvent, MessageRef, OpenChat, QueueItem, Redaction,
+    StatusChange,
 };
 use crate::domain::portion::{Page, PortionBy};
 use crate::domain::statistics::{Percentiles, Statistics, StatisticsRange};
@@ -651,7 +652,8 @@ impl MessageStore for MemoryStore {
         for (key, given) in messages {
             let Some(row) = state.rows.get_mut(&given.id) else { continue };
             let kept = row.message.sealed.as_ref().map(|sealed| sealed.key);
-            if kept != *key || row.message.person_key().is_none() {
+            let is_as_read = kept == *key && row.message.redaction == given.redaction;
+            if !is_as_read || row.message.person_key().is_none() {
                 continue;
             }
             state.index.take_out(&row.message);
@@ -665,6 +667,31 @@ impl MessageStore for MemoryStore {
                 state.rename_chat(given.session, before, after);
             }
             state.open(chat, at);
+            changed += 1;
+        }
+        Ok(changed)
+    }
+
+    async fn redactable(&self, limit: u32) -> Result<Vec<Message>, StoreError> {
+        let messages = &self.lock().messages;
+        let redactable = messages.index.redactable().iter().take(limit as usize);
+        Ok(redactable.filter_map(|id| Some(messages.rows.get(id)?.message.clone())).collect())
+    }
+
+    async fn redact(&self, messages: &[Message]) -> Result<u64, StoreError> {
+        let state = &mut self.lock().messages;
+        let mut changed = 0;
+        for given in messages {
+            let Some(row) = state.rows.get_mut(&given.id) else { continue };
+            if !row.message.is_redactable() {
+                continue;
+            }
+            state.index.take_out(&row.message);
+            row.message.content.clone_from(&given.content);
+            row.message.metadata.clone_from(&given.metadata);
+            row.message.sealed.clone_from(&given.sealed);
+            row.message.redaction = Some(Redaction::Done);
+            state.index.put(&row.message);
             changed += 1;
         }
         Ok(changed)
