@@ -1,5 +1,4 @@
 //! SQLite must behave like every other store of the provider's servers.
-#![expect(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 
 use messaging_core::conformance::server_store;
 use messaging_store_sqlite::{SqliteOptions, SqliteStore};

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use messaging_core::domain::audit::{ActorKind, AuditEvent, Chain};
+use messaging_core::domain::tenant::Permission;
 use messaging_core::domain::timestamp::Timestamp;
 use poem::http::{Method, StatusCode};
 use poem::{Request, Response};
@@ -103,7 +104,7 @@ impl Traced {
         let named = told.named().filter(|_| is_of_servers);
         let target = target.or_else(|| named.map(str::to_owned));
         let event = AuditEvent {
-            chain: caller.map_or(Chain::Platform, |caller| Chain::Tenant(caller.tenant)),
+            chain: chain(&route.template, caller),
             at: self.at,
             actor_kind: match caller {
                 Some(_) => ActorKind::Token,
@@ -151,11 +152,23 @@ async fn told(response: &mut Response) -> Told {
     }
 }
 
+/// On whose chain it stands: what is done to the deployment by whoever runs it is no tenant's matter.
+fn chain(template: &str, caller: Option<&Caller>) -> Chain {
+    let runs_it = |caller: &Caller| {
+        caller.may(Permission::ManageTenants) || caller.may(Permission::ManageServers)
+    };
+    let is_admin = template.starts_with("/admin/");
+    // Whoever may not, tried it in its own tenant's name.
+    let tenant = caller.filter(|caller| !(is_admin && runs_it(caller)));
+    tenant.map_or(Chain::Platform, |caller| Chain::Tenant(caller.tenant))
+}
+
 /// What kind of thing an address is about.
 fn kind(template: &str) -> &str {
     if template.starts_with("/messages/bulk") {
         return "bulk";
     }
+    let template = template.strip_prefix("/admin").unwrap_or(template);
     let first = template.trim_start_matches('/').split('/').next().unwrap_or_default();
     first.strip_suffix('s').unwrap_or(first)
 }
@@ -215,6 +228,7 @@ mod tests {
             ("/messages/bulk/{id}/pause", "bulk"),
             ("/opt-outs/{id}", "opt-out"),
             ("/queue", "queue"),
+            ("/admin/servers/{name}", "server"),
         ] {
             assert_eq!(kind(template), expected);
         }
