@@ -13,6 +13,7 @@ use messaging_core::domain::content::{Attachment, Content, Media, MediaKind, Med
 use messaging_core::domain::failure::{Failure, FailureCode};
 use messaging_core::domain::filter::MessageFilter;
 use messaging_core::domain::message::{Message, MessageRef, Priority, StatusChange};
+use messaging_core::domain::quota::Quota;
 use messaging_core::domain::session::{OnRateLimit, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::gateway::dead_letters::{DeadLetters, Moved};
@@ -21,6 +22,7 @@ use messaging_core::gateway::send::SendRequest;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::queue::{HeldBy, Queue};
+use messaging_core::ports::rate_limiter::RateKey;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::transport::{
     Envelope, Later, LaterReason, Route, SendOutcome, Transport,
@@ -28,6 +30,7 @@ use messaging_core::ports::transport::{
 
 use world::{World, quota, request};
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn later(reason: LaterReason) -> Script {
@@ -647,6 +650,37 @@ async fn a_limiter_that_forgets_everything_gives_nobody_a_fresh_quota() {
     for four in times.windows(4) {
         assert!(four[3].since(four[0]) > MINUTE, "{four:?}");
     }
+}
+
+/// As a limiter that lost its counts is told of what was begun, which this was not yet.
+#[tokio::test]
+async fn who_took_long_to_get_ready_asks_for_the_right_to_send_anew() {
+    let world = World::with(quota(1, MINUTE)).await;
+    world.send(1, "hello").await;
+    let (clock, limiter) = (world.clock.clone(), world.limiter.clone());
+    world.provider.meanwhile(move || {
+        clock.advance(2 * SECOND);
+        let quota = Quota { limit: 1, window: MINUTE };
+        limiter.begin_anew_with_another(RateKey::Sending(session(1).id), quota, clock.now());
+    });
+    world.work().await;
+    assert_eq!(world.delivered(), [""; 0]);
+    world.work_for(2 * MINUTE).await;
+    assert_eq!(world.delivered(), ["hello"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limiter_that_cannot_be_told_of_a_send_is_told_again() {
+    let world = World::with(quota(1, MINUTE)).await;
+    world.limiter.go_deaf_to(3);
+    world.send(1, "one").await;
+    let on_rate_limit = Some(OnRateLimit::Queue);
+    world.try_send(SendRequest { on_rate_limit, ..request(1, "two") }).await.unwrap();
+    world.work().await;
+    assert_eq!(world.delivered(), ["one"]);
+    // Else it would count from when it could have been sent at the latest.
+    world.work_for(MINUTE + SECOND).await;
+    assert_eq!(world.delivered(), ["one", "two"]);
 }
 
 /// Fails a message as WhatsApp does when it had accepted it.

@@ -31,6 +31,7 @@ macro_rules! for_each_rate_limiter_behavior {
         $test!(counts_nothing_for_a_refusal);
         $test!(keeps_the_quota_when_instants_come_out_of_order);
         $test!(limits_no_longer_than_a_window_when_the_clock_goes_back);
+        $test!(forgets_nothing_for_a_call_that_comes_late);
         $test!(follows_a_change_of_the_quota);
         $test!(grants_nothing_of_a_key_before_it_is_primed);
         $test!(counts_what_was_done_before);
@@ -272,6 +273,16 @@ pub async fn limits_no_longer_than_a_window_when_the_clock_goes_back(limiter: &d
     done(limiter, at(60_000), 1).await;
     done(limiter, at(60_000), 0).await;
     limited(limiter, at(60_000), secs(60)).await;
+}
+
+/// As that of a node that stood still while it was under way.
+pub async fn forgets_nothing_for_a_call_that_comes_late(limiter: &dyn RateLimiter) {
+    prime(limiter, key()).await;
+    for remaining in [2, 1, 0] {
+        done(limiter, at(300_000), remaining).await;
+    }
+    limited(limiter, at(0), secs(360)).await;
+    limited(limiter, at(301_000), secs(59)).await;
 }
 
 /// What was done under the old one still counts.

@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use crate::domain::timestamp::Timestamp;
 
+/// By how much later than it says a call may come: whoever made it stood still meanwhile, or its
+/// connection did. Such a call must not pass for a clock that has gone back, which would forget what
+/// was counted.
+pub const CALLS_ARE_LATE_BY: Duration = Duration::from_secs(300);
+
 /// At most `limit` within any `window`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
@@ -115,7 +120,8 @@ impl SlidingWindow {
         // Events lie in the past. Where the clock has gone back by more than clocks can disagree,
         // all that is known is that they happened before now; else they would count for as long
         // as the clock went back.
-        while self.events.back().is_some_and(|event| *event > now.plus(quota.window)) {
+        let horizon = now.plus(quota.window).plus(CALLS_ARE_LATE_BY);
+        while self.events.back().is_some_and(|event| *event > horizon) {
             self.events.pop_back();
             self.record(now);
         }
@@ -331,6 +337,16 @@ mod tests {
         assert_eq!(window.reserve(QUOTA, 1, at(70), at(60)), allowed(2));
         let (decision, _) = gcra(at(10_000), QUOTA, at(0));
         assert_eq!(decision, limited(20));
+    }
+
+    #[test]
+    fn a_call_that_comes_late_forgets_nothing() {
+        let mut window = SlidingWindow::default();
+        for _ in 0..3 {
+            window.record(at(300));
+        }
+        assert_eq!(window.reserve(QUOTA, 1, at(10), at(0)), limited(360));
+        assert_eq!(window.reserve(QUOTA, 1, at(310), at(301)), limited(59));
     }
 
     #[test]

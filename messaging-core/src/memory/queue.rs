@@ -43,6 +43,14 @@ impl MemoryQueue {
         Self { state, version: AtomicU64::new(0), bell: Notify::new() }
     }
 
+    /// An empty queue that stands for one that many processes share, each with its own clock: where one
+    /// is far behind, that says nothing of the others.
+    #[cfg(feature = "testing")]
+    pub fn with_many_clocks() -> Self {
+        let state = Mutex::new(State::new().with_many_clocks());
+        Self { state, ..Self::new() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere must not stop all sending; and nothing of what is done under this
         // lock panics half-way.

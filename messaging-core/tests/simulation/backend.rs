@@ -60,6 +60,7 @@ const NUMBERS_OF_A_LIFE: u64 = 1 << 32;
 
 /// What outlives the nodes: all of it, or, for an embedded one, the store alone.
 pub(crate) struct Backend {
+    embedded: bool,
     pub(crate) store: Arc<MemoryStore>,
     duties: Arc<MemoryDutyRoster>,
     queue: Mutex<(u64, Arc<MemoryQueue>)>,
@@ -72,11 +73,12 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(embedded: bool) -> Self {
         Self {
+            embedded,
             store: Arc::new(MemoryStore::new()),
             duties: Arc::default(),
-            queue: Mutex::default(),
+            queue: Mutex::new((0, Arc::new(empty_queue(embedded)))),
             limiter: Mutex::default(),
             settled: Mutex::default(),
             forgot: Notify::new(),
@@ -88,7 +90,7 @@ impl Backend {
     /// Queue and limiter lose everything.
     pub(crate) fn forget(&self) {
         let mut queue = self.queue.lock().unwrap();
-        *queue = (queue.0 + 1, Arc::default());
+        *queue = (queue.0 + 1, Arc::new(empty_queue(self.embedded)));
         let mut limiter = self.limiter.lock().unwrap();
         *limiter = (limiter.0 + 1, Arc::default());
         self.settled.lock().unwrap().clear();
@@ -142,6 +144,11 @@ impl Backend {
             limiter.prime_begun_now(key, &done, begun_until);
         }
     }
+}
+
+/// The queue of one process, or what stands for one that all share.
+fn empty_queue(embedded: bool) -> MemoryQueue {
+    if embedded { MemoryQueue::new() } else { MemoryQueue::with_many_clocks() }
 }
 
 /// One node's connections to the backend.

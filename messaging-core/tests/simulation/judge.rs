@@ -264,8 +264,11 @@ pub(crate) async fn caught_up(world: &World) -> Verdict {
         let is_told = match fate {
             Some(StatusEvent::Read) => message.status == Status::Read,
             Some(StatusEvent::Deliver) => message.status == Status::Delivered,
-            // Given up, and found to have been sent only to be lost: it failed in any case.
-            Some(StatusEvent::Bounce) => message.status == Status::Failed,
+            // Given up, and found to have been sent only to be lost: it reached nobody in any case.
+            Some(StatusEvent::Bounce) => matches!(
+                message.status,
+                Status::Failed | Status::Expired | Status::Cancelled | Status::Discarded
+            ),
             _ => true,
         };
         if !is_told {

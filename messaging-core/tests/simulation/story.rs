@@ -99,7 +99,7 @@ pub(crate) async fn play(seed: u64, told: bool) -> World {
     let sim = Arc::new(Sim::new(seed, told));
     sim.note(|| format!("{:#?}", sim.plan));
     let (reports, posted) = mpsc::unbounded_channel();
-    let backend = Arc::new(Backend::new());
+    let backend = Arc::new(Backend::new(sim.plan.embedded));
     let waha = Arc::new(Waha::new(Arc::clone(&sim), reports));
     let sessions = found(&sim, &backend, &waha).await;
     let fleet = Fleet::new(Arc::clone(&sim), Arc::clone(&backend), Arc::clone(&waha));

@@ -1,6 +1,6 @@
 //! A limiter that can lose all that it has counted, or be away, as one on another server can.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -16,6 +16,8 @@ use messaging_core::ports::rate_limiter::{
 pub(crate) struct ForgetfulLimiter {
     counted: Mutex<Arc<MemoryRateLimiter>>,
     away: AtomicBool,
+    /// How many sends it will not hear of.
+    deaf_to: AtomicU32,
     time: Mutex<Option<Timestamp>>,
 }
 
@@ -23,6 +25,21 @@ impl ForgetfulLimiter {
     /// Loses everything.
     pub(crate) fn forget(&self) {
         *self.counted.lock().unwrap() = Arc::default();
+    }
+
+    /// Loses everything, and is told by another node that nothing was sent, which then takes one.
+    pub(crate) fn begin_anew_with_another(&self, key: RateKey, quota: Quota, now: Timestamp) {
+        let anew = MemoryRateLimiter::new();
+        anew.prime_now(key, &[]);
+        if let Reservation::Granted { permit, .. } = anew.reserve_now(key, quota, now, now) {
+            anew.settle_now(permit, now);
+        }
+        *self.counted.lock().unwrap() = Arc::new(anew);
+    }
+
+    /// Does not hear of the next sends.
+    pub(crate) fn go_deaf_to(&self, sends: u32) {
+        self.deaf_to.store(sends, Ordering::Relaxed);
     }
 
     /// Cannot be asked from now on, or can again.
@@ -56,6 +73,10 @@ impl RateLimiter for ForgetfulLimiter {
     }
 
     async fn settle(&self, permit: Permit, at: Timestamp) -> Result<(), RateLimiterError> {
+        let deaf = |to: u32| to.checked_sub(1);
+        if self.deaf_to.fetch_update(Ordering::Relaxed, Ordering::Relaxed, deaf).is_ok() {
+            return Err(RateLimiterError("did not hear".into()));
+        }
         self.counted()?.settle(permit, at).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use messaging_core::domain::quota::{Quota, refill_interval};
+use messaging_core::domain::quota::{CALLS_ARE_LATE_BY, Quota, refill_interval};
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::rate_limiter::RateKey;
 use redis::Value;
@@ -125,7 +125,7 @@ impl Body {
                 to.push(b'R');
                 put_instant(&mut to, *now);
                 put_instant(&mut to, now.minus(quota.window));
-                put_instant(&mut to, now.plus(quota.window));
+                put_instant(&mut to, now.plus(quota.window).plus(CALLS_ARE_LATE_BY));
                 put_instant(&mut to, *until);
                 put_expiry(&mut to, *now, until.since(*now) + quota.window);
                 put(&mut to, u64::from(quota.limit));

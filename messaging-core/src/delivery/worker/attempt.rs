@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use crate::delivery::PAUSE_AFTER_FAULT;
-use crate::delivery::worker::leases::LEASE;
 use crate::delivery::worker::{Next, Worker};
-use crate::domain::address::RecipientKey;
 use crate::domain::breaker::Heard;
 use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::id::ProviderMessageId;
@@ -29,6 +27,18 @@ use crate::ports::transport::{
     Envelope, Found, Later, LaterReason, Lookup, Preparation, Route, SendOutcome,
 };
 
+/// How soon an attempt must be begun, in the store, after the right to it was given: a limiter that loses
+/// its counts is told of what was begun and of nothing else.
+const BEGIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// How old a right may be for an attempt to be begun with it: else it is asked for anew, which leaves
+/// to the store what is left of [`BEGIN_WITHIN`].
+const FRESH_FOR: Duration = Duration::from_secs(1);
+
+/// How long to wait before the limiter is told again of a send that it could not be told of.
+const SETTLE_AGAIN: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
+
 /// How often a limiter that has forgotten a session is told of it before the session waits.
 const PRIMINGS: usize = 3;
 
@@ -38,7 +48,15 @@ struct Attempt<'a> {
     passage: &'a Passage<'a>,
     envelope: Envelope<'a>,
     route: &'a Route,
+    right: Right,
+}
+
+/// The right to send once, for a while.
+#[derive(Clone, Copy)]
+struct Right {
     permit: Permit,
+    /// When it was asked for.
+    asked: Timestamp,
     /// When the call must have begun for the permit to cover it.
     call_by: Timestamp,
 }
@@ -152,18 +170,16 @@ impl Worker {
         if message.status == Status::Sending {
             return self.take_up(message, &session, &passage, envelope).await;
         }
-        // Whatever else becomes of the call, it is over by then, or not begun.
-        let call_by = ports.clock.now().plus(LEASE);
-        let until = call_by.plus(ports.transport.longest_attempt());
+        let spacing = self.spacing(&session, claim.item.recipient);
         let (reserved, opted_out) = tokio::join!(
-            self.reserve(&session, claim.item.recipient, until),
+            self.reserve(&session, spacing),
             self.gateway.has_opted_out(message.tenant, to)
         );
-        let permit = match (reserved?, opted_out) {
-            (Ok(permit), Ok(false)) => permit,
+        let right = match (reserved?, opted_out) {
+            (Ok(right), Ok(false)) => right,
             (reserved, opted_out) => {
-                if let Ok(permit) = reserved {
-                    self.release(permit).await;
+                if let Ok(right) = reserved {
+                    self.release(right.permit).await;
                 }
                 return match (opted_out?, reserved) {
                     (false, Err(limited)) => Ok(limited),
@@ -177,19 +193,23 @@ impl Worker {
                     && let Some(next) =
                         self.look_again(message, &session, &passage, envelope, &route).await?
                 {
-                    self.release(permit).await;
+                    self.release(right.permit).await;
                     return Ok(next);
                 }
+                let right = match self.renew(&session, right).await? {
+                    Ok(right) => right,
+                    Err(limited) => return Ok(limited),
+                };
                 let (session, passage, route) = (&session, &passage, &route);
-                let attempt = Attempt { session, passage, envelope, route, permit, call_by };
+                let attempt = Attempt { session, passage, envelope, route, right };
                 self.send(message, attempt, claim).await
             }
             Preparation::Rejected(failure) => {
-                self.release(permit).await;
+                self.release(right.permit).await;
                 self.end(message, End::failed(failure)).await
             }
             Preparation::TryLater(later) => {
-                self.release(permit).await;
+                self.release(right.permit).await;
                 match later.reason {
                     LaterReason::Unreachable => self.hold_unreachable(&session).await,
                     LaterReason::SessionNotWorking => self.hold_disconnected(&session).await,
@@ -240,15 +260,40 @@ impl Worker {
         }
     }
 
-    /// The right to send once through the session, and to this recipient, until then, or how long it
-    /// must wait. Both at once: what its session's quota holds back must not be held back for having
-    /// been counted as sent to its recipient as well, or less urgent messages leave first.
+    /// Tells the limiter that something was done. One that has lost its counts since may know it from
+    /// nobody else, so one that cannot be told is told again.
+    async fn settle_permit(&self, permit: Permit, at: Timestamp) {
+        let limiter = &self.gateway.ports().limiter;
+        for pause in SETTLE_AGAIN {
+            if self.gateway.counted(limiter.settle(permit, at).await).is_some() {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        self.gateway.counted(limiter.settle(permit, at).await);
+    }
+
+    /// A right that was given a moment ago, or another in its place. The recipient is not counted again.
+    async fn renew(
+        &self,
+        session: &Session,
+        right: Right,
+    ) -> Result<Result<Right, Next>, GatewayError> {
+        if self.gateway.ports().clock.now() <= right.asked.plus(FRESH_FOR) {
+            return Ok(Ok(right));
+        }
+        self.release(right.permit).await;
+        self.reserve(session, None).await
+    }
+
+    /// The right to send once through the session, and to the recipient that `spacing` is for, or how
+    /// long it must wait. Both at once: what its session's quota holds back must not be held back for
+    /// having been counted as sent to its recipient as well, or less urgent messages leave first.
     async fn reserve(
         &self,
         session: &Session,
-        recipient: RecipientKey,
-        until: Timestamp,
-    ) -> Result<Result<Permit, Next>, GatewayError> {
+        spacing: Option<(RateKey, Quota)>,
+    ) -> Result<Result<Right, Next>, GatewayError> {
         let ports = self.gateway.ports();
         let settings = self.gateway.settings();
         let Quota { limit, window } = settings.session_quota;
@@ -256,7 +301,10 @@ impl Worker {
         let key = RateKey::Sending(session.id);
         for _ in 0..PRIMINGS {
             let now = ports.clock.now();
-            let answer = match self.spacing(session, recipient) {
+            // Whatever else becomes of the call, it is over by then, or not begun.
+            let call_by = now.plus(BEGIN_WITHIN);
+            let until = call_by.plus(ports.transport.longest_attempt());
+            let answer = match spacing {
                 Some(spacing) => {
                     ports.limiter.reserve_spaced(key, quota, spacing, until, now).await
                 }
@@ -268,7 +316,7 @@ impl Worker {
                     let used = f64::from(limit.saturating_sub(remaining));
                     let share = used / f64::from(limit.max(1));
                     self.gateway.observe(Observation::QuotaUsed { share });
-                    return Ok(Ok(permit));
+                    return Ok(Ok(Right { permit, asked: now, call_by }));
                 }
                 Reservation::Limited { retry_after } => {
                     self.gateway.observe(Observation::QuotaUsed { share: 1.0 });
@@ -292,7 +340,8 @@ impl Worker {
         attempt: Attempt<'_>,
         claim: &Claim,
     ) -> Result<Next, GatewayError> {
-        let Attempt { session, passage, envelope, route, permit, call_by } = attempt;
+        let Attempt { session, passage, envelope, route, right } = attempt;
+        let Right { permit, call_by, .. } = right;
         let ports = self.gateway.ports();
         let id = self.provider_id(message, route);
         let now = ports.clock.now();
@@ -335,7 +384,7 @@ impl Worker {
             } else {
                 // Counted from the answer: whenever the request arrived, it was not later.
                 // What was answered counts, whether or not the limiter can be told.
-                self.gateway.counted(ports.limiter.settle(permit, answered).await);
+                self.settle_permit(permit, answered).await;
             }
         };
         let heard = match &outcome {
