@@ -1,4 +1,5 @@
 //! Several servers of the provider: where accounts are put, and what becomes of them when one dies.
+#![allow(clippy::unwrap_used, reason = "in a test, to fail is to tell")]
 
 mod world;
 
