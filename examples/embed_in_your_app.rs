@@ -75,6 +75,7 @@ async fn main() -> anyhow::Result<()> {
     let ports = Ports {
         messages: store.clone(),
         sessions: store.clone(),
+        servers: store.clone(),
         tenants: store.clone(),
         inbox: store.clone(),
         idempotency: store.clone(),

@@ -34,6 +34,7 @@ use messaging_core::ports::observer::NoObserver;
 use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::retention_store::RetentionStore;
+use messaging_core::ports::server_store::ServerStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::upkeep::Upkeep;
@@ -89,6 +90,7 @@ where
         + AuditLog
         + PersonStore
         + RetentionStore
+        + ServerStore
         + Upkeep
         + KeyStore,
 {
@@ -107,6 +109,7 @@ where
     let ports = Ports {
         messages: store.clone(),
         sessions: store.clone(),
+        servers: store.clone(),
         tenants: store.clone(),
         inbox: store.clone(),
         idempotency: store.clone(),

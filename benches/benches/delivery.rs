@@ -46,6 +46,7 @@ use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::queue::Queue;
 use messaging_core::ports::rate_limiter::RateLimiter;
 use messaging_core::ports::retention_store::RetentionStore;
+use messaging_core::ports::server_store::ServerStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::transport::{
@@ -178,6 +179,7 @@ impl Whole {
             + AuditLog
             + PersonStore
             + RetentionStore
+            + ServerStore
             + Upkeep,
     {
         let provider = Arc::new(FakeProvider::new(Arc::new(SystemClock)));
@@ -194,6 +196,7 @@ impl Whole {
         let ports = Ports {
             messages: store.clone(),
             sessions: store.clone(),
+            servers: store.clone(),
             tenants: store.clone(),
             inbox: store.clone(),
             idempotency: store.clone(),

@@ -21,6 +21,7 @@ pub mod provider;
 pub mod queue;
 pub mod rate_limiter;
 pub mod retention_store;
+pub mod server_store;
 pub mod session_store;
 pub mod tenant_store;
 pub mod transport;

@@ -27,6 +27,7 @@ pub mod quota;
 pub mod retention;
 pub mod retry;
 pub mod sealed;
+pub mod server;
 pub mod session;
 pub mod statistics;
 pub mod status;

@@ -28,6 +28,7 @@ mod recent;
 mod redaction;
 pub mod retention;
 pub mod send;
+pub mod servers;
 pub mod sessions;
 pub mod suspension;
 pub mod tenants;
@@ -62,6 +63,7 @@ use crate::gateway::ids::IdSource;
 use crate::gateway::known_tenants::KnownTenants;
 use crate::gateway::opt_outs::EmptyLists;
 use crate::gateway::pacing::LatestSends;
+use crate::gateway::servers::KnownServers;
 use crate::gateway::untold::Untold;
 use crate::memory::rate_limiter::MemoryRateLimiter;
 use crate::ports::access_store::AccessStore;
@@ -79,6 +81,7 @@ use crate::ports::provider_history::ProviderHistory;
 use crate::ports::queue::{Queue, QueueError};
 use crate::ports::rate_limiter::{RateKey, RateLimiter, RateLimiterError};
 use crate::ports::retention_store::RetentionStore;
+use crate::ports::server_store::ServerStore;
 use crate::ports::session_control::SessionControl;
 use crate::ports::session_store::SessionStore;
 use crate::ports::tenant_store::TenantStore;
@@ -94,6 +97,8 @@ pub struct Ports {
     pub messages: Arc<dyn MessageStore>,
     /// The truth about sessions.
     pub sessions: Arc<dyn SessionStore>,
+    /// The truth about the provider's servers that were added while the gateway runs.
+    pub servers: Arc<dyn ServerStore>,
     /// The truth about tenants.
     pub tenants: Arc<dyn TenantStore>,
     /// The truth about requests that callers may repeat.
@@ -260,6 +265,8 @@ pub(crate) struct Inner {
     pub(crate) fresh: FreshWebhooks,
     /// What the queue could not be told.
     pub(crate) untold: Untold,
+    /// The provider's servers as they were a moment ago.
+    pub(crate) servers: KnownServers,
     /// Which of the provider's servers are called.
     pub(crate) breakers: Breakers,
     /// Chats that were found open.
@@ -294,6 +301,7 @@ impl Gateway {
             directory: Directory::default(),
             fresh: FreshWebhooks::default(),
             untold: Untold::default(),
+            servers: KnownServers::default(),
             breakers: Breakers::default(),
             open_chats: OpenChats::default(),
             empty_lists: EmptyLists::default(),

@@ -17,6 +17,7 @@ pub mod provider_history;
 pub mod queue;
 pub mod rate_limiter;
 pub mod retention_store;
+pub mod server_store;
 pub mod session_control;
 pub mod session_store;
 pub mod store_error;

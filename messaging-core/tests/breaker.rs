@@ -51,8 +51,8 @@ async fn pacing(world: &World, id: MessageId) -> Pacing {
     world.gateway.find_message(tenant_id(1), id).await.unwrap().1.unwrap()
 }
 
-fn state(world: &World, server: &str) -> BreakerState {
-    let states = world.gateway.breaker_states();
+async fn state(world: &World, server: &str) -> BreakerState {
+    let states = world.gateway.breaker_states().await;
     states.iter().find(|(name, _)| name == server).unwrap().1
 }
 
@@ -67,7 +67,7 @@ async fn a_dead_server_is_not_called_by_each_of_its_sessions() {
     // Sixty-four are handed out at a time, before the first of them has failed.
     let calls = world.provider.calls("ill");
     assert!((5..=64).contains(&calls), "{calls} calls");
-    assert_eq!(state(&world, "ill"), BreakerState::Open);
+    assert_eq!(state(&world, "ill").await, BreakerState::Open);
     for id in &waiting {
         let message = world.message(*id).await;
         assert_eq!((message.status, message.attempts), (Status::Queued, 0));
@@ -76,7 +76,7 @@ async fn a_dead_server_is_not_called_by_each_of_its_sessions() {
         assert!(pacing.until.is_some());
     }
     assert_eq!(world.status(other.id).await, Status::Sent);
-    assert_eq!(state(&world, "default"), BreakerState::Closed);
+    assert_eq!(state(&world, "default").await, BreakerState::Closed);
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn when_the_server_works_again_all_go_on_at_once() {
     let back = world.clock.now();
     world.work_for(MINUTE).await;
 
-    assert_eq!(state(&world, "ill"), BreakerState::Closed);
+    assert_eq!(state(&world, "ill").await, BreakerState::Closed);
     let mut sent = Vec::new();
     for id in waiting {
         sent.push(world.message(id).await.sent_at.unwrap());
@@ -105,7 +105,7 @@ async fn a_server_that_gives_signs_of_life_is_tried_with_one_message_at_a_time()
     world.provider.script(std::iter::repeat_n(Script::LoseRequest, 1000));
     one_each(&world, 2..=41).await;
     world.work().await;
-    assert_eq!(state(&world, "ill"), BreakerState::Open);
+    assert_eq!(state(&world, "ill").await, BreakerState::Open);
     let mut calls = world.provider.calls("ill");
     let mut openings = 0;
     let end = world.clock.now().plus(5 * MINUTE);
@@ -135,7 +135,7 @@ async fn what_a_server_stumbles_over_does_not_stop_the_others() {
     let stumbling = world.try_send(through_2).await.unwrap().id;
     world.work_for(5 * MINUTE).await;
     assert_eq!(world.status(stumbling).await, Status::Failed);
-    assert_eq!(state(&world, "ill"), BreakerState::Closed);
+    assert_eq!(state(&world, "ill").await, BreakerState::Closed);
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn a_message_that_no_probe_comes_to_leaves_the_place_to_another() {
     world.provider.set_silent("ill", true);
     let waiting = one_each(&world, 2..=4).await;
     world.work_for(5 * MINUTE).await;
-    assert_eq!(state(&world, "ill"), BreakerState::Open);
+    assert_eq!(state(&world, "ill").await, BreakerState::Open);
     // Two of the three need no sending any more.
     for id in &waiting[..2] {
         world.gateway.cancel(tenant_id(1), *id).await.unwrap();
@@ -152,7 +152,7 @@ async fn a_message_that_no_probe_comes_to_leaves_the_place_to_another() {
     world.provider.set_silent("ill", false);
     world.work_for(MINUTE).await;
     assert_eq!(world.status(waiting[2]).await, Status::Sent);
-    assert_eq!(state(&world, "ill"), BreakerState::Closed);
+    assert_eq!(state(&world, "ill").await, BreakerState::Closed);
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn a_server_that_nobody_waits_for_any_more_is_closed_by_a_sign_of_life() {
     let message = world.try_send(request).await.unwrap();
     world.work_for(MINUTE).await;
     assert_eq!(world.status(message.id).await, Status::Sent);
-    assert_eq!(state(&world, "ill"), BreakerState::Closed);
+    assert_eq!(state(&world, "ill").await, BreakerState::Closed);
 }
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn a_server_that_nobody_waits_for_any_more_is_left_alone_no_longer() {
     world.provider.set_silent("ill", true);
     let waiting = one_each(&world, 2..=4).await;
     world.work_for(5 * MINUTE).await;
-    assert_eq!(state(&world, "ill"), BreakerState::Open);
+    assert_eq!(state(&world, "ill").await, BreakerState::Open);
     // Two need no sending any more, and one may not be sent.
     for id in &waiting[..2] {
         world.gateway.cancel(tenant_id(1), *id).await.unwrap();
@@ -207,7 +207,7 @@ async fn a_server_that_nobody_waits_for_any_more_is_left_alone_no_longer() {
     world.gateway.suspend_session(tenant_id(1), &suspended, stop).await.unwrap();
     world.provider.set_silent("ill", false);
     world.work_for(2 * MINUTE).await;
-    assert_eq!(state(&world, "ill"), BreakerState::Closed);
+    assert_eq!(state(&world, "ill").await, BreakerState::Closed);
     assert_eq!(world.status(waiting[2]).await, Status::Queued);
 
     world.gateway.resume_session(tenant_id(1), &suspended).await.unwrap();
@@ -231,7 +231,7 @@ async fn a_request_may_ask_not_to_wait_for_a_server_that_fails() {
 
     let waiting = world.send(1, "waits").await;
     world.work_for(MINUTE).await;
-    assert_eq!(state(&world, "default"), BreakerState::Open);
+    assert_eq!(state(&world, "default").await, BreakerState::Open);
     let refused = world.try_send(reject("while it is open")).await;
     let Err(GatewayError::ServerUnavailable { retry_after }) = refused else {
         panic!("{refused:?}");
@@ -252,6 +252,6 @@ async fn the_outcome_of_a_lost_answer_counts_against_the_server() {
     one_each(&world, 2..=6).await;
     world.worker.run_once(64).await.unwrap();
     // That the server then says that it knows none of them is no sign that it can send.
-    assert_eq!(state(&world, "ill"), BreakerState::Open);
+    assert_eq!(state(&world, "ill").await, BreakerState::Open);
     assert_eq!(world.provider.arrivals().len(), 0);
 }

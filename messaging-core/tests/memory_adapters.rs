@@ -35,6 +35,19 @@ mod session_store {
     messaging_core::for_each_tenants_session_behavior!(behavior);
 }
 
+mod server_store {
+    macro_rules! behavior {
+        ($name:ident) => {
+            #[tokio::test]
+            async fn $name() {
+                let store = super::MemoryStore::new();
+                super::conformance::server_store::$name(&store, &store).await;
+            }
+        };
+    }
+    messaging_core::for_each_server_store_behavior!(behavior);
+}
+
 mod tenant_store {
     macro_rules! behavior {
         ($name:ident) => {

@@ -23,6 +23,7 @@ pub mod opt_outs;
 pub mod privacy;
 pub mod problem;
 pub mod queue;
+pub mod servers;
 pub mod sessions;
 pub mod sight;
 pub mod source;
@@ -58,6 +59,7 @@ use self::metrics::MetricsApi;
 use self::opt_outs::OptOutsApi;
 use self::privacy::PrivacyApi;
 use self::queue::QueueApi;
+use self::servers::ServersApi;
 use self::sessions::SessionsApi;
 use self::source::Proxies;
 use self::webhooks::WebhooksApi;
@@ -164,7 +166,7 @@ enum Tag {
     /// Keys by which programs call.
     #[oai(rename = "API keys")]
     ApiKeys,
-    /// Tenants: make them, stop them, let them go. For whoever runs the deployment.
+    /// Tenants and WAHA servers: make them, stop them, let them go. For whoever runs the deployment.
     Administration,
     /// What WAHA reports; no token but a signature.
     Webhooks,
@@ -185,6 +187,7 @@ type Resources = (
     AuthApi,
     ApiKeysApi,
     AdminApi,
+    ServersApi,
     WebhooksApi,
     HealthApi,
     MetricsApi,
@@ -207,6 +210,7 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         AuthApi { state: Arc::clone(&state) },
         ApiKeysApi { gateway: gateway() },
         AdminApi { gateway: gateway() },
+        ServersApi { gateway: gateway() },
         WebhooksApi { gateway: gateway() },
         HealthApi { state: Arc::clone(&state) },
         MetricsApi { state: Arc::clone(&state) },

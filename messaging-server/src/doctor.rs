@@ -58,6 +58,12 @@ pub async fn examine(dir: &Path) -> Report {
     report
 }
 
+/// The sessions that are not on a server which the store keeps, and knows the address and key of.
+fn kept_elsewhere(mut places: Places, servers: &[String]) -> Places {
+    places.retain(|place| !servers.contains(&place.server));
+    places
+}
+
 async fn check_store(config: &Config) -> (Findings, Places) {
     match &config.postgres {
         Some(postgres) => postgres::check(postgres, config.redis.is_some()).await,

@@ -25,11 +25,12 @@ use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::person_store::PersonStore;
+use messaging_core::ports::server_store::ServerStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_vault::{
     Mode, SealedIdempotency, SealedInbox, SealedMessages, SealedOptOuts, SealedPersons,
-    SealedSessions, Sealer, ShreddedTenants, Stores, Vault,
+    SealedServers, SealedSessions, Sealer, ShreddedTenants, Stores, Vault,
 };
 use poem::EndpointExt;
 use secrecy::{ExposeSecret, SecretString};
@@ -113,23 +114,25 @@ impl Service {
             Ok(WahaServer { name: server.name, client, capacity: server.capacity })
         });
         let servers = servers.collect::<Result<Vec<_>, ClientConfigError>>()?;
-        let waha = Arc::new(WahaProvider::new(servers));
         let previous = config.waha_webhook_secret_previous.iter().cloned();
         let secrets = std::iter::once(webhook_secret.clone()).chain(previous);
         let signing_keys = SigningKeys::new(secrets)?;
+        let tls = config.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
+        let metrics = Arc::new(Metrics::new()?);
+        let vault = vault::open(&config, &storage.keys, &clock, &entropy).await?;
+        let kept = Kept::of(&storage, vault.as_ref());
+        let waha = WahaProvider::new(servers).with_kept_servers(Arc::clone(&kept.servers));
+        let waha = Arc::new(waha);
         let transport = FetchingTransport::new(
             Arc::clone(&waha) as _,
             config.media.clone(),
             Arc::new(SystemResolver),
         )?;
-        let tls = config.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
-        let metrics = Arc::new(Metrics::new()?);
-        let vault = vault::open(&config, &storage.keys, &clock, &entropy).await?;
-        let kept = Kept::of(&storage, vault.as_ref());
         let ports = Ports {
             messages: kept.messages,
             sessions: kept.sessions,
             tenants: kept.tenants,
+            servers: kept.servers,
             inbox: kept.inbox,
             idempotency: kept.idempotency,
             opt_outs: kept.opt_outs,
@@ -212,6 +215,7 @@ impl Service {
             inbox: Arc::clone(&self.storage.inbox),
             persons: Arc::clone(&self.storage.persons),
             sessions: Arc::clone(&self.storage.sessions),
+            servers: Arc::clone(&self.storage.servers),
         };
         Some(Sealer::new(vault, stores))
     }
@@ -362,6 +366,7 @@ struct Kept {
     messages: Arc<dyn MessageStore>,
     sessions: Arc<dyn SessionStore>,
     tenants: Arc<dyn TenantStore>,
+    servers: Arc<dyn ServerStore>,
     inbox: Arc<dyn InboxStore>,
     idempotency: Arc<dyn IdempotencyStore>,
     opt_outs: Arc<dyn OptOutStore>,
@@ -374,6 +379,7 @@ impl Kept {
             messages: Arc::clone(&storage.messages),
             sessions: Arc::clone(&storage.sessions),
             tenants: Arc::clone(&storage.tenants),
+            servers: Arc::clone(&storage.servers),
             inbox: Arc::clone(&storage.inbox),
             idempotency: Arc::clone(&storage.idempotency),
             opt_outs: Arc::clone(&storage.opt_outs),
@@ -386,6 +392,7 @@ impl Kept {
             messages: Arc::new(SealedMessages::new(plain.messages, vault())),
             sessions: Arc::new(SealedSessions::new(plain.sessions, vault())),
             tenants: Arc::new(ShreddedTenants::new(plain.tenants, vault())),
+            servers: Arc::new(SealedServers::new(plain.servers, vault())),
             inbox: Arc::new(SealedInbox::new(plain.inbox, list, vault())),
             idempotency: Arc::new(SealedIdempotency::new(plain.idempotency, vault())),
             opt_outs: Arc::new(SealedOptOuts::new(plain.opt_outs, vault())),

@@ -5,6 +5,7 @@ mod harness;
 
 use harness::{Answer, Harness, document, main_session};
 use messaging_core::conformance::build::{message_id, session_id, tenant_id};
+use messaging_core::gateway::servers::NewServer;
 use serde_json::{Value, json};
 
 /// What belongs to the first tenant, and an id of each kind that nobody has.
@@ -15,6 +16,8 @@ struct Belongings {
     session: String,
     api_key: String,
     tenant: String,
+    /// The deployment's, and nobody's else.
+    server: String,
 }
 
 impl Belongings {
@@ -23,18 +26,29 @@ impl Belongings {
         let bulk = json!({ "sessionId": "main", "recipients": ["+5511988887777"], "body": "Bulk" });
         let key = json!({ "name": "shop", "role": "sender" });
         let id = |body: Value| body["id"].as_str().unwrap().to_owned();
+        let (name, url) = ("the-deployments".to_owned(), "http://waha".to_owned());
+        let server = NewServer { name, url, api_key: None, capacity: None, draining: true };
         Self {
             message: id(api.post("/messages/send", send).await.expect(202)),
             bulk: id(api.post("/messages/bulk", bulk).await.expect(202)),
             opt_out: id(api.post("/opt-outs", json!({ "number": NUMBER })).await.expect(201)),
             session: main_session(1),
+            server: api.gateway.add_server(server).await.unwrap().name,
             api_key: id(api.post("/api-keys", key).await.expect(201)["apiKey"].clone()),
             tenant: tenant_id(1).to_string(),
         }
     }
 
-    fn all(&self) -> [&str; 6] {
-        [&self.message, &self.bulk, &self.opt_out, &self.session, &self.api_key, &self.tenant]
+    fn all(&self) -> [&str; 7] {
+        [
+            &self.message,
+            &self.bulk,
+            &self.opt_out,
+            &self.session,
+            &self.api_key,
+            &self.tenant,
+            &self.server,
+        ]
     }
 
     /// What of it a parameter or a field may name. A new one has to be told to this table.
@@ -46,6 +60,7 @@ impl Belongings {
             ("sessions", "id") => &self.session,
             ("api-keys", "id") => &self.api_key,
             ("admin", "id") => &self.tenant,
+            ("admin", "name") => &self.server,
             (_, "sessionId") => &self.session,
             (_, "bulkId") => &self.bulk,
             _ => panic!("{path}: the walk does not know what {name} names"),

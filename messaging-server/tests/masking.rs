@@ -174,7 +174,8 @@ impl Marked {
             "api-keys" => &self.api_key,
             _ => "",
         };
-        let path = path.replace("{id}", id);
+        // What is the deployment's holds nobody's contents.
+        let path = path.replace("{id}", id).replace("{name}", "nobody");
         assert!(!path.contains('{'), "the walk does not know what {path} names");
         path
     }

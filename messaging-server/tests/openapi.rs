@@ -3,8 +3,10 @@
 
 mod harness;
 
-use harness::{Harness, document, main_session};
+use harness::{Harness, document, main_session, request};
 use messaging_core::domain::session::SessionStatus;
+use messaging_core::domain::tenant::Role;
+use messaging_core::gateway::servers::NewServer;
 use messaging_server::api::openapi_document;
 use serde_json::{Value, json};
 
@@ -126,6 +128,16 @@ async fn every_example_of_a_request_succeeds() {
                 field.into_iter().for_each(|field| *field = value.clone());
             }
             api.post(path, example).await
+        } else if path.starts_with("/admin/servers") {
+            if path.ends_with("/{name}") {
+                let (name, url) = ("eu-1".to_owned(), "http://waha".to_owned());
+                let (api_key, capacity, draining) = (None, None, false);
+                let server = NewServer { name, url, api_key, capacity, draining };
+                api.gateway.add_server(server).await.unwrap();
+            }
+            let (token, path) = (api.token(1, Role::PlatformAdmin), path.replace("{name}", "eu-1"));
+            let body = Some(example.to_string().into_bytes());
+            api.call(request(&method.to_uppercase(), &path, Some(&token), body)).await
         } else {
             let id = if path.starts_with("/messages/bulk/") {
                 let bulk = r#"{"sessionId":"main","recipients":["+5511988887777"],"body":"x"}"#;
@@ -141,5 +153,5 @@ async fn every_example_of_a_request_succeeds() {
         assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
         tried += 1;
     }
-    assert_eq!(tried, 18);
+    assert_eq!(tried, 20);
 }

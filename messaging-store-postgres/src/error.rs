@@ -66,6 +66,7 @@ fn repeated(constraint: &str) -> &'static str {
         "opt_outs_pkey" => "opt-out",
         "tenants_id" => "tenant",
         "tenants_name" => "tenant name",
+        "servers_name" => "server name",
         "sessions_id" => "session",
         "sessions_name" => "session name",
         "sessions_place" => "session place",

@@ -45,6 +45,8 @@ pub struct Inspection {
     pub clock: ClockOffset,
     /// Where sessions live, in order.
     pub places: Vec<ProviderSession>,
+    /// The names of the provider's servers that it keeps, in order.
+    pub servers: Vec<String>,
 }
 
 /// Whether something is there that the store needs.
@@ -99,6 +101,8 @@ async fn look(
     let version = if may_use == Some(true) { version(connection, schema).await? } else { 0 };
     let places =
         if version > 0 { places(connection).await.map_err(OpenError::of)? } else { vec![] };
+    let servers =
+        if version > 0 { servers(connection).await.map_err(OpenError::of)? } else { vec![] };
     let role = role(connection, schema, &server).await.map_err(OpenError::of)?;
     Ok(Inspection {
         schema: match may_use {
@@ -117,6 +121,7 @@ async fn look(
         free_connections: room.free + 1,
         clock: offset,
         places,
+        servers,
     })
 }
 
@@ -212,6 +217,18 @@ async fn places(connection: &mut PgConnection) -> Result<Vec<ProviderSession>, s
         .await?;
     let place = |server, name| ProviderSession { server, name };
     Ok(rows.into_iter().map(|row| place(row.server, row.server_name)).collect())
+}
+
+async fn servers(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    // An older schema has no table of them.
+    let is_there =
+        sqlx::query_scalar!(r#"SELECT to_regclass('servers') IS NOT NULL AS "is_there!""#)
+            .fetch_one(&mut *connection)
+            .await?;
+    if !is_there {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar!("SELECT name FROM servers ORDER BY name").fetch_all(connection).await
 }
 
 async fn role(

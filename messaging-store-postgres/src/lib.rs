@@ -77,6 +77,7 @@ mod retention;
 mod retention_store;
 mod room;
 mod schema_name;
+mod server_store;
 mod session_store;
 mod store;
 mod tenant_role;

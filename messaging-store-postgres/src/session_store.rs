@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
 use messaging_core::domain::new_chats::{NewChats, NewChatsPatch, Restriction};
+use messaging_core::domain::server::{Placing, Room};
 use messaging_core::domain::session::{
     Census, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus, WatchedSession,
 };
@@ -17,11 +18,12 @@ use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::domain::webhook_secret::WebhookSecrets;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::{BoxError, StoreError};
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 
 pub(crate) use self::finding::{Finds, OwnFinds};
 use crate::error::store_error;
 use crate::named::{Stored, count, decode_all, named, suspension_columns};
+use crate::server_store;
 use crate::session_store::finding::Called;
 use crate::session_store::row::{SessionRow, WatchedRow, json, place, query_sessions};
 use crate::store::PostgresStore;
@@ -51,48 +53,69 @@ pub(crate) async fn record_status(
     .await
 }
 
+/// Writes a new session.
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    session: &Session,
+) -> Result<(), sqlx::Error> {
+    let (since, until, reason) = suspension_columns(session.suspension.as_ref());
+    sqlx::query!(
+        "WITH owner AS (
+             SELECT suspended_at, suspended_until, suspension_reason FROM tenants
+             -- Whoever is stopping it comes before or after.
+             WHERE id = $2 FOR SHARE
+         )
+         INSERT INTO sessions (
+             id, tenant, name, server, server_name, adopted, status, status_at, own_address,
+             on_rate_limit, created_at, updated_at, suspended_at, suspended_until,
+             suspension_reason, tenant_suspended_at, tenant_suspended_until,
+             tenant_suspension_reason, new_chats, webhook_secrets
+         )
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+             owner.suspended_at, owner.suspended_until, owner.suspension_reason,
+             $16::text::jsonb, $17
+         FROM (SELECT) AS new LEFT JOIN owner ON true",
+        session.id.0,
+        session.tenant.0,
+        &*text::kept(&session.name),
+        &*text::kept(&session.place.server),
+        &*text::kept(&session.place.name),
+        session.adopted,
+        session.status.as_str(),
+        session.status_at.as_micros(),
+        session.own_address.as_ref().map(|own| text::kept(own.as_str()).into_owned()),
+        session.on_rate_limit.as_str(),
+        session.created_at.as_micros(),
+        session.updated_at.as_micros(),
+        since,
+        until,
+        reason,
+        (session.new_chats != NewChats::default()).then(|| json(&session.new_chats)),
+        session.webhook_secrets.as_ref().map(WebhookSecrets::to_stored),
+    )
+    .execute(connection)
+    .await
+    .map(|_| ())
+}
+
 #[async_trait]
 impl SessionStore for PostgresStore {
     async fn insert(&self, session: &Session) -> Result<(), StoreError> {
-        let (since, until, reason) = suspension_columns(session.suspension.as_ref());
-        sqlx::query!(
-            "WITH owner AS (
-                 SELECT suspended_at, suspended_until, suspension_reason FROM tenants
-                 -- Whoever is stopping it comes before or after.
-                 WHERE id = $2 FOR SHARE
-             )
-             INSERT INTO sessions (
-                 id, tenant, name, server, server_name, adopted, status, status_at, own_address,
-                 on_rate_limit, created_at, updated_at, suspended_at, suspended_until,
-                 suspension_reason, tenant_suspended_at, tenant_suspended_until,
-                 tenant_suspension_reason, new_chats, webhook_secrets
-             )
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-                 owner.suspended_at, owner.suspended_until, owner.suspension_reason,
-                 $16::text::jsonb, $17
-             FROM (SELECT) AS new LEFT JOIN owner ON true",
-            session.id.0,
-            session.tenant.0,
-            &*text::kept(&session.name),
-            &*text::kept(&session.place.server),
-            &*text::kept(&session.place.name),
-            session.adopted,
-            session.status.as_str(),
-            session.status_at.as_micros(),
-            session.own_address.as_ref().map(|own| text::kept(own.as_str()).into_owned()),
-            session.on_rate_limit.as_str(),
-            session.created_at.as_micros(),
-            session.updated_at.as_micros(),
-            since,
-            until,
-            reason,
-            (session.new_chats != NewChats::default()).then(|| json(&session.new_chats)),
-            session.webhook_secrets.as_ref().map(WebhookSecrets::to_stored),
-        )
-        .execute(&mut *self.connections().acquire().await?)
-        .await
-        .map_err(store_error)?;
-        Ok(())
+        let mut connection = self.connections().acquire().await?;
+        insert(&mut connection, session).await.map_err(store_error)
+    }
+
+    async fn place(&self, session: &Session, room: Room) -> Result<Placing, StoreError> {
+        let mut connection = self.connections().acquire().await?;
+        let place = async {
+            let mut transaction = connection.begin().await?;
+            let placing = server_store::place(&mut transaction, session, room).await?;
+            if placing == Placing::Placed {
+                transaction.commit().await?;
+            }
+            Ok(placing)
+        };
+        place.await.map_err(store_error)
     }
 
     async fn find(&self, tenant: TenantId, id: SessionId) -> Result<Option<Session>, StoreError> {

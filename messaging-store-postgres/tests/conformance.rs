@@ -29,6 +29,7 @@ suite!(
     for_each_tenants_session_behavior,
     |store| (&store)
 );
+suite!(server_store, for_each_server_store_behavior, |store| (&store, &store));
 suite!(key_store, for_each_key_store_behavior, |store| (&store));
 suite!(tenant_store, for_each_tenant_store_behavior, |store| (&store));
 suite!(inbox_store, for_each_inbox_store_behavior, |store| (&store, &store, &store));

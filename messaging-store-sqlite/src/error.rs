@@ -69,7 +69,7 @@ fn is_repeat(code: ffi::Error) -> bool {
 /// What is there already, from the columns that SQLite names
 /// (`UNIQUE constraint failed: sessions.tenant, sessions.name`).
 fn repeated(text: &str) -> &'static str {
-    const BY_COLUMNS: [(&str, &str); 10] = [
+    const BY_COLUMNS: [(&str, &str); 11] = [
         ("messages.id", "message"),
         ("messages.session, messages.provider_message_id", "received message"),
         ("batches.id", "bulk request"),
@@ -77,6 +77,7 @@ fn repeated(text: &str) -> &'static str {
         ("inbox.id", "inbox entry"),
         ("tenants.id", "tenant"),
         ("tenants.name", "tenant name"),
+        ("servers.name", "server name"),
         ("sessions.id", "session"),
         ("sessions.tenant, sessions.name", "session name"),
         ("sessions.server_name, sessions.server", "session place"),

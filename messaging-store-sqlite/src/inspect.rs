@@ -24,6 +24,8 @@ pub struct Inspection {
     pub integrity: Integrity,
     /// Where its sessions live, in order.
     pub places: Vec<ProviderSession>,
+    /// The names of the provider's servers that it keeps, in order.
+    pub servers: Vec<String>,
 }
 
 /// What SQLite's own check of a file came to.
@@ -76,8 +78,9 @@ fn look(path: &Path, never_changes: bool, patience: Duration) -> Result<Inspecti
     let connection = open(path, never_changes).map_err(sqlite)?;
     let version = version(&connection, path)?;
     let places = if version == 0 { Vec::new() } else { places(&connection).map_err(sqlite)? };
+    let servers = servers(&connection).map_err(sqlite)?;
     let integrity = check(&connection, patience).map_err(sqlite)?;
-    Ok(Inspection { version, integrity, places })
+    Ok(Inspection { version, integrity, places, servers })
 }
 
 fn open(path: &Path, never_changes: bool) -> rusqlite::Result<Connection> {
@@ -114,6 +117,16 @@ fn places(connection: &Connection) -> rusqlite::Result<Vec<ProviderSession>> {
     let places = statement
         .query_map([], |row| Ok(ProviderSession { server: row.get(0)?, name: row.get(1)? }));
     places?.collect()
+}
+
+fn servers(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    // An older file has no table of them.
+    let is_there = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'servers')";
+    if !connection.query_row(is_there, [], |row| row.get(0))? {
+        return Ok(Vec::new());
+    }
+    let mut statement = connection.prepare("SELECT name FROM servers ORDER BY 1")?;
+    statement.query_map([], |row| row.get(0))?.collect()
 }
 
 /// Has SQLite check the file, for so long.

@@ -71,6 +71,7 @@ mod person_store;
 mod readers;
 mod retention;
 mod retention_store;
+mod server_store;
 mod session_store;
 mod store;
 mod tenant_store;

@@ -31,6 +31,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0015_access.sql"),
     include_str!("../migrations/0016_sealed.sql"),
     include_str!("../migrations/0017_admin.sql"),
+    include_str!("../migrations/0018_servers.sql"),
     include_str!("../migrations/0019_redaction.sql"),
 ];
 

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use messaging_core::domain::address::Address;
 use messaging_core::domain::id::{SessionId, TenantId};
 use messaging_core::domain::new_chats::Restriction;
+use messaging_core::domain::server::{Placing, Room};
 use messaging_core::domain::session::{
     Census, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus, WatchedSession,
 };
@@ -20,6 +21,7 @@ use rusqlite::Row;
 
 use crate::column::{Id, Stored, decode_all, decode_first, named};
 use crate::message_store::chats;
+use crate::server_store;
 use crate::session_store::row::select_sessions;
 use crate::store::SqliteStore;
 
@@ -58,6 +60,11 @@ impl SessionStore for SqliteStore {
     async fn insert(&self, session: &Session) -> Result<(), StoreError> {
         let session = session.clone();
         self.write(move |connection| row::insert(connection, &session)).await
+    }
+
+    async fn place(&self, session: &Session, room: Room) -> Result<Placing, StoreError> {
+        let session = session.clone();
+        self.write(move |connection| server_store::place(connection, &session, room)).await
     }
 
     async fn find(&self, tenant: TenantId, id: SessionId) -> Result<Option<Session>, StoreError> {

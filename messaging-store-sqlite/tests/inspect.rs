@@ -31,7 +31,7 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 fn well(places: Vec<ProviderSession>) -> Inspection {
-    Inspection { version: SCHEMA_VERSION, integrity: Integrity::Whole, places }
+    Inspection { version: SCHEMA_VERSION, integrity: Integrity::Whole, places, servers: vec![] }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Encryption at rest for any store of `messaging-core`.
 //!
-//! [`SealedMessages`], [`SealedInbox`], [`SealedOptOuts`], [`SealedSessions`], [`SealedPersons`] and
-//! [`SealedIdempotency`] each wrap a store of the port they implement. The store inside keeps what
+//! [`SealedMessages`], [`SealedInbox`], [`SealedOptOuts`], [`SealedSessions`], [`SealedServers`],
+//! [`SealedPersons`] and [`SealedIdempotency`] each wrap a store of the port they implement. The store inside keeps what
 //! messages say, whom they go to and come from, their metadata, webhooks, answers and who opted out
 //! encrypted, and works as before: order, chats and repeats are told by keyed pseudonyms, and search by
 //! keyed marks of words and of a number's last digits. [`ShreddedTenants`] has a tenant's keys destroyed
@@ -58,6 +58,7 @@ mod messages;
 mod opt_outs;
 mod persons;
 mod sealing;
+mod servers;
 mod sessions;
 mod tenants;
 mod vault;
@@ -71,6 +72,7 @@ pub use messages::SealedMessages;
 pub use opt_outs::SealedOptOuts;
 pub use persons::SealedPersons;
 pub use sealing::{Progress, Sealer, Stores, parse_key};
+pub use servers::SealedServers;
 pub use sessions::SealedSessions;
 pub use tenants::ShreddedTenants;
 pub use vault::{KEYS_BELIEVED_FOR, Mode, Parts, Vault, VaultError};

@@ -7,17 +7,20 @@ use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::id::{InboxId, MessageId, OptOutId, TenantId};
 use messaging_core::domain::message::Message;
 use messaging_core::domain::portion::PortionBy;
+use messaging_core::domain::server::ServerPatch;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::key_provider::SecretKey;
 use messaging_core::ports::key_store::Wrapping;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::person_store::PersonStore;
+use messaging_core::ports::server_store::ServerStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 
 use crate::blob;
 use crate::inbox::place;
+use crate::servers::SealedServers;
 use crate::sessions::SealedSessions;
 use crate::vault::{Vault, rewrap};
 
@@ -36,6 +39,8 @@ pub struct Stores {
     pub persons: Arc<dyn PersonStore>,
     /// Sessions.
     pub sessions: Arc<dyn SessionStore>,
+    /// The provider's servers.
+    pub servers: Arc<dyn ServerStore>,
 }
 
 /// Brings what stores keep to what a vault does now, in small steps, while others work with it: seals
@@ -215,6 +220,27 @@ impl Sealer {
             if let Some(secrets) = open.webhook_secrets.filter(|_| has_secrets) {
                 stores.set_webhook_secrets(tenant, session.id, &secrets).await?;
             }
+        }
+        Ok(kept.len() as u64)
+    }
+
+    /// Seals what the provider's servers are called with, where it is not; they are no tenant's. Gives
+    /// how many servers there are. One whose key is changed in the same moment may keep the key before.
+    ///
+    /// # Errors
+    /// [`StoreError`]: what was done stays done.
+    pub async fn seal_servers(&self) -> Result<u64, StoreError> {
+        let kept = self.stores.servers.list().await?;
+        let stores = SealedServers::new(Arc::clone(&self.stores.servers), self.vault.clone());
+        for server in &kept {
+            let key = server.api_key.as_ref();
+            if key.is_none_or(|key| SealedServers::is_sealed(key) == self.vault.seals()) {
+                continue;
+            }
+            let Some(open) = stores.find(&server.name).await? else { continue };
+            let patch = ServerPatch { api_key: Some(open.api_key), ..ServerPatch::default() };
+            // It is the same server as before.
+            stores.patch(&server.name, &patch, open.updated_at).await?;
         }
         Ok(kept.len() as u64)
     }

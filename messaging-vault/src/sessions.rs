@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use messaging_core::domain::address::{Address, Alias};
 use messaging_core::domain::id::{SessionId, TenantId};
 use messaging_core::domain::new_chats::Restriction;
+use messaging_core::domain::server::{Placing, Room};
 use messaging_core::domain::session::{
     Census, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus, WatchedSession,
 };
@@ -68,6 +69,14 @@ impl SealedSessions {
         Ok(session)
     }
 
+    fn sealed(&self, session: &Session) -> Result<Session, StoreError> {
+        let own_address = self.vault.seal_own_address(session.own_address.as_ref())?;
+        let secrets = session.webhook_secrets.as_ref();
+        let webhook_secrets =
+            secrets.map(|secrets| self.seal_secrets(session.id, secrets)).transpose()?;
+        Ok(Session { own_address, webhook_secrets, ..session.clone() })
+    }
+
     /// In the place of the current one stands what all of them were sealed to.
     fn seal_secrets(
         &self,
@@ -111,11 +120,11 @@ impl SealedSessions {
 #[async_trait]
 impl SessionStore for SealedSessions {
     async fn insert(&self, session: &Session) -> Result<(), StoreError> {
-        let own_address = self.vault.seal_own_address(session.own_address.as_ref())?;
-        let secrets = session.webhook_secrets.as_ref();
-        let webhook_secrets =
-            secrets.map(|secrets| self.seal_secrets(session.id, secrets)).transpose()?;
-        self.inner.insert(&Session { own_address, webhook_secrets, ..session.clone() }).await
+        self.inner.insert(&self.sealed(session)?).await
+    }
+
+    async fn place(&self, session: &Session, room: Room) -> Result<Placing, StoreError> {
+        self.inner.place(&self.sealed(session)?, room).await
     }
 
     async fn find(&self, tenant: TenantId, id: SessionId) -> Result<Option<Session>, StoreError> {

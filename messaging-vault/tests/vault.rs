@@ -91,6 +91,7 @@ impl World {
             inbox: self.store.clone(),
             persons: self.store.clone(),
             sessions: self.store.clone(),
+            servers: self.store.clone(),
         };
         Sealer::new(vault.clone(), stores)
     }

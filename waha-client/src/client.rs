@@ -60,6 +60,7 @@ pub struct WahaClient {
 struct Inner {
     http: reqwest::Client,
     base: Url,
+    has_key: bool,
     config: ClientConfig,
 }
 
@@ -130,7 +131,8 @@ impl WahaClient {
         let mut headers = HeaderMap::new();
         // Exactly this: with anything else in it, WAHA answers QR codes as bare pictures.
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if !api_key.expose_secret().is_empty() {
+        let has_key = !api_key.expose_secret().is_empty();
+        if has_key {
             let mut key = HeaderValue::from_str(api_key.expose_secret())
                 .map_err(|_| ClientConfigError::ApiKey)?;
             key.set_sensitive(true);
@@ -143,7 +145,19 @@ impl WahaClient {
             .pool_idle_timeout(IDLE_CONNECTION)
             .build()
             .map_err(|error| ClientConfigError::Http(error.into()))?;
-        Ok(Self { inner: Arc::new(Inner { http, base, config }) })
+        Ok(Self { inner: Arc::new(Inner { http, base, has_key, config }) })
+    }
+
+    /// Where the server is, without a user or a password.
+    pub(crate) fn shown_url(&self) -> String {
+        let mut url = self.inner.base.clone();
+        // An http URL takes both.
+        let _ = url.set_username("").and_then(|()| url.set_password(None));
+        url.as_str().trim_end_matches('/').to_owned()
+    }
+
+    pub(crate) fn has_key(&self) -> bool {
+        self.inner.has_key
     }
 
     pub(crate) fn timeouts(&self) -> &Timeouts {

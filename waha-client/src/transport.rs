@@ -3,8 +3,10 @@
 mod control;
 mod history;
 mod outcome;
+mod servers;
 mod webhooks;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,12 +17,13 @@ use messaging_core::domain::content::{
 use messaging_core::domain::failure::{Failure, FailureCode};
 use messaging_core::domain::id::ProviderMessageId;
 use messaging_core::domain::session::ProviderSession;
+use messaging_core::ports::server_store::ServerStore;
 use messaging_core::ports::transport::{
     Envelope, Found, Lookup, Preparation, Route, SendOutcome, Transport,
 };
-use tokio::sync::OnceCell;
 
-use crate::client::{ChatScope, MessageQuery, SendReceipt};
+use self::servers::{Server, Servers};
+use crate::client::{ChatScope, MessageQuery, SendReceipt, Timeouts};
 use crate::ids::{ChatId, MessageKey};
 use crate::wire::{
     ChatMessage, Contact, ContactRequest, File, FileRequest, FileSource, ImageRequest,
@@ -57,22 +60,13 @@ impl WahaServer {
     }
 }
 
-/// One WAHA process.
-struct Server {
-    name: String,
-    client: WahaClient,
-    capacity: Option<u64>,
-    /// Learnt once: a process keeps its engine for as long as it runs.
-    engine: OnceCell<Engine>,
-}
-
 /// WAHA, on one server or several, as [`Transport`],
 /// [`SessionControl`](messaging_core::ports::session_control::SessionControl) and
 /// [`ProviderHistory`](messaging_core::ports::provider_history::ProviderHistory).
 ///
 /// Remembers each server's engine, and for a day under which chat ids numbers are to be reached.
 pub struct WahaProvider {
-    servers: Vec<Server>,
+    servers: Servers,
     chats: moka::sync::Cache<(ProviderSession, String), ChatId>,
     longest_attempt: Duration,
 }
@@ -81,35 +75,26 @@ impl WahaProvider {
     /// These servers. Each name is given once, and stays the server's for as long as sessions
     /// are on it.
     pub fn new(servers: impl IntoIterator<Item = WahaServer>) -> Self {
-        let servers: Vec<Server> = servers
-            .into_iter()
-            .map(|WahaServer { name, client, capacity }| Server {
-                name,
-                client,
-                capacity,
-                engine: OnceCell::new(),
-            })
-            .collect();
-        let longest_attempt = servers
-            .iter()
-            .map(|server| {
-                let timeouts = server.client.timeouts();
-                timeouts.read * 2 + timeouts.media.max(timeouts.text)
-            })
-            .max()
-            .unwrap_or_default();
+        let servers = Servers::new(servers);
+        let longest_attempt = servers.given().map(|server| longest(server.client.timeouts())).max();
         let chats = moka::sync::Cache::builder()
             .max_capacity(CHATS_KNOWN)
             .time_to_live(CHAT_KNOWN_FOR)
             .build();
-        Self { servers, chats, longest_attempt }
+        Self { servers, chats, longest_attempt: longest_attempt.unwrap_or_default() }
     }
 
-    /// The server of this name. Sessions on a server that is not configured (any more) cannot be
-    /// reached, which is what the caller is told.
-    fn server(&self, name: &str) -> Result<&Server, WahaError> {
-        let found = self.servers.iter().find(|server| server.name == name);
-        found.ok_or(WahaError::SafeRetry { reason: "server-not-configured", source: None })
+    /// And those that a store keeps, as it tells at the time: another address or key is in force about
+    /// a second after it was kept. Where a name is given as well, that is the one.
+    #[must_use]
+    pub fn with_kept_servers(mut self, store: Arc<dyn ServerStore>) -> Self {
+        self.servers.keep_in(store);
+        self.longest_attempt = self.longest_attempt.max(longest(&Timeouts::default()));
+        self
+    }
+
+    async fn server(&self, name: &str) -> Result<Arc<Server>, WahaError> {
+        self.servers.get(name).await
     }
 
     async fn engine(&self, server: &Server) -> Result<Engine, WahaError> {
@@ -118,9 +103,9 @@ impl WahaProvider {
     }
 
     async fn route(&self, envelope: Envelope<'_>) -> Result<Result<Route, Failure>, WahaError> {
-        let server = self.server(&envelope.session.server)?;
-        let engine = self.engine(server).await?;
-        let Some(chat) = self.chat(server, envelope).await? else {
+        let server = self.server(&envelope.session.server).await?;
+        let engine = self.engine(&server).await?;
+        let Some(chat) = self.chat(&server, envelope).await? else {
             return Ok(Err(Failure::new(FailureCode::NotOnWhatsapp)));
         };
         let kind_takes_id = matches!(
@@ -162,7 +147,7 @@ impl WahaProvider {
 
     async fn find(&self, lookup: Lookup<'_>) -> Result<Found, WahaError> {
         let place = lookup.envelope.session;
-        let server = self.server(&place.server)?;
+        let server = self.server(&place.server).await?;
         if let (true, Some(id)) = (lookup.route.takes_id, lookup.id) {
             let found = server.client.message(&place.name, ChatScope::All, id.as_str()).await?;
             return Ok(match found {
@@ -211,7 +196,7 @@ impl Transport for WahaProvider {
         route: &Route,
         id: Option<&'a ProviderMessageId>,
     ) -> SendOutcome {
-        let result = match self.server(&envelope.session.server) {
+        let result = match self.server(&envelope.session.server).await {
             Ok(server) => call(&server.client, envelope, route, id).await,
             Err(error) => Err(error),
         };
@@ -237,6 +222,11 @@ impl Transport for WahaProvider {
     fn longest_attempt(&self) -> Duration {
         self.longest_attempt
     }
+}
+
+/// The longest that a message may be on its way with these.
+fn longest(timeouts: &Timeouts) -> Duration {
+    timeouts.read * 2 + timeouts.media.max(timeouts.text)
 }
 
 /// The one call that sends.

@@ -17,6 +17,7 @@ use crate::domain::message::{Direction, Message, Priority};
 use crate::domain::new_chats::NewChats;
 use crate::domain::opt_out::{OptOut, OptOutSource};
 use crate::domain::pii::PiiPolicy;
+use crate::domain::server::{KeptServer, ServerKey};
 use crate::domain::session::{OnRateLimit, ProviderSession, Session, SessionHealth, SessionStatus};
 use crate::domain::status::Status;
 use crate::domain::tenant::{OnUnknown, Rights, Role, Tenant};
@@ -138,6 +139,19 @@ pub fn tenant(n: u64) -> Tenant {
         limits: TenantLimits::default(),
         deletion: None,
         created_at: at(n),
+    }
+}
+
+/// A server of the provider's, which may hold five sessions.
+pub fn server(n: u64) -> KeptServer {
+    KeptServer {
+        name: format!("server-{n}"),
+        url: format!("http://waha-{n}:3000"),
+        api_key: Some(ServerKey(format!("key-of-server-{n}"))),
+        capacity: Some(5),
+        draining: false,
+        created_at: at(n),
+        updated_at: at(n),
     }
 }
 

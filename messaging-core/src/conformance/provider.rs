@@ -163,7 +163,10 @@ impl FakeProvider {
 
     /// What servers there are, and how many sessions each is to have.
     pub fn set_servers<'a>(&self, servers: impl IntoIterator<Item = (&'a str, Option<u64>)>) {
-        let server = |(name, capacity): (&str, _)| ProviderServer { name: name.into(), capacity };
+        let server = |(name, capacity): (&str, _)| ProviderServer {
+            capacity,
+            ..ProviderServer::named(name)
+        };
         self.state().servers = servers.into_iter().map(server).collect();
     }
 

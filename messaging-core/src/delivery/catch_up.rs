@@ -18,7 +18,7 @@ use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
 use crate::ports::duty_roster::Duty;
 use crate::ports::observer::Observation;
-use crate::ports::session_control::{ProviderError, ProviderServer};
+use crate::ports::session_control::ProviderError;
 
 /// How often it is looked which sessions are to be read.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -98,7 +98,7 @@ impl CatchUp {
     pub async fn run_once(&mut self) -> Result<CaughtUp, GatewayError> {
         let ports = self.gateway.ports();
         let watched = ports.sessions.watched().await?;
-        let names = ports.control.servers().into_iter().map(|ProviderServer { name, .. }| name);
+        let names = self.gateway.server_names().await.into_iter();
         let mut known = std::mem::take(&mut self.servers);
         self.servers =
             names.map(|name| (name.clone(), known.remove(&name).unwrap_or_default())).collect();

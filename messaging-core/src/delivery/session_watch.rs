@@ -12,7 +12,7 @@ use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
 use crate::ports::duty_roster::Duty;
 use crate::ports::observer::Observation;
-use crate::ports::session_control::{ProviderServer, ProviderState};
+use crate::ports::session_control::ProviderState;
 
 /// Keeps what is known of the sessions true.
 pub struct SessionWatch {
@@ -42,7 +42,7 @@ impl SessionWatch {
         let ports = self.gateway.ports();
         let mut watched = Watched::default();
         let places = ports.sessions.all_places().await?;
-        for ProviderServer { name: server, .. } in ports.control.servers() {
+        for server in self.gateway.server_names().await {
             // Read before the question: an event that comes while it is asked is newer.
             let asked = ports.clock.now();
             let states = match ports.control.states(&server).await {

@@ -121,14 +121,23 @@ impl Passage<'_> {
 
 impl Gateway {
     /// Where the breaker of each of the provider's servers stands on this node, by the server's name.
-    pub fn breaker_states(&self) -> Vec<(String, BreakerState)> {
-        let servers = self.ports().control.servers().into_iter();
-        servers
-            .map(|server| {
-                let state = self.breaker(&server.name, |server| server.breaker.state());
-                (server.name, state)
-            })
-            .collect()
+    pub async fn breaker_states(&self) -> Vec<(String, BreakerState)> {
+        let state = |name: String| {
+            let state = self.breaker_state(&name);
+            (name, state)
+        };
+        self.server_names().await.into_iter().map(state).collect()
+    }
+
+    /// Where the breaker of one stands; that of one that was never called is closed.
+    pub(crate) fn breaker_state(&self, name: &str) -> BreakerState {
+        let servers = self.breakers();
+        servers.get(name).map_or(BreakerState::Closed, |server| server.breaker.state())
+    }
+
+    /// Forgets what was heard of a server that is none any more.
+    pub(crate) fn forget_breaker(&self, name: &str) {
+        self.breakers().remove(name);
     }
 
     /// Asks to call a server for a session, which is to be paused where it may not.

@@ -49,6 +49,27 @@ pub enum GatewayError {
     /// There is no such tenant.
     #[error("there is no such tenant")]
     TenantNotFound,
+    /// The provider has no such server.
+    #[error("there is no such WAHA server")]
+    ServerNotFound,
+    /// The server is one of the settings: it is changed there.
+    #[error("the WAHA server stands in the settings, and is changed there")]
+    ServerOfSettings,
+    /// Sessions are on the server, so it cannot be forgotten.
+    #[error("{sessions} sessions are on this WAHA server")]
+    ServerInUse {
+        /// How many.
+        sessions: u64,
+    },
+    /// The server that was asked for has as many sessions as it may hold.
+    #[error("this WAHA server has as many sessions as it may hold")]
+    ServerFull,
+    /// The server that was asked for takes no new sessions.
+    #[error("this WAHA server takes no new sessions")]
+    ServerDraining,
+    /// There are as many servers as there may be.
+    #[error("there are as many WAHA servers as there may be")]
+    TooManyServers,
     /// The session cannot send at present.
     #[error("the session is not working but {status}")]
     SessionNotWorking {
@@ -58,7 +79,7 @@ pub enum GatewayError {
     /// A name, or a place at the provider, is taken.
     #[error("the {what} is taken")]
     Taken {
-        /// What is taken: `session name`, `WAHA session` or `tenant name`.
+        /// What is taken: `session name`, `WAHA session`, `tenant name` or `server name`.
         what: &'static str,
     },
     /// The message cannot be cancelled, replayed or discarded in the status it has.
@@ -176,7 +197,8 @@ pub enum GatewayError {
     /// This node's clock is wrong: what it accepted would come before or behind what it should.
     #[error("this node's clock is wrong, so it accepts nothing")]
     ClockWrong,
-    /// All of the provider's servers have as many sessions as they are to have.
+    /// None of the provider's servers takes another session: each has as many as it may hold, or takes
+    /// no new ones.
     #[error("no WAHA server has room for another session")]
     NoRoom,
     /// The provider refuses, and repeating will not change it.
@@ -208,6 +230,13 @@ impl GatewayError {
             Self::TenantNotFound => "tenant-not-found",
             Self::TenantSuspended => "tenant-suspended",
             Self::Taken { what: "tenant name" } => "tenant-conflict",
+            Self::ServerNotFound => "server-not-found",
+            Self::ServerOfSettings => "server-read-only",
+            Self::ServerInUse { .. } => "server-in-use",
+            Self::ServerFull => "server-full",
+            Self::ServerDraining => "server-draining",
+            Self::TooManyServers => "too-many-servers",
+            Self::Taken { what: "server name" } => "server-conflict",
             Self::SessionNotWorking { .. } => "session-not-working",
             Self::Taken { .. } => "session-conflict",
             Self::WrongStatus { .. } => "message-state-conflict",

@@ -74,7 +74,7 @@ impl Gateway {
         let began = ports.clock.now();
         let store = ports.messages.ping().await.is_ok();
         let store = Check { healthy: store, took: ports.clock.now().since(began) };
-        let servers = self.breaker_states().into_iter().map(|(name, breaker)| async move {
+        let servers = self.breaker_states().await.into_iter().map(|(name, breaker)| async move {
             let began = ports.clock.now();
             let healthy = ports.control.ping(&name).await.is_ok();
             let check = Check { healthy, took: ports.clock.now().since(began) };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::domain::id::{SessionId, TenantId};
 use crate::domain::new_chats::{NewChats, NewChatsPatch};
 use crate::domain::phone::PhoneNumber;
+use crate::domain::server::{Placing, Room};
 use crate::domain::session::{
     OnRateLimit, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus,
 };
@@ -12,7 +13,7 @@ use crate::domain::text_safety::TextUse;
 use crate::domain::webhook_secret::{WebhookSecret, WebhookSecrets};
 use crate::gateway::error::GatewayError;
 use crate::gateway::tenants::MAX_NAME_CHARS;
-use crate::gateway::{Gateway, SessionRef, new_chats, validation};
+use crate::gateway::{Gateway, SessionRef, new_chats, placement, validation};
 use crate::ports::observer::Observation;
 use crate::ports::queue::{HeldBy, Pause, PauseScope};
 use crate::ports::session_control::{ProviderError, ProviderState, QrCode, WebhookTarget};
@@ -59,7 +60,8 @@ impl Gateway {
     ///
     /// # Errors
     /// - [`GatewayError::Invalid`] of `/name`, `/wahaSession` or `/wahaServer`.
-    /// - [`GatewayError::NoRoom`] where every server has as many accounts as it is to have.
+    /// - [`GatewayError::NoRoom`] where no server takes another account; [`GatewayError::ServerFull`],
+    ///   [`GatewayError::ServerDraining`] of the one that is asked for.
     /// - [`GatewayError::Taken`] where the name, or the account, is taken, by whomever.
     /// - [`GatewayError::ProviderUnavailable`], [`GatewayError::ProviderRefused`].
     pub async fn create_session(
@@ -99,32 +101,40 @@ impl Gateway {
             updated_at: created_at,
         };
         if new.adopt {
-            let (place, state) = self.find_place(&session.place.name, server).await?;
+            let (place, state, room) = self.find_place(&session.place.name, server).await?;
             session.place = place;
             (session.status, session.own_address) = (state.status, state.own_address);
-            self.insert_session(&session).await?;
-            return Ok(session);
+            let placing = self.insert_session(&session, room).await?;
+            return placement::refused(placing).map_or(Ok(session), Err);
         }
-        for server in self.servers_with_room(server).await? {
-            session.place.server = server;
+        let mut failed = GatewayError::NoRoom;
+        for berth in self.servers_with_room(server).await? {
+            session.place.server = berth.name;
+            let placing = self.insert_session(&session, berth.room).await?;
+            if let Some(refused) = placement::refused(placing) {
+                // Somebody was faster; another may have room.
+                if server.is_some() {
+                    return Err(refused);
+                }
+                continue;
+            }
             match self.create_at(&session).await? {
                 Ok(state) => return self.record_state(session, &state).await,
                 // Another may answer.
-                Err(ProviderError::Unavailable) => {}
+                Err(ProviderError::Unavailable) => failed = GatewayError::ProviderUnavailable,
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(GatewayError::ProviderUnavailable)
+        Err(failed)
     }
 
-    /// Makes an account where the session says, or leaves nothing of it.
+    /// Makes an account where the session says, which is kept already, or leaves nothing of it.
     async fn create_at(
         &self,
         session: &Session,
     ) -> Result<Result<ProviderState, ProviderError>, GatewayError> {
-        // First here, then there: an account's first webhooks find their session, and of two
-        // requests for one name only one gets as far as the provider.
-        self.insert_session(session).await?;
+        // It is kept first: an account's first webhooks find their session, and of two requests for one
+        // name, or for the last place on a server, only one gets as far as the provider.
         let webhook = self.webhook_target(session);
         let created = self.ports().control.create(&session.place, webhook).await;
         if created.is_err() {
@@ -133,11 +143,11 @@ impl Gateway {
         Ok(created)
     }
 
-    async fn insert_session(&self, session: &Session) -> Result<(), GatewayError> {
-        self.ports().sessions.insert(session).await?;
+    async fn insert_session(&self, session: &Session, room: Room) -> Result<Placing, GatewayError> {
+        let placing = self.ports().sessions.place(session, room).await?;
         // Two of one name at the provider: neither is meant by it any more.
         self.inner.directory.forget(|known| known.place.name == session.place.name);
-        Ok(())
+        Ok(placing)
     }
 
     async fn forget_session(&self, session: &Session) -> Result<(), GatewayError> {

@@ -10,6 +10,7 @@ mod messages;
 mod opt_outs;
 mod persons;
 mod retention;
+mod servers;
 mod sessions;
 mod tenants;
 mod upkeep;
@@ -24,6 +25,7 @@ use self::inbox::Inbox;
 use self::keys::WrappedKeys;
 use self::messages::Messages;
 use self::opt_outs::OptOuts;
+use self::servers::Servers;
 use self::sessions::Sessions;
 use self::tenants::Tenants;
 use crate::domain::id::TenantId;
@@ -40,7 +42,8 @@ use crate::domain::retention::RetentionRules;
 /// [`AccessStore`](crate::ports::access_store::AccessStore),
 /// [`AuditLog`](crate::ports::audit_log::AuditLog),
 /// [`PersonStore`](crate::ports::person_store::PersonStore),
-/// [`RetentionStore`](crate::ports::retention_store::RetentionStore) and
+/// [`RetentionStore`](crate::ports::retention_store::RetentionStore),
+/// [`ServerStore`](crate::ports::server_store::ServerStore) and
 /// [`Upkeep`](crate::ports::upkeep::Upkeep).
 ///
 /// Behaves as any other store but for durability, and grows with all it was ever given.
@@ -53,6 +56,7 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct State {
     messages: Messages,
+    servers: Servers,
     sessions: Sessions,
     tenants: Tenants,
     inbox: Inbox,

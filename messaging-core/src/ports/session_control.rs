@@ -88,14 +88,26 @@ pub struct ProviderServer {
     pub name: String,
     /// How many sessions are to be put on it; `None` for as many as come.
     pub capacity: Option<u64>,
+    /// Where it listens, for people.
+    pub url: String,
+    /// Whether it is called with a key.
+    pub has_key: bool,
+}
+
+impl ProviderServer {
+    /// A server of this name that takes as many sessions as come.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), capacity: None, url: String::new(), has_key: false }
+    }
 }
 
 /// Manages accounts at a provider.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait SessionControl: Send + Sync + 'static {
-    /// The provider's servers, in the order in which new sessions go to them where all else is
-    /// equal.
+    /// The provider's servers that stand in the settings, in the order in which new sessions go to
+    /// them where all else is equal. Others are added later, and are found in the
+    /// [`ServerStore`](super::server_store::ServerStore).
     fn servers(&self) -> Vec<ProviderServer>;
 
     /// Creates an account, starts it, and has it report to `webhook`.

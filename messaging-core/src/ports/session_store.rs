@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::domain::address::Address;
 use crate::domain::id::{SessionId, TenantId};
 use crate::domain::new_chats::Restriction;
+use crate::domain::server::{Placing, Room};
 use crate::domain::session::{
     Census, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus, WatchedSession,
 };
@@ -28,6 +29,14 @@ pub trait SessionStore: Send + Sync + 'static {
     /// `session place` where its place at the provider is taken, by whomever; of `session` where
     /// its id is.
     async fn insert(&self, session: &Session) -> Result<(), StoreError>;
+
+    /// Keeps a new session as [`insert`](Self::insert) does, where its server has room for it as
+    /// [`Room::judge`] says, or nothing of it. Of many that come at once, from whatever node, no more
+    /// are kept than there is room for; and none on a server that is being forgotten.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    async fn place(&self, session: &Session, room: Room) -> Result<Placing, StoreError>;
 
     /// Looks up one tenant's session.
     async fn find(&self, tenant: TenantId, id: SessionId) -> Result<Option<Session>, StoreError>;

@@ -22,6 +22,7 @@ use messaging_core::domain::opt_out::{OptOut, OptOutRef};
 use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::portion::{Page, PortionBy};
 use messaging_core::domain::quota::{Decision, Quota};
+use messaging_core::domain::server::{Placing, Room};
 use messaging_core::domain::session::{
     Census, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus, WatchedSession,
 };
@@ -242,6 +243,7 @@ relay!(MessageStore to store by of_store -> StoreError {
 
 relay!(SessionStore to store by of_store -> StoreError {
     insert(session: &Session) -> ();
+    place(session: &Session, room: Room) -> Placing;
     find(tenant: TenantId, id: SessionId) -> Option<Session>;
     find_named(tenant: TenantId, name: &str) -> Option<Session>;
     list(tenant: TenantId) -> Vec<Session>;

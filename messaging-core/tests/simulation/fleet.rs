@@ -97,6 +97,8 @@ impl Fleet {
             audit: Arc::new(MemoryStore::new()),
             persons: Arc::new(MemoryStore::new()),
             retention: Arc::new(MemoryStore::new()),
+            // All servers stand in the settings.
+            servers: Arc::new(MemoryStore::new()),
             // Nobody authenticates here.
             access: Arc::new(MemoryStore::new()),
             upkeep: Arc::clone(&connection) as _,

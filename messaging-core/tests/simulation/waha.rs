@@ -600,7 +600,7 @@ impl ProviderHistory for Line {
 impl SessionControl for Line {
     fn servers(&self) -> Vec<ProviderServer> {
         let names = self.waha.server_names().into_iter();
-        names.map(|name| ProviderServer { name, capacity: None }).collect()
+        names.map(ProviderServer::named).collect()
     }
 
     async fn create(

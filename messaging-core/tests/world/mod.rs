@@ -40,6 +40,7 @@ use messaging_core::ports::observer::{Observation, Observer};
 use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::retention_store::RetentionStore;
+use messaging_core::ports::server_store::ServerStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::tenant_store::TenantStore;
 use messaging_core::ports::upkeep::Upkeep;
@@ -83,6 +84,7 @@ pub(crate) trait Store:
     + AuditLog
     + PersonStore
     + RetentionStore
+    + ServerStore
     + Upkeep
 {
 }
@@ -97,6 +99,7 @@ impl<S> Store for S where
         + AuditLog
         + PersonStore
         + RetentionStore
+        + ServerStore
         + Upkeep
 {
 }
@@ -144,6 +147,7 @@ impl World {
         let ports = Ports {
             messages: Arc::clone(&store) as _,
             sessions: Arc::clone(&store) as _,
+            servers: Arc::clone(&store) as _,
             tenants: Arc::clone(&store) as _,
             inbox: Arc::clone(&store) as _,
             idempotency: Arc::clone(&store) as _,

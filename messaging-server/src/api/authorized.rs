@@ -49,6 +49,7 @@ needs!(
     ExportData = "data:export",
     EraseData = "data:erase",
     ManageTenants = "tenants:manage",
+    ManageServers = "servers:manage",
 );
 
 /// A caller that may do what `N` names. The tenant cannot be had in another way, so no operation
@@ -183,5 +184,6 @@ mod tests {
         check::<ManageSessions>();
         check::<ManageApiKeys>();
         check::<ManageTenants>();
+        check::<ManageServers>();
     }
 }

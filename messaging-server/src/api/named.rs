@@ -11,6 +11,7 @@ use messaging_core::domain::new_chats::NewChatsState;
 use messaging_core::domain::opt_out::OptOutSource;
 use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::pii::PiiPolicy;
+use messaging_core::domain::server::ServerSource;
 use messaging_core::domain::session::{OnRateLimit, OnUnavailable, SessionHealth, SessionStatus};
 use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::tenant::{OnUnknown, Permission, Role};
@@ -74,6 +75,7 @@ named! {
     HeldBy, "HeldBy", "Why a message waits.";
     OnUnavailable, "OnUnavailable", "What becomes of a message while WAHA cannot be used.";
     NewChatsState, "NewChatsState", "Whether a session may write to people it has no chat with.";
+    ServerSource, "ServerSource", "Where a WAHA server is known from.";
     BreakerState, "BreakerState", "Whether a WAHA server is called to send.";
     OptOutSource, "OptOutSource", "Who put somebody on the list of those who want no messages.";
     Role, "Role", "What somebody is to a tenant.";

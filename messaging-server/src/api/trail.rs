@@ -61,6 +61,7 @@ struct Told {
     code: Option<serde_json::Value>,
     #[serde(rename = "apiKey")]
     api_key: Option<serde_json::Value>,
+    name: Option<serde_json::Value>,
 }
 
 impl Told {
@@ -68,6 +69,11 @@ impl Told {
     fn answered(&self) -> Option<&str> {
         let of_key = || self.api_key.as_ref()?.get("id");
         self.id.as_ref().or_else(of_key)?.as_str()
+    }
+
+    /// The name of what it is about, where that is all that it is called.
+    fn named(&self) -> Option<&str> {
+        self.name.as_ref()?.as_str()
     }
 }
 
@@ -94,6 +100,9 @@ impl Traced {
         let caller = self.caller.0.get();
         let answered = told.answered().filter(|_| status.is_success());
         let target = target(route, &self.path, answered);
+        let is_of_servers = route.template == "/admin/servers" && status.is_success();
+        let named = told.named().filter(|_| is_of_servers);
+        let target = target.or_else(|| named.map(str::to_owned));
         let event = AuditEvent {
             chain: chain(&route.template, caller),
             at: self.at,
@@ -145,7 +154,9 @@ async fn told(response: &mut Response) -> Told {
 
 /// On whose chain it stands: what is done to the deployment by whoever runs it is no tenant's matter.
 fn chain(template: &str, caller: Option<&Caller>) -> Chain {
-    let runs_it = |caller: &Caller| caller.may(Permission::ManageTenants);
+    let runs_it = |caller: &Caller| {
+        caller.may(Permission::ManageTenants) || caller.may(Permission::ManageServers)
+    };
     let is_admin = template.starts_with("/admin/");
     // Whoever may not, tried it in its own tenant's name.
     let tenant = caller.filter(|caller| !(is_admin && runs_it(caller)));
@@ -218,6 +229,7 @@ mod tests {
             ("/opt-outs/{id}", "opt-out"),
             ("/queue", "queue"),
             ("/admin/tenants/{id}", "tenant"),
+            ("/admin/servers/{name}", "server"),
         ] {
             assert_eq!(kind(template), expected);
         }

@@ -58,6 +58,12 @@ pub(super) async fn seal<W: Write>(
         return Ok(writeln!(out, "nothing is encrypted, and nothing was")?);
     };
     let sealer = if all { sealer.sealing_all() } else { sealer };
+    if tenant.is_none() {
+        let servers = sealer.seal_servers().await?;
+        if servers > 0 {
+            writeln!(out, "{servers} WAHA servers looked at")?;
+        }
+    }
     for tenant in chosen(&service, tenant).await? {
         seal_tenant(&sealer, &tenant, out).await?;
         audit::leave(service.gateway(), Chain::Tenant(tenant.id), "encryption seal", tenant.id)

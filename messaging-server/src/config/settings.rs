@@ -156,7 +156,7 @@ settings! {
         WAHA_API_KEY: SecretString = none, kind::SECRET,
             "The key WAHA asks for; none is sent where unset.";
         WAHA_SERVERS: Vec<WahaServerConfig> = none, waha_servers::KIND,
-            "Several servers in place of WAHA_BASE_URL, whose sessions are those of the name default.";
+            "Several servers in place of WAHA_BASE_URL, whose name is default; [] for those of /admin/servers alone.";
         WAHA_WEBHOOK_SECRET: SecretString = none, kind::SECRET,
             "What WAHA signs webhooks with; unset: WEBHOOK_SECRET, else one kept in DATA_DIR.";
         WAHA_WEBHOOK_SECRET_PREVIOUS: Vec<SecretString> = none, kind::SECRETS,

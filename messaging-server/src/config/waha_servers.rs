@@ -27,7 +27,7 @@ pub struct WahaServerConfig {
 /// How the servers are written.
 pub(crate) const KIND: Kind<Vec<WahaServerConfig>> = Kind::hidden(
     "a JSON array such as [{\"name\":\"eu-1\",\"url\":\"http://waha-1:3000\",\"apiKey\":\"…\",\"capacity\":500}], \
-     each name once",
+     each name once; [] for none",
     read,
 );
 
@@ -42,7 +42,7 @@ fn read(text: &str) -> Option<Vec<WahaServerConfig>> {
             return None;
         }
     }
-    (!servers.is_empty()).then_some(servers)
+    Some(servers)
 }
 
 #[cfg(test)]
@@ -63,9 +63,13 @@ mod tests {
     }
 
     #[test]
+    fn there_may_be_none() {
+        assert_eq!(read("[]").map(|servers| servers.len()), Some(0));
+    }
+
+    #[test]
     fn what_is_no_list_of_servers_is_refused() {
         for wrong in [
-            "[]",
             "{}",
             "http://one:3000",
             r#"[{"name":"one"}]"#,

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::config::PostgresConfig;
 use crate::doctor::report::{Findings, in_full};
-use crate::doctor::{PATIENCE, Places};
+use crate::doctor::{PATIENCE, Places, kept_elsewhere};
 use crate::wiring::storage::postgres_options;
 
 /// What the rate limiter allows for.
@@ -40,7 +40,7 @@ pub(super) async fn check(config: &PostgresConfig, has_redis: bool) -> (Findings
             judge_schema(&mut findings, &config.schema, &found);
             judge_connections(&mut findings, config.connections, &found, has_redis);
             findings.clock("PostgreSQL", found.clock, CLOCK_WARNING, CLOCK_LIMIT);
-            places = found.places;
+            places = kept_elsewhere(found.places, &found.servers);
         }
     }
     if !has_redis {
@@ -171,6 +171,7 @@ mod tests {
             free_connections: 97,
             clock: ClockOffset::measured(at, at, at),
             places: Vec::new(),
+            servers: Vec::new(),
         }
     }
 

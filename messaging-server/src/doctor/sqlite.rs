@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::doctor::report::{Findings, in_full};
-use crate::doctor::{PATIENCE, Places};
+use crate::doctor::{PATIENCE, Places, kept_elsewhere};
 
 /// How long SQLite may check its file; a large one is checked as far as it comes.
 const CHECK: Duration = Duration::from_secs(3);
@@ -25,7 +25,7 @@ pub(super) async fn check(config: &Config) -> (Findings, Places) {
         Ok(Ok(Ok(None))) => findings.ok(format!("{} is made at the first start", file.display())),
         Ok(Ok(Ok(Some(found)))) => {
             judge(&mut findings, &file, &found);
-            places = found.places;
+            places = kept_elsewhere(found.places, &found.servers);
         }
         Ok(Ok(Err(error))) if error.is_locked() => {
             findings.ok(format!("{} is in use, and locked for the moment", file.display()));

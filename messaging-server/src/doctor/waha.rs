@@ -40,7 +40,7 @@ pub(super) async fn check(config: &Config, places: &Places) -> Vec<Findings> {
         let mut findings = Findings::about(format!("WAHA {name}"));
         findings.warning(format!(
             "{count} of the sessions kept here are on this server, which is not configured: add it \
-             to WAHA_SERVERS"
+             to WAHA_SERVERS, or by POST /admin/servers"
         ));
         all.push(findings);
     }

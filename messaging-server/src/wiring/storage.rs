@@ -18,6 +18,7 @@ use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::queue::Queue;
 use messaging_core::ports::rate_limiter::RateLimiter;
 use messaging_core::ports::retention_store::RetentionStore;
+use messaging_core::ports::server_store::ServerStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 use messaging_core::ports::tenant_store::TenantStore;
@@ -34,6 +35,7 @@ use crate::wiring::BuildError;
 pub(crate) struct Storage {
     pub(crate) messages: Arc<dyn MessageStore>,
     pub(crate) sessions: Arc<dyn SessionStore>,
+    pub(crate) servers: Arc<dyn ServerStore>,
     pub(crate) tenants: Arc<dyn TenantStore>,
     pub(crate) inbox: Arc<dyn InboxStore>,
     pub(crate) idempotency: Arc<dyn IdempotencyStore>,
@@ -108,12 +110,14 @@ impl Storage {
             + AuditLog
             + PersonStore
             + RetentionStore
+            + ServerStore
             + Upkeep
             + KeyStore,
     {
         Self {
             messages: Arc::clone(&kept) as _,
             sessions: Arc::clone(&kept) as _,
+            servers: Arc::clone(&kept) as _,
             tenants: Arc::clone(&kept) as _,
             inbox: Arc::clone(&kept) as _,
             idempotency: Arc::clone(&kept) as _,

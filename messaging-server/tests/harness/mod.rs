@@ -85,6 +85,7 @@ impl Harness {
         let ports = Ports {
             messages: Arc::clone(&store) as _,
             sessions: Arc::clone(&store) as _,
+            servers: Arc::clone(&store) as _,
             tenants: Arc::clone(&store) as _,
             inbox: Arc::clone(&store) as _,
             idempotency: Arc::clone(&store) as _,

@@ -62,7 +62,7 @@ impl FakeWaha {
 #[async_trait]
 impl SessionControl for FakeWaha {
     fn servers(&self) -> Vec<ProviderServer> {
-        vec![ProviderServer { name: "waha".to_owned(), capacity: None }]
+        vec![ProviderServer::named("waha")]
     }
 
     async fn create(

@@ -93,7 +93,7 @@ impl Stored for WatchedSession {
 }
 
 /// Writes a new session.
-pub(super) fn insert(connection: &Connection, session: &Session) -> Result<(), Fault> {
+pub(crate) fn insert(connection: &Connection, session: &Session) -> Result<(), Fault> {
     connection
         .prepare_cached(concat!(
             "INSERT INTO sessions (",

@@ -28,7 +28,7 @@ macro_rules! suite {
             use messaging_core::conformance;
             use messaging_vault::{
                 SealedIdempotency, SealedInbox, SealedMessages, SealedOptOuts, SealedPersons,
-                SealedSessions, ShreddedTenants,
+                SealedServers, SealedSessions, ShreddedTenants,
             };
 
             mod message_store {
@@ -181,6 +181,25 @@ macro_rules! suite {
                     };
                 }
                 messaging_core::for_each_session_store_behavior!(behavior);
+            }
+
+            mod server_store {
+                use super::*;
+                macro_rules! behavior {
+                    ($name:ident) => {
+                        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                        async fn $name() {
+                            let (store, _guard) = $open;
+                            let kept = store.clone();
+                            let vault = crate::suite::vault(store.clone()).await;
+                            let servers = SealedServers::new(store.clone(), vault.clone());
+                            let sessions = SealedSessions::new(store, vault);
+                            conformance::server_store::$name(&servers, &sessions).await;
+                            crate::close(kept).await;
+                        }
+                    };
+                }
+                messaging_core::for_each_server_store_behavior!(behavior);
             }
 
             mod idempotency_store {

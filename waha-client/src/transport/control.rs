@@ -20,12 +20,12 @@ use crate::wire::{
 use crate::{WahaClient, WahaError, wire};
 
 impl WahaProvider {
-    fn client(&self, place: &ProviderSession) -> Result<&WahaClient, ProviderError> {
-        Ok(&self.server(&place.server).map_err(refusal)?.client)
+    async fn client(&self, place: &ProviderSession) -> Result<WahaClient, ProviderError> {
+        Ok(self.server(&place.server).await.map_err(refusal)?.client.clone())
     }
 
     async fn state_of(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
-        let info = self.client(place)?.session(&place.name).await.map_err(refusal)?;
+        let info = self.client(place).await?.session(&place.name).await.map_err(refusal)?;
         info.map(|info| state(&info)).ok_or(ProviderError::NotFound)
     }
 }
@@ -36,8 +36,10 @@ impl SessionControl for WahaProvider {
         let of = |server: &Server| ProviderServer {
             name: server.name.clone(),
             capacity: server.capacity,
+            url: server.client.shown_url(),
+            has_key: server.client.has_key(),
         };
-        self.servers.iter().map(of).collect()
+        self.servers.given().map(of).collect()
     }
 
     async fn create(
@@ -50,7 +52,7 @@ impl SessionControl for WahaProvider {
             start: true,
             config: Some(config(webhook)),
         };
-        let info = self.client(place)?.create_session(&request).await.map_err(refusal)?;
+        let info = self.client(place).await?.create_session(&request).await.map_err(refusal)?;
         Ok(state(&info))
     }
 
@@ -62,7 +64,7 @@ impl SessionControl for WahaProvider {
         // WAHA replaces a configuration wholly, so it is what a new session's is. Unless this is
         // said, it would be taken for a change of nothing.
         let request = SessionUpdateRequest { config: Some(config(Some(webhook))) };
-        let updated = self.client(place)?.update_session(&place.name, &request).await;
+        let updated = self.client(place).await?.update_session(&place.name, &request).await;
         updated.map(|_| ()).map_err(refusal)
     }
 
@@ -71,13 +73,13 @@ impl SessionControl for WahaProvider {
     }
 
     async fn states(&self, server: &str) -> Result<Vec<(String, ProviderState)>, ProviderError> {
-        let client = &self.server(server).map_err(refusal)?.client;
-        let sessions = client.sessions().await.map_err(refusal)?;
+        let server = self.server(server).await.map_err(refusal)?;
+        let sessions = server.client.sessions().await.map_err(refusal)?;
         Ok(sessions.into_iter().map(|info| (info.name.clone(), state(&info))).collect())
     }
 
     async fn start(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
-        match self.client(place)?.start_session(&place.name).await {
+        match self.client(place).await?.start_session(&place.name).await {
             Ok(()) => {}
             Err(error) if error.reason() == "session-already-started" => {}
             Err(error) => return Err(refusal(error)),
@@ -86,26 +88,26 @@ impl SessionControl for WahaProvider {
     }
 
     async fn stop(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
-        self.client(place)?.stop_session(&place.name).await.map_err(refusal)?;
+        self.client(place).await?.stop_session(&place.name).await.map_err(refusal)?;
         self.state_of(place).await
     }
 
     async fn restart(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
-        self.client(place)?.restart_session(&place.name).await.map_err(refusal)?;
+        self.client(place).await?.restart_session(&place.name).await.map_err(refusal)?;
         self.state_of(place).await
     }
 
     async fn logout(&self, place: &ProviderSession) -> Result<ProviderState, ProviderError> {
-        self.client(place)?.logout_session(&place.name).await.map_err(refusal)?;
+        self.client(place).await?.logout_session(&place.name).await.map_err(refusal)?;
         self.state_of(place).await
     }
 
     async fn delete(&self, place: &ProviderSession) -> Result<(), ProviderError> {
-        self.client(place)?.delete_session(&place.name).await.map_err(refusal)
+        self.client(place).await?.delete_session(&place.name).await.map_err(refusal)
     }
 
     async fn qr(&self, place: &ProviderSession) -> Result<QrCode, ProviderError> {
-        let client = self.client(place)?;
+        let client = self.client(place).await?;
         let image = client.qr_image(&place.name).await.map_err(refusal)?;
         let image = STANDARD.decode(image.data).map_err(|_| ProviderError::Unavailable)?;
         // The picture is what is asked for; engines that give no text still give it.
@@ -118,14 +120,15 @@ impl SessionControl for WahaProvider {
         place: &ProviderSession,
         phone: &PhoneNumber,
     ) -> Result<String, ProviderError> {
-        let client = self.client(place)?;
+        let client = self.client(place).await?;
         let code = client.request_pairing_code(&place.name, phone.digits()).await;
         Ok(code.map_err(refusal)?.code)
     }
 
     async fn ping(&self, server: &str) -> Result<(), ProviderError> {
         // Asks with the key: a server that refuses it is of no more use than one that is down.
-        let version = self.server(server).map_err(refusal)?.client.version().await;
+        let server = self.server(server).await.map_err(refusal)?;
+        let version = server.client.version().await;
         version.map(|_| ()).map_err(refusal)
     }
 }
@@ -230,7 +233,9 @@ pub(super) fn refusal(error: WahaError) -> ProviderError {
             "session-exists" => ProviderError::AlreadyExists,
             // A wrong key is the operator's to mend, nothing the caller did.
             "unauthorized" | "forbidden" => {
-                tracing::error!("WAHA refuses our key: check WAHA_API_KEY");
+                tracing::error!(
+                    "WAHA refuses our key: check WAHA_API_KEY, or the key of a server that was added"
+                );
                 ProviderError::Unavailable
             }
             reason => ProviderError::Refused { reason },

@@ -59,14 +59,14 @@ impl WahaProvider {
         place: &ProviderSession,
         query: HistoryQuery<'_>,
     ) -> Result<HistoryPage, WahaError> {
-        let server = self.server(&place.server)?;
+        let server = self.server(&place.server).await?;
         let mut cursor = match query.after.and_then(Cursor::of) {
             Some(cursor) => cursor,
-            None if self.engine(server).await?.reads_all_chats() => {
+            None if self.engine(&server).await?.reads_all_chats() => {
                 Cursor { chats: None, offset: 0 }
             }
             None => {
-                let chats = latest_chats(server, place, query.since).await?;
+                let chats = latest_chats(&server, place, query.since).await?;
                 Cursor { chats: Some(chats), offset: 0 }
             }
         };
@@ -115,13 +115,13 @@ impl WahaProvider {
         to: &Address,
         id: &ProviderMessageId,
     ) -> Result<Option<HistoryRecord>, WahaError> {
-        let server = self.server(&place.server)?;
-        let found = if self.engine(server).await?.reads_all_chats() {
+        let server = self.server(&place.server).await?;
+        let found = if self.engine(&server).await?.reads_all_chats() {
             server.client.message(&place.name, ChatScope::All, id.as_str()).await?
         } else {
             let content = Content::text("");
             let envelope = Envelope { session: place, to, content: &content };
-            let Some(chat) = self.chat(server, envelope).await? else { return Ok(None) };
+            let Some(chat) = self.chat(&server, envelope).await? else { return Ok(None) };
             let full = format!("true_{}_{}", chat.as_str(), id.as_str());
             server.client.message(&place.name, ChatScope::One(&chat), &full).await?
         };
@@ -200,8 +200,8 @@ fn record(place: &ProviderSession, message: &ChatMessage) -> Option<HistoryRecor
 #[async_trait]
 impl ProviderHistory for WahaProvider {
     async fn started_at(&self, server: &str) -> Result<Timestamp, ProviderError> {
-        let client = &self.server(server).map_err(refusal)?.client;
-        let status = client.server_status().await.map_err(refusal)?;
+        let server = self.server(server).await.map_err(refusal)?;
+        let status = server.client.server_status().await.map_err(refusal)?;
         Ok(Timestamp::from_millis(status.start_timestamp))
     }
 

@@ -8,6 +8,7 @@ use super::{MemoryStore, State};
 use crate::domain::address::Address;
 use crate::domain::id::{SessionId, TenantId};
 use crate::domain::new_chats::Restriction;
+use crate::domain::server::{Placing, Room};
 use crate::domain::session::{
     Census, ProviderSession, Session, SessionHealth, SessionPatch, SessionStatus, WatchedSession,
 };
@@ -56,6 +57,11 @@ impl Sessions {
         let well = Session { health: SessionHealth::Ok, health_since: None, ..session.clone() };
         self.rows.insert(session.id, well);
         Ok(())
+    }
+
+    /// How many are on a server.
+    pub(super) fn placed(&self, server: &str) -> u64 {
+        self.by_place.keys().filter(|place| place.server == server).count() as u64
     }
 
     fn of_tenant(&self, tenant: TenantId, id: SessionId) -> Option<&Session> {
@@ -141,6 +147,16 @@ impl State {
 impl SessionStore for MemoryStore {
     async fn insert(&self, session: &Session) -> Result<(), StoreError> {
         self.lock().sessions.insert(session)
+    }
+
+    async fn place(&self, session: &Session, room: Room) -> Result<Placing, StoreError> {
+        let mut state = self.lock();
+        let server = &session.place.server;
+        let placing = room.judge(state.servers.room(server), state.sessions.placed(server));
+        if placing == Placing::Placed {
+            state.sessions.insert(session)?;
+        }
+        Ok(placing)
     }
 
     async fn find(&self, tenant: TenantId, id: SessionId) -> Result<Option<Session>, StoreError> {

@@ -206,6 +206,13 @@ mod tests {
         check(E::ServerUnavailable { retry_after }, 503, "waha-unavailable");
         check(E::ClockWrong, 503, "clock-wrong");
         check(E::NoRoom, 503, "waha-full");
+        check(E::ServerNotFound, 404, "server-not-found");
+        check(E::Taken { what: "server name" }, 409, "server-conflict");
+        check(E::ServerInUse { sessions: 2 }, 409, "server-in-use");
+        check(E::ServerOfSettings, 409, "server-read-only");
+        check(E::ServerFull, 409, "server-full");
+        check(E::ServerDraining, 409, "server-draining");
+        check(E::TooManyServers, 409, "too-many-servers");
         check(E::ProviderRefused { reason: "why" }, 422, "waha-refused");
         check(E::Unavailable(broken()), 503, "service-unavailable");
         check(E::Corrupt(broken()), 500, "internal-error");

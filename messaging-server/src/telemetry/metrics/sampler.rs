@@ -1,7 +1,7 @@
 //! The numbers that are states, not events: looked up now and then, whoever reads them.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use messaging_core::domain::breaker::BreakerState;
@@ -27,12 +27,14 @@ pub struct Sampler {
     metrics: Arc<Metrics>,
     ports: Ports,
     gateway: Gateway,
+    /// The servers that were told of last.
+    servers: Mutex<BTreeSet<String>>,
 }
 
 impl Sampler {
     /// Looks through these ports, and at this gateway, and tells these metrics.
     pub fn new(metrics: Arc<Metrics>, ports: Ports, gateway: Gateway) -> Self {
-        Self { metrics, ports, gateway }
+        Self { metrics, ports, gateway, servers: Mutex::default() }
     }
 
     /// Looks once. What does not answer is not a number, rather than what it was before.
@@ -56,12 +58,7 @@ impl Sampler {
             all.sessions.with_label_values(&[status.as_str()]).set(count);
         }
 
-        for (server, is) in self.gateway.breaker_states() {
-            for state in BreakerState::ALL {
-                let labels = [server.as_str(), state.as_str()];
-                all.breakers.with_label_values(&labels).set(f64::from(u8::from(is == *state)));
-            }
-        }
+        self.tell_of_breakers(&self.gateway.breaker_states().await);
 
         let census = self.health().await;
         for health in SessionHealth::ALL {
@@ -69,6 +66,26 @@ impl Sampler {
             let count = count.map_or(f64::NAN, |count| count as f64);
             all.session_health.with_label_values(&[health.as_str()]).set(count);
         }
+    }
+
+    /// Says where breakers stand, and nothing any more of servers that are none.
+    fn tell_of_breakers(&self, breakers: &[(String, BreakerState)]) {
+        let told = &self.metrics.all.breakers;
+        for (server, is) in breakers {
+            for state in BreakerState::ALL {
+                let labels = [server.as_str(), state.as_str()];
+                told.with_label_values(&labels).set(f64::from(u8::from(is == state)));
+            }
+        }
+        let now = breakers.iter().map(|(server, _)| server.clone()).collect();
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in servers.difference(&now) {
+            for state in BreakerState::ALL {
+                // What is not there need not go.
+                let _ = told.remove_label_values(&[gone.as_str(), state.as_str()]);
+            }
+        }
+        *servers = now;
     }
 
     /// How long ago the first of the messages was accepted that the queue ought to know.
