@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use messaging_core::domain::audit::Chain;
+use messaging_core::domain::audit::{Chain, SettingChange, settings_changed};
 use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::tenant::{OnUnknown, Rights, Role};
 use messaging_core::gateway::access::NewApiKey;
@@ -69,30 +69,48 @@ pub(super) async fn set(
 ) -> Result<(), CliError> {
     let service = Service::build(configure(dir)?).await?;
     let gateway = service.gateway();
-    let tenant = gateway.find_tenant(tenant).await?.id;
+    let found = gateway.find_tenant(tenant).await?;
+    let tenant = found.id;
+    let mut changes = Vec::new();
+    let mut changed = |name, old: String, new: String| {
+        if old != new {
+            changes.push(SettingChange { name, old, new });
+        }
+    };
     if let Some(on_unknown) = on_unknown {
         gateway.set_on_unknown(tenant, on_unknown).await?;
+        changed("on-unknown", found.on_unknown.to_string(), on_unknown.to_string());
     }
     if let Some(pii) = pii {
         gateway.set_pii(tenant, pii).await?;
+        changed("pii", found.pii.to_string(), pii.to_string());
     }
     let mut rules = gateway.retention(tenant).await?;
     let before = rules;
-    for (rule, kept) in [
-        (&mut rules.messages, messages),
-        (&mut rules.webhooks, webhooks),
-        (&mut rules.audit, audit),
+    for (name, rule, kept) in [
+        ("retention-messages", &mut rules.messages, messages),
+        ("retention-webhooks", &mut rules.webhooks, webhooks),
+        ("retention-audit", &mut rules.audit, audit),
     ] {
         if let Some(KeptFor(time)) = kept {
+            changed(name, kept_for(*rule), kept_for(time));
             *rule = time;
         }
     }
     if rules != before {
         gateway.set_retention(tenant, rules).await?;
     }
-    audit::leave(gateway, Chain::Tenant(tenant), "tenant set", tenant).await?;
+    let target = Some(("tenant", tenant.to_string()));
+    let set = audit::event(Chain::Tenant(tenant), "tenant set", target);
+    let mut entries = settings_changed(&set, tenant, &changes);
+    entries.insert(0, set);
+    gateway.record(entries).await?;
     service.close().await;
     Ok(())
+}
+
+fn kept_for(time: Option<Duration>) -> String {
+    time.map_or_else(|| "default".to_owned(), |time| humantime::format_duration(time).to_string())
 }
 
 /// Stops sending for a tenant, for as long as said or until it is resumed.
