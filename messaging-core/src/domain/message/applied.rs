@@ -44,6 +44,10 @@ impl Message {
             Transition::To(_) if change.event == StatusEvent::Accept && self.has_bounced() => {
                 Transition::Keep
             }
+            // Erased: nobody knows any more to whom it was to go.
+            Transition::To(_) if change.event == StatusEvent::Replay && self.to.is_none() => {
+                Transition::Refuse
+            }
             other => other,
         };
         match transition {
@@ -241,6 +245,15 @@ mod tests {
                 assert_eq!(one, before);
             }
         }
+    }
+
+    #[test]
+    fn what_was_erased_is_not_tried_again_and_can_be_left_so() {
+        let erased = Message { to: None, ..message(Status::Failed) };
+        let refused = erased.clone().apply(&change(StatusEvent::Replay));
+        assert_eq!(refused, ChangeEffect::Refused(Status::Failed));
+        let discarded = erased.clone().apply(&change(StatusEvent::Discard));
+        assert!(matches!(discarded, ChangeEffect::Moved { .. }));
     }
 
     #[test]
