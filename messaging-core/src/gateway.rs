@@ -354,6 +354,11 @@ impl Gateway {
             Asked::Any(id) => sessions.find_any(*id).await?,
             Asked::Placed(name) => {
                 let mut placed = sessions.find_placed(name).await?;
+                // Those that were made here report to an address of their own: whatever somebody makes
+                // elsewhere, one that was adopted is meant.
+                if placed.iter().any(|session| session.adopted) {
+                    placed.retain(|session| session.adopted);
+                }
                 // A name that several servers have tells nothing about which one is meant.
                 if placed.len() == 1 { placed.pop() } else { None }
             }

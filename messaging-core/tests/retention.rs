@@ -6,7 +6,7 @@ mod world;
 use std::time::Duration;
 
 use messaging_core::conformance::build::{at, audit_event, message, message_id, tenant_id};
-use messaging_core::domain::audit::Chain;
+use messaging_core::domain::audit::{ActorKind, Chain};
 use messaging_core::domain::message::Message;
 use messaging_core::domain::retention::RetentionRules;
 use messaging_core::domain::status::Status;
@@ -49,6 +49,13 @@ async fn what_is_older_than_a_tenant_wants_goes_and_nothing_else() {
     let chain = Chain::Tenant(tenant_id(1));
     let report = world.gateway.verify_audit(chain, None).await.unwrap();
     assert_eq!((report.findings, report.anchor.seq), (vec![], 3));
+    // What went is told of where the tenant lets go of nothing.
+    let told = AuditLog::walk(&*world.store, Chain::Platform, 0, 9).await.unwrap();
+    let told: Vec<_> = told.into_iter().map(|entry| entry.event).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].actor_kind, told[0].action.as_str()), (ActorKind::System, "retention"));
+    assert_eq!(told[0].target_kind.as_deref(), Some("audit-anchor"));
+    assert_eq!(told[0].target, Some(format!("{} {}", tenant_id(1), report.anchor)));
 }
 
 #[tokio::test]

@@ -68,6 +68,8 @@ pub struct Caller {
     pub subject: String,
     /// The family that the token was given with, which has to stand.
     pub family: Option<TokenFamilyId>,
+    /// When the API key behind it ends, where there is one that does.
+    pub key_ends: Option<Timestamp>,
 }
 
 impl Caller {
@@ -136,6 +138,7 @@ impl TokenIssuer {
             rights: Rights::of(role),
             subject: format!("{role}@{tenant}"),
             family: None,
+            key_ends: None,
         };
         self.issue_for(&caller, now.plus(ttl), now, jti)
     }
@@ -223,7 +226,13 @@ impl TokenVerifier {
             reads.into_iter().for_each(|scope| scope.push(Permission::ReadContent));
         }
         let rights = Rights { role: claims.role, scope };
-        Ok(Caller { tenant: claims.tenant_id, rights, subject: claims.sub, family: claims.fam })
+        Ok(Caller {
+            tenant: claims.tenant_id,
+            rights,
+            subject: claims.sub,
+            family: claims.fam,
+            key_ends: None,
+        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Listening: connections, how long they may keep us waiting, and TLS.
 //!
 //! HTTP/1.1 alone is spoken. Whoever sends a request byte by byte, or none, holds a connection and
-//! nothing else, and that not for long.
+//! nothing else, and that not for long. Whoever hangs up stops no request half-way: what it has
+//! begun it does, and leaves its entry in the audit log.
 
 mod patience;
 pub mod tls;
@@ -18,12 +19,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use poem::http::uri::Scheme;
-use poem::http::{Request, Response as HttpResponse};
+use poem::http::{Request, Response as HttpResponse, StatusCode};
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Endpoint, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -67,7 +68,7 @@ pub(crate) async fn serve(
     loop {
         // A place first: who comes when there is none waits with the system.
         let accepted = async {
-            let slot = Arc::clone(&slots).acquire_owned().await;
+            let slot = Arc::clone(&slots).acquire_owned().await.ok();
             (slot, listener.accept().await)
         };
         let (slot, accepted) = tokio::select! {
@@ -85,11 +86,18 @@ pub(crate) async fn serve(
             }
         };
         let _ = stream.set_nodelay(true);
-        let connection =
-            Connection { local, peer, limits, endpoint: Arc::clone(&endpoint), stop: stop.clone() };
+        let connection = Connection {
+            local,
+            peer,
+            limits,
+            endpoint: Arc::clone(&endpoint),
+            stop: stop.clone(),
+            slot: Arc::new(slot),
+            requests: connections.clone(),
+            too_late: too_late.clone(),
+        };
         let (tls, too_late) = (tls.clone(), too_late.clone());
         connections.spawn(async move {
-            let _slot = slot;
             tokio::select! {
                 () = connection.run(stream, tls) => {}
                 () = too_late.cancelled() => {}
@@ -111,6 +119,10 @@ struct Connection<E> {
     limits: ConnectionLimits,
     endpoint: Arc<E>,
     stop: CancellationToken,
+    /// Its place among all. A request that goes on without it holds it, too.
+    slot: Arc<Option<OwnedSemaphorePermit>>,
+    requests: TaskTracker,
+    too_late: CancellationToken,
 }
 
 impl<E: Endpoint<Output = Response> + 'static> Connection<E> {
@@ -136,9 +148,21 @@ impl<E: Endpoint<Output = Response> + 'static> Connection<E> {
             let request =
                 poem::Request::from((request, local.clone(), peer.clone(), scheme.clone()));
             let (endpoint, patience) = (Arc::clone(&self.endpoint), patience.clone());
+            let (slot, too_late) = (Arc::clone(&self.slot), self.too_late.clone());
+            // By itself: the connection ends with whoever hangs up, and would end it anywhere.
+            let answering = self.requests.spawn(async move {
+                let _slot = slot;
+                tokio::select! {
+                    response = endpoint.get_response(request) => Some(response),
+                    () = too_late.cancelled() => None,
+                }
+            });
             async move {
-                let response = endpoint.get_response(request).await;
+                let response = answering.await.ok().flatten();
                 patience.answered();
+                let response = response.unwrap_or_else(|| {
+                    Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).finish()
+                });
                 Ok::<HttpResponse<_>, Infallible>(response.into())
             }
         });
@@ -161,5 +185,80 @@ impl<E: Endpoint<Output = Response> + 'static> Connection<E> {
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection ended early");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::{Notify, mpsc};
+
+    /// Answers at once, but for one address where it waits to be let go on.
+    struct Slow {
+        go: Arc<Notify>,
+        told: mpsc::UnboundedSender<&'static str>,
+    }
+
+    /// Tells what became of a request.
+    struct Told {
+        told: mpsc::UnboundedSender<&'static str>,
+        is_done: bool,
+    }
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            let _ = self.told.send(if self.is_done { "done" } else { "stopped half-way" });
+        }
+    }
+
+    impl Endpoint for Slow {
+        type Output = Response;
+
+        async fn call(&self, request: poem::Request) -> poem::Result<Response> {
+            if request.uri().path() == "/slow" {
+                let mut told = Told { told: self.told.clone(), is_done: false };
+                let _ = self.told.send("begun");
+                self.go.notified().await;
+                told.is_done = true;
+            }
+            Ok(Response::default())
+        }
+    }
+
+    async fn write(address: SocketAddr, request: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        stream
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_stops_no_request_half_way_and_a_stop_waits_for_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (go, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+        let (told, mut tells) = mpsc::unbounded_channel();
+        let patience = Duration::from_secs(20);
+        let limits = ConnectionLimits { head: patience, idle: patience, connections: 2 };
+        let slow = Slow { go: Arc::clone(&go), told };
+        let serving = serve(listener, None, limits, slow, stop.clone(), patience);
+        let serving = tokio::spawn(serving);
+
+        let impatient = write(address, b"POST /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert_eq!(tells.recv().await, Some("begun"));
+        drop(impatient);
+        // Others come and go, so that its end is noticed by then.
+        for _ in 0..8 {
+            let mut other =
+                write(address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+            let mut answer = String::new();
+            other.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+        assert!(tells.try_recv().is_err(), "it goes on");
+        stop.cancel();
+        go.notify_one();
+        serving.await.unwrap().unwrap();
+        assert_eq!(tells.try_recv(), Ok("done"));
     }
 }

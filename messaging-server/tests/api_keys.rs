@@ -130,7 +130,13 @@ async fn nobody_makes_a_key_with_more_rights_than_their_own() {
     assert!(refused["detail"].as_str().unwrap().contains("data:erase"));
     ask(Role::Owner, owner).await.expect(201);
     ask(Role::Admin, json!({ "name": "a", "role": "admin" })).await.expect(201);
-    let little = json!({ "name": "a", "role": "owner", "scope": ["messages:read"] });
+    // Nor with a role above their own, however it is narrowed: its entries would name that role.
+    for role in ["owner", "platform-admin"] {
+        let little = json!({ "name": "a", "role": role, "scope": ["messages:read"] });
+        let refused = ask(Role::Admin, little).await.refused(403, "forbidden");
+        assert!(refused["detail"].as_str().unwrap().contains(role), "{refused}");
+    }
+    let little = json!({ "name": "a", "role": "admin", "scope": ["messages:read"] });
     ask(Role::Admin, little).await.expect(201);
     for role in [Role::Operator, Role::Sender, Role::Viewer] {
         ask(role, json!({ "name": "a", "role": "viewer" })).await.refused(403, "forbidden");
@@ -306,7 +312,7 @@ async fn a_refresh_token_with_a_critical_header_is_refused() {
 
 #[tokio::test]
 async fn what_attackers_show_is_not_believed() {
-    let api = Harness::new().await;
+    let api = Harness::patient().await;
     let key = key(&api).await;
     let (access, token) = tokens(&api, &key).await;
     let head = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
@@ -374,4 +380,49 @@ async fn a_store_that_is_away_lets_nobody_in_and_says_why() {
     show(&api, &key).await.refused(503, "service-unavailable");
     // Whose token says it all needs no store.
     assert_eq!(show(&api, &api.token(1, Role::Viewer)).await.status, 200);
+}
+
+/// Else whoever gets hold of a key for an hour has one for ever.
+#[tokio::test]
+async fn a_key_made_by_a_key_ends_with_it_at_the_latest() {
+    let api = Harness::new().await;
+    let maker = made(&api, json!({ "name": "a", "role": "admin", "expiresIn": "1h" })).await;
+    let end = maker["apiKey"]["expiresAt"].clone();
+    let maker = maker["key"].as_str().unwrap();
+    let (access, _) = tokens(&api, maker).await;
+    api.clock.advance(Duration::from_secs(60));
+    for bearer in [maker, &access] {
+        let make = async |expires_in: Option<&str>| {
+            let wanted = json!({ "name": "b", "role": "viewer", "expiresIn": expires_in });
+            let body = Some(wanted.to_string().into_bytes());
+            api.call(request("POST", "/api-keys", Some(bearer), body)).await
+        };
+        assert_eq!(make(None).await.expect(201)["apiKey"]["expiresAt"], end);
+        let sooner = make(Some("58m")).await.expect(201)["apiKey"]["expiresAt"].clone();
+        assert!(sooner.as_str() < end.as_str(), "{sooner}");
+        make(Some("1h")).await.refused_field("invalid-request", "#/expiresIn");
+    }
+    // One that does not end makes those that do not.
+    let maker = made(&api, json!({ "name": "a", "role": "admin" })).await;
+    let body = Some(json!({ "name": "b", "role": "viewer" }).to_string().into_bytes());
+    let answer = api.call(request("POST", "/api-keys", maker["key"].as_str(), body)).await;
+    assert!(answer.expect(201)["apiKey"].get("expiresAt").is_none());
+}
+
+/// 204 says that a token is good for nothing; so it is not said of one that stays good.
+#[tokio::test]
+async fn what_cannot_be_revoked_so_is_not_said_to_be() {
+    let api = Harness::new().await;
+    let key = key(&api).await;
+    for token in [key.clone(), api.token(1, Role::Owner)] {
+        let refused = auth(&api, "revoke", json!({ "token": token })).await;
+        refused.refused(400, "unsupported-token-type");
+        assert_eq!(show(&api, &token).await.status, 200);
+    }
+    // Nobody learns which keys there are.
+    let unknown = format!("msk_live_{}_{}", "0".repeat(32), "0".repeat(64));
+    let guessed = format!("{}_{}", key.rsplit_once('_').unwrap().0, "0".repeat(64));
+    for token in [unknown, guessed] {
+        assert_eq!(auth(&api, "revoke", json!({ "token": token })).await.status, 204);
+    }
 }

@@ -6,11 +6,15 @@ mod harness;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use harness::{Answer, Harness, document, main_session, request};
 use messaging_core::conformance::build::{message_id, tenant_id};
-use messaging_core::domain::audit::{ActorKind, AuditEntry, AuditEvent, AuditFilter, Chain};
+use messaging_core::domain::audit::{
+    ActorKind, AuditEntry, AuditEvent, AuditFilter, Chain, ChainEnds, Link, linked,
+};
 use messaging_core::domain::tenant::Role;
 use messaging_core::ports::audit_log::{AuditLog, MockAuditLog};
+use messaging_core::ports::message_store::MockMessageStore;
 use messaging_core::ports::store_error::StoreError;
 use serde_json::{Value, json};
 
@@ -298,10 +302,10 @@ async fn an_export_holds_everything_line_by_line() {
         .map(|line| serde_json::from_slice(line).unwrap())
         .collect();
     let seqs: Vec<_> = lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect();
-    assert_eq!(seqs, (2..=1201).collect::<Vec<_>>());
+    assert_eq!(seqs, (2..=1202).collect::<Vec<_>>());
     let filter = AuditFilter::default();
     let all = api.store.list(Chain::Tenant(tenant_id(1)), &filter, None, 9).await.unwrap();
-    // The newest is the export itself.
+    // The newest is the export itself, which began before it ended.
     assert_eq!(all[0].event.action, "export_audit");
     assert_eq!(lines[1199]["hash"], all[1].hash.to_string());
 }
@@ -338,16 +342,127 @@ async fn the_platforms_entries_are_for_who_runs_it() {
     assert_eq!(listed["data"][0]["code"], "unauthenticated");
 }
 
-/// Whoever has the permissions may give a key any role that is narrowed to them; so no role by itself
-/// may open anything.
+/// Whoever runs the platform may give a key the role, narrowed to something; so no role by itself may
+/// open anything.
 #[tokio::test]
 async fn a_mighty_role_that_is_narrowed_does_not_open_the_platforms_entries() {
     let api = Harness::new().await;
     let wanted = json!({ "name": "a", "role": "platform-admin", "scope": ["audit:read"] });
-    let made = api.post("/api-keys", wanted).await.expect(201);
+    let (operator, body) = (api.token(1, Role::PlatformAdmin), wanted.to_string().into_bytes());
+    let made = api.call(request("POST", "/api-keys", Some(&operator), Some(body))).await;
+    let made = made.expect(201);
     let key = made["key"].as_str();
     api.call(request("GET", "/audit", key, None)).await.expect(200);
     let asked = request("GET", "/audit?chain=platform", key, None);
     let refused = api.call(asked).await.refused(403, "forbidden");
     assert!(refused["detail"].as_str().unwrap().contains("tenants:manage"), "{refused}");
+}
+
+/// What it did before it panicked stays done.
+#[tokio::test]
+async fn a_request_that_panics_leaves_an_entry() {
+    let api = Harness::with(|parts| {
+        let mut store = MockMessageStore::new();
+        store.expect_find().returning(|_, _| panic!("a secret that must not be told"));
+        parts.ports.messages = Arc::new(store);
+    })
+    .await;
+    let path = format!("/messages/{}/retry", message_id(99));
+    api.ask("POST", &path, None).await.refused(500, "internal-error");
+    let entries = api.own_entries().await;
+    let event = &entries[0].event;
+    assert_eq!((entries.len(), event.action.as_str(), event.status), (1, "retry_message", 500));
+    assert_eq!(event.code.as_deref(), Some("internal-error"));
+    assert_eq!(event.target, Some(message_id(99).to_string()));
+    assert_eq!(event.actor, format!("owner@{}", tenant_id(1)));
+}
+
+#[tokio::test]
+async fn a_read_that_is_refused_for_who_asks_leaves_an_entry() {
+    let api = Harness::new().await;
+    let told = |entries: &[AuditEntry]| -> Vec<(String, u16)> {
+        entries.iter().map(|it| (it.event.action.clone(), it.event.status)).collect()
+    };
+    for method in ["GET", "HEAD"] {
+        api.call(request(method, "/messages", Some("guess"), None)).await;
+        api.call(request(method, "/sessions", None, None)).await;
+        let viewer = api.token(1, Role::Viewer);
+        api.call(request(method, "/audit", Some(&viewer), None)).await;
+        api.call(request(method, "/messages?search=a", Some(&viewer), None)).await;
+        // What is wrong with it otherwise is nobody's affair.
+        api.call(request(method, "/messages?limit=0", Some(&viewer), None)).await;
+    }
+    let strangers = [("list_messages".to_owned(), 401), ("list_sessions".to_owned(), 401)];
+    let refused = [("list_audit".to_owned(), 403), ("list_messages".to_owned(), 403)];
+    assert_eq!(told(&api.entries(Chain::Platform).await), [&strangers[..], &strangers].concat());
+    assert_eq!(told(&api.own_entries().await), [&refused[..], &refused].concat());
+}
+
+/// An answer that breaks off is seen to, and what was read by then has come.
+#[tokio::test]
+async fn an_export_whose_store_fails_midway_breaks_off() {
+    let api = Harness::with(|parts| {
+        let events = (0..500).map(messaging_core::conformance::build::audit_event);
+        let entries = linked(events, |_| Link::default());
+        let mut log = MockAuditLog::new();
+        log.expect_append().returning(|_| Ok(vec![]));
+        log.expect_walk().returning(move |_, after, _| match after {
+            0 => Ok(entries.clone()),
+            _ => Err(StoreError::unavailable("no disk")),
+        });
+        parts.ports.audit = Arc::new(log);
+    })
+    .await;
+    let token = api.token(1, Role::Owner);
+    let answer = api.begin(request("GET", "/audit/export", Some(&token), None)).await;
+    assert_eq!(answer.status(), 200);
+    let mut came = answer.into_body().into_bytes_stream();
+    let first = came.next().await.unwrap().unwrap();
+    assert_eq!(first.split(|byte| *byte == b'\n').count(), 501);
+    assert!(came.next().await.unwrap().is_err());
+}
+
+/// A chain of five, of which three are kept no longer: with what the store tells beside them.
+async fn verified(stray: &[u64], expected: Option<Link>) -> (Value, Vec<AuditEntry>) {
+    let events = (0..5).map(messaging_core::conformance::build::audit_event);
+    let entries = linked(events, |_| Link::default());
+    let ends = ChainEnds { anchor: entries[2].link(), head: entries[4].link() };
+    let of = |n: &u64| AuditEntry { seq: *n, ..entries[0].clone() };
+    let (kept, stray): (Vec<_>, Vec<_>) = (entries[3..].to_vec(), stray.iter().map(of).collect());
+    let api = Harness::with(|parts| {
+        let mut log = MockAuditLog::new();
+        log.expect_append().returning(|_| Ok(vec![]));
+        log.expect_ends().returning(move |_| Ok(ends));
+        log.expect_walk().returning(move |_, after, _| {
+            Ok(kept.iter().filter(|entry| entry.seq > after).cloned().collect())
+        });
+        log.expect_list().returning(move |_, _, before, _| {
+            let is_before = |entry: &&AuditEntry| before.is_none_or(|before| entry.seq < before);
+            Ok(stray.iter().filter(is_before).cloned().collect())
+        });
+        parts.ports.audit = Arc::new(log);
+    })
+    .await;
+    let expect = expected.map(|link| format!("?expect={link}")).unwrap_or_default();
+    (api.get(&format!("/audit/verify{expect}")).await.expect(200), entries)
+}
+
+/// The list would show them, as if they were the chain's.
+#[tokio::test]
+async fn rows_before_the_chain_begins_are_found() {
+    assert_eq!(verified(&[], None).await.0["whole"], true);
+    let (report, _) = verified(&[3, 0], None).await;
+    assert_eq!(report["whole"], false);
+    let findings = ["entry 3", "entry 0"].map(|it| format!("{it} stands before the chain begins"));
+    assert_eq!(report["findings"], json!(findings));
+}
+
+/// Whoever moved the anchor past the head that was kept elsewhere made all behind it anew, maybe.
+#[tokio::test]
+async fn a_chain_that_has_let_go_of_what_is_expected_is_not_said_to_be_whole() {
+    let (_, entries) = verified(&[], None).await;
+    assert_eq!(verified(&[], Some(entries[2].link())).await.0["whole"], true);
+    let (report, _) = verified(&[], Some(entries[1].link())).await;
+    assert_eq!(report["whole"], false);
+    assert!(report["findings"][0].as_str().unwrap().contains("entry 2"), "{report}");
 }

@@ -3,14 +3,17 @@
 
 mod harness;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{Harness, SECRET, document, request};
+use harness::{Answer, Harness, SECRET, document, request};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use messaging_core::conformance::build::{at, message_id, tenant_id};
 use messaging_core::conformance::entropy::SeededEntropy;
+use messaging_core::domain::quota::Decision;
 use messaging_core::domain::tenant::{Permission, Role};
 use messaging_core::ports::entropy::Entropy;
+use messaging_core::ports::rate_limiter::{MockRateLimiter, RateKey};
 use messaging_server::api::openapi_document;
 use messaging_server::auth::{TokenIssuer, TokenVerifier};
 use serde_json::{Value, json};
@@ -211,7 +214,7 @@ async fn a_token_that_is_not_believed_is_refused_before_anything_is_read() {
 
 #[tokio::test]
 async fn no_part_of_a_token_and_nothing_like_it_is_believed() {
-    let api = Harness::new().await;
+    let api = Harness::patient().await;
     let good = api.token(1, Role::Owner);
     let refused = async |token: &str| {
         let answer = api.call(request("GET", "/sessions", Some(token), None)).await;
@@ -323,5 +326,62 @@ fn a_token_that_was_changed_anywhere_is_not_believed() {
         if token != good {
             assert!(verifier.verify(&token, at(0)).is_err(), "{token}");
         }
+    }
+}
+
+async fn show(api: &Harness, token: &str) -> Answer {
+    api.call(request("GET", "/sessions", Some(token), None)).await
+}
+
+/// Nobody is shut out by a stranger behind the same proxy: what is good is let in.
+#[tokio::test]
+async fn a_source_whose_tokens_are_not_believed_has_to_wait_and_what_is_good_is_let_in() {
+    let api = Harness::new().await;
+    let key = format!("msk_live_{}_{}", "0".repeat(32), "0".repeat(64));
+    for n in 0..21 {
+        show(&api, if n % 2 == 0 { "guess" } else { &key }).await.refused(401, "invalid-token");
+    }
+    for token in ["guess", &key] {
+        show(&api, token).await.refused(429, "rate-limited");
+    }
+    assert_eq!(show(&api, &api.token(1, Role::Viewer)).await.status, 200);
+    // It is one count, wherever somebody guesses.
+    let shown = Some(json!({ "apiKey": key }).to_string().into_bytes());
+    let shown = api.call(request("POST", "/auth/token", None, shown)).await;
+    shown.refused(429, "rate-limited");
+    api.clock.advance(Duration::from_secs(3));
+    show(&api, "guess").await.refused(401, "invalid-token");
+}
+
+/// A client whose token has run out asks many times at once, and is to renew it then.
+#[tokio::test]
+async fn a_token_that_was_good_once_is_no_guess() {
+    let api = Harness::new().await;
+    let token = api.token(1, Role::Owner);
+    api.clock.advance(Duration::from_secs(3600));
+    for _ in 0..50 {
+        show(&api, &token).await.refused(401, "invalid-token");
+        api.call(request("GET", "/sessions", None, None)).await.refused(401, "unauthenticated");
+    }
+    show(&api, "guess").await.refused(401, "invalid-token");
+}
+
+/// A limiter may be a round trip away.
+#[tokio::test]
+async fn the_limiter_is_asked_once_for_each_failure_and_never_for_what_is_good() {
+    let api = Harness::with(|parts| {
+        let mut limiter = MockRateLimiter::new();
+        let retry_after = Duration::from_secs(7);
+        limiter.expect_admit().times(1).returning(move |key, _, _| {
+            assert!(matches!(key, RateKey::AuthSource(_)));
+            Ok(Decision::Limited { retry_after })
+        });
+        parts.ports.limiter = Arc::new(limiter);
+    })
+    .await;
+    let good = api.token(1, Role::Viewer);
+    for status in [200, 401, 429, 429, 200] {
+        let token = if status == 200 { good.as_str() } else { "guess" };
+        assert_eq!(show(&api, token).await.status, status);
     }
 }

@@ -8,8 +8,10 @@ use std::fs;
 use std::time::Duration;
 
 use command::{Outcome, Place};
+use messaging_core::domain::audit::Chain;
 use messaging_core::domain::id::MessageId;
 use messaging_core::domain::status::Status;
+use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_store_sqlite::{SqliteOptions, SqliteStore};
 use serde_json::{Value, json};
@@ -299,8 +301,8 @@ async fn the_audit_log_tells_of_commands_and_shows_what_somebody_did_to_it() {
     let outcome = place.run(&["audit", "verify"]).await;
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let lines: Vec<_> = outcome.out.lines().collect();
-    assert!(lines[0].starts_with("platform  whole  entries=1  head=1:"), "{outcome:?}");
-    assert!(lines[1].starts_with(&format!("{id}  whole  entries=2  head=2:")), "{outcome:?}");
+    assert!(lines[0].starts_with("platform  whole  entries=2  head=2:"), "{outcome:?}");
+    assert!(lines[1].starts_with(&format!("{id}  whole  entries=3  head=3:")), "{outcome:?}");
     let head = lines[1].split("head=").nth(1).unwrap();
     let expect = ["audit", "verify", "--tenant", "acme", "--expect", head];
     assert_eq!(place.run(&expect).await.code, Some(0));
@@ -357,4 +359,42 @@ async fn an_api_key_is_made_on_the_command_line() {
     // Beside the other secrets, and readable by its owner alone.
     let kept = |name: &str| fs::read_to_string(place.dir.path().join("data").join(name)).unwrap();
     assert_ne!(kept("jwt_secret"), kept("jwt_refresh_secret"));
+}
+
+/// Also where the tenant cannot let go of it: on the platform's chain.
+#[tokio::test]
+async fn what_was_set_and_what_was_before_stands_in_the_audit_log() {
+    let place = Place::new();
+    let id = place.line(&["tenant", "create", "acme"]).await;
+    for more in [
+        ["--retention-audit", "1d"],
+        ["--retention-audit", "2d"],
+        ["--on-unknown", "resend"],
+        ["--on-unknown", "resend"],
+        ["--pii", "mask"],
+        ["--retention-audit", "default"],
+    ] {
+        let outcome = place.run(&[&["tenant", "set", "acme"], &more[..]].concat()).await;
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    }
+    let expected = [
+        "retention-audit: default -> 1day",
+        "retention-audit: 1day -> 2days",
+        "on-unknown: dead-letter -> resend",
+        "pii: off -> mask",
+        "retention-audit: 2days -> default",
+    ];
+    let file = place.dir.path().join("data/messaging.db");
+    let store = SqliteStore::open(file, SqliteOptions::default()).unwrap();
+    for (chain, before) in
+        [(Chain::Platform, format!("{id} ")), (Chain::Tenant(id.parse().unwrap()), String::new())]
+    {
+        let entries = store.walk(chain, 0, 99).await.unwrap();
+        let set = entries
+            .iter()
+            .filter(|entry| entry.event.target_kind.as_deref() == Some("tenant-setting"));
+        let told: Vec<_> = set.map(|entry| entry.event.target.clone().unwrap()).collect();
+        assert_eq!(told, expected.map(|text| format!("{before}{text}")));
+    }
+    store.close().await;
 }

@@ -184,8 +184,13 @@ impl Marked {
     fn without_contents(&self, role: Role) -> String {
         let scope = role.permissions().iter().filter(|it| **it != Permission::ReadContent);
         let rights = Rights { role, scope: Some(scope.copied().collect()) };
-        let caller =
-            Caller { tenant: tenant_id(1), rights, subject: "somebody".to_owned(), family: None };
+        let caller = Caller {
+            tenant: tenant_id(1),
+            rights,
+            subject: "somebody".to_owned(),
+            family: None,
+            key_ends: None,
+        };
         let now = self.api.clock.now();
         let end = now.plus(Duration::from_secs(3600));
         let issuer = TokenIssuer::new(&SECRET.to_owned().into());
@@ -283,6 +288,9 @@ async fn who_sees_no_contents_cannot_search_them() {
     for path in [
         "/messages?search=a".to_owned(),
         "/dead-letters?search=a".to_owned(),
+        // It is a part of the metadata, which is hidden.
+        "/messages?campaignId=a".to_owned(),
+        "/dead-letters?campaignId=a".to_owned(),
         "/opt-outs?number=%2B5511988887777".to_owned(),
         format!("/opt-outs/{TO}"),
     ] {
@@ -293,8 +301,28 @@ async fn who_sees_no_contents_cannot_search_them() {
         ask(&api, &viewer, "GET", &path, None).await.refused(403, "forbidden");
     }
     for path in ["/dead-letters/retry", "/dead-letters/discard"] {
-        let body = Some(json!({ "search": "a" }));
-        ask(&api, &token, "POST", path, body.clone()).await.refused(403, "forbidden");
-        ask(&api, &api.token(1, Role::Sender), "POST", path, body).await.expect(200);
+        for member in ["search", "campaignId"] {
+            let body = Some(json!({ member: "a" }));
+            ask(&api, &token, "POST", path, body.clone()).await.refused(403, "forbidden");
+            ask(&api, &api.token(1, Role::Sender), "POST", path, body).await.expect(200);
+        }
     }
+    let path = format!("/opt-outs/{TO}");
+    for number in [path.as_str(), "/opt-outs/%2B5511988886666"] {
+        ask(&api, &token, "DELETE", number, None).await.refused(403, "forbidden");
+    }
+    api.delete(&path).await.expect(200);
+}
+
+/// Of somebody who is on the list already, nothing is told that the list would not: not since when,
+/// by what message, or under which id to ask.
+#[tokio::test]
+async fn who_sees_no_contents_learns_nothing_of_a_number_by_putting_it_on_the_list() {
+    let api = Harness::new().await;
+    let number = json!({ "number": TO });
+    api.post("/opt-outs", number.clone()).await.expect(201);
+    let token = masked(&api).await;
+    let known = ask(&api, &token, "POST", "/opt-outs", Some(number.clone())).await;
+    assert_eq!((known.status.as_u16(), known.body.len()), (204, 0));
+    assert!(api.post("/opt-outs", number).await.expect(200)["since"].is_string());
 }

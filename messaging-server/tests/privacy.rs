@@ -4,11 +4,12 @@
 mod harness;
 
 use harness::{Harness, request};
-use messaging_core::conformance::build::{inbound, inbox_entry, inbox_id, tenant_id};
+use messaging_core::conformance::build::{inbound, inbox_entry, inbox_id, message, tenant_id};
 use messaging_core::domain::address::Address;
 use messaging_core::domain::audit::Chain;
 use messaging_core::domain::inbox::{InboxEntry, InboxVerdict};
 use messaging_core::domain::message::Message;
+use messaging_core::domain::status::Status;
 use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::inbox_store::InboxStore;
 use serde_json::{Value, json};
@@ -192,4 +193,33 @@ async fn the_audit_log_tells_of_both_and_names_no_number() {
     let actions: Vec<_> = entries.iter().map(|entry| entry.event.action.as_str()).collect();
     assert!(actions.contains(&"export_person") && actions.contains(&"erase_person"), "{actions:?}");
     assert!(!format!("{entries:?}").contains(&NUMBER[1..]));
+}
+
+/// Nobody knows any more to whom, or what: it would wait for ever, past the list of opt-outs.
+#[tokio::test]
+async fn a_dead_letter_that_was_erased_is_not_tried_again_and_keeps_no_other_from_it() {
+    let api = Harness::new().await;
+    let failed = |n, number| Message {
+        session: harness::session(1).id,
+        to: Some(Address::from_stored(number)),
+        status: Status::Failed,
+        ..message(n)
+    };
+    // More than are looked at together, and accepted before the other.
+    for n in 1..=120 {
+        api.keep(failed(n, NUMBER)).await;
+    }
+    let other = api.keep(failed(200, OTHER)).await.id;
+    api.post("/privacy/erase", json!({ "phone": NUMBER, "confirm": NUMBER })).await.expect(200);
+    let retry = format!("/messages/{}/retry", message(1).id);
+    api.post(&retry, json!({})).await.refused(409, "message-state-conflict");
+    let moved = api.post("/dead-letters/retry", json!({})).await.expect(200);
+    assert_eq!(moved, json!({ "moved": 1, "remaining": 120 }));
+    let moved = api.post("/dead-letters/retry", json!({})).await.expect(200);
+    assert_eq!(moved, json!({ "moved": 0, "remaining": 120 }));
+    let listed = api.get("/messages?status=queued").await.expect(200);
+    assert_eq!((&listed["total"], &listed["data"][0]["id"]), (&json!(1), &json!(other)));
+    // They can be left so.
+    let moved = api.post("/dead-letters/discard", json!({ "limit": 1000 })).await.expect(200);
+    assert_eq!(moved, json!({ "moved": 120, "remaining": 0 }));
 }

@@ -3,12 +3,16 @@
 mod harness;
 
 use harness::{Harness, main_session, sign};
-use messaging_core::conformance::build::session_id;
+use messaging_core::conformance::build::{self, session_id, tenant_id};
+use messaging_core::domain::session::{ProviderSession, Session};
 use messaging_core::ports::inbox_store::{InboxStore, MockInboxStore};
+use messaging_core::ports::person_store::PersonStore;
+use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 use poem::Request;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 
 fn event(session: &str) -> String {
     json!({
@@ -148,4 +152,30 @@ async fn of_concurrent_repeats_one_is_new() {
     assert_eq!(new, 1);
     let depth = InboxStore::depth(&*api.store).await.unwrap();
     assert_eq!(depth.pending, 1);
+}
+
+/// Else whoever makes a session of a name that another's has on another server silences that one.
+#[tokio::test]
+async fn a_session_that_was_adopted_hears_of_its_name_although_others_have_it_elsewhere() {
+    let api = Harness::new().await;
+    let placed = |n, adopted| Session {
+        id: session_id(n),
+        tenant: tenant_id(n % 2 + 1),
+        name: format!("placed {n}"),
+        place: ProviderSession { server: format!("server {n}"), name: "default".into() },
+        adopted,
+        ..build::session(n)
+    };
+    let theirs = placed(10, true);
+    for session in [&theirs, &placed(11, false), &placed(13, false)] {
+        SessionStore::insert(&*api.store, session).await.unwrap();
+    }
+    api.webhook("/webhooks/waha", &event("default")).await.expect(200);
+    let kept = PersonStore::webhooks(&*api.store, theirs.tenant, None, 9).await.unwrap();
+    assert_eq!(kept.entries.iter().map(|it| it.session).collect::<Vec<_>>(), [theirs.id]);
+    // Of two that may be meant neither is.
+    SessionStore::insert(&*api.store, &placed(15, true)).await.unwrap();
+    api.clock.advance(Duration::from_secs(1));
+    let again = event("default").replace("evt_1", "evt_2");
+    api.webhook("/webhooks/waha", &again).await.refused(404, "session-not-found");
 }

@@ -263,10 +263,6 @@ impl Vault {
         known.insert(tenant, Known { keys: Arc::clone(keys), read_at });
     }
 
-    fn forget(&self, tenant: TenantId) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
-    }
-
     /// The tenant's keys as they are kept now, whatever was believed.
     pub(crate) async fn newest_keys(
         &self,

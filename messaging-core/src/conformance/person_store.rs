@@ -11,7 +11,7 @@ use crate::domain::failure::{Failure, FailureCode};
 use crate::domain::filter::{MessageFilter, Portion};
 use crate::domain::id::{InboxId, ProviderMessageId};
 use crate::domain::inbox::{InboxEffect, InboxEntry, InboxVerdict, Kept};
-use crate::domain::message::{Direction, Message, MessageRef, StatusChange};
+use crate::domain::message::{ChangeOutcome, Direction, Message, MessageRef, StatusChange};
 use crate::domain::sealed::{Sealed, Terms};
 use crate::domain::statistics::StatisticsRange;
 use crate::domain::status::{Status, StatusEvent};
@@ -35,6 +35,7 @@ macro_rules! for_each_person_store_behavior {
         $test!(erases_no_other_tenants_messages);
         $test!(takes_from_a_history_what_was_said_in_it);
         $test!(still_knows_what_was_erased_at_the_provider);
+        $test!(does_not_queue_again_what_was_erased);
         $test!(looks_at_webhooks_portion_by_portion);
         $test!(takes_the_bodies_from_webhooks_and_still_knows_repeats);
         $test!(finds_and_erases_what_is_sealed);
@@ -326,6 +327,26 @@ pub async fn still_knows_what_was_erased_at_the_provider(
     messages.change(&[ack]).await.unwrap();
     let found = messages.find(tenant_id(1), message_id(1)).await.unwrap().unwrap();
     assert_eq!((found.status, found.to), (Status::Read, None));
+}
+
+/// Nobody knows any more to whom. It can be left so.
+pub async fn does_not_queue_again_what_was_erased(
+    messages: Messages<'_>,
+    _: Inbox<'_>,
+    persons: Persons<'_>,
+) {
+    let failed = Message { status: Status::Failed, ..sent(1) };
+    messages.insert(&[failed]).await.unwrap();
+    persons.erase_messages(tenant_id(1), &[message_id(1)]).await.unwrap();
+    let change = async |event| {
+        let change =
+            StatusChange::new(MessageRef::Owned(tenant_id(1), message_id(1)), event, at(9));
+        messages.change(&[change]).await.unwrap().remove(0)
+    };
+    let refused = change(StatusEvent::Replay).await;
+    assert!(matches!(refused, ChangeOutcome::Refused(Status::Failed)), "{refused:?}");
+    let discarded = change(StatusEvent::Discard).await;
+    assert!(matches!(discarded, ChangeOutcome::Moved { .. }), "{discarded:?}");
 }
 
 /// Kept, and of no more use to anybody: every store has it still.

@@ -282,6 +282,55 @@ impl AuditFilter {
     }
 }
 
+/// A setting of a tenant's that was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingChange {
+    /// Which.
+    pub name: &'static str,
+    /// What it was.
+    pub old: String,
+    /// What it is.
+    pub new: String,
+}
+
+/// The entries about settings of a tenant's, from what is known of who changed them: each on the
+/// tenant's chain and on the platform's, of which the tenant lets go of nothing.
+pub fn settings_changed(
+    by: &AuditEvent,
+    tenant: TenantId,
+    changes: &[SettingChange],
+) -> Vec<AuditEvent> {
+    let entry = |SettingChange { name, old, new }: &SettingChange| {
+        let told = format!("{name}: {old} -> {new}");
+        let on = |chain, target| AuditEvent {
+            chain,
+            target_kind: Some("tenant-setting".to_owned()),
+            target: Some(target),
+            ..by.clone()
+        };
+        [on(Chain::Platform, format!("{tenant} {told}")), on(Chain::Tenant(tenant), told)]
+    };
+    changes.iter().flat_map(entry).collect()
+}
+
+/// The entry about a chain's oldest entries that were let go of, the last of which is the anchor now.
+pub fn anchor_moved(chain: Chain, anchor: Link, at: Timestamp) -> AuditEvent {
+    AuditEvent {
+        chain: Chain::Platform,
+        at,
+        actor_kind: ActorKind::System,
+        actor: String::new(),
+        role: None,
+        action: "retention".to_owned(),
+        target_kind: Some("audit-anchor".to_owned()),
+        target: Some(format!("{chain} {anchor}")),
+        source: None,
+        status: 200,
+        code: None,
+        request: None,
+    }
+}
+
 /// Something about a chain that nobody but an intruder, or a fault, can have done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
@@ -331,6 +380,24 @@ pub enum Finding {
         /// Which.
         seq: u64,
     },
+    /// The entry that was expected is said to be kept no longer, so that all behind it may have been
+    /// made anew.
+    ExpectedIsGone {
+        /// Which.
+        seq: u64,
+        /// The last that is kept no longer.
+        anchor: u64,
+    },
+    /// There is an entry where none is kept any more.
+    BeforeAnchor {
+        /// Which.
+        seq: u64,
+    },
+    /// There is something where no entry is kept any more, which cannot be read.
+    UnreadableBeforeAnchor {
+        /// The last that is kept no longer.
+        anchor: u64,
+    },
 }
 
 impl fmt::Display for Finding {
@@ -349,6 +416,16 @@ impl fmt::Display for Finding {
             }
             Self::NotTheHead { seq } => write!(f, "entry {seq} is not the one the head names"),
             Self::NotAsExpected { seq } => write!(f, "entry {seq} is not the one expected"),
+            Self::ExpectedIsGone { seq, anchor } => {
+                write!(
+                    f,
+                    "entry {seq}, which was expected, is kept no longer, nor any up to {anchor}"
+                )
+            }
+            Self::BeforeAnchor { seq } => write!(f, "entry {seq} stands before the chain begins"),
+            Self::UnreadableBeforeAnchor { anchor } => {
+                write!(f, "something cannot be read that stands at entry {anchor} or before")
+            }
         }
     }
 }
@@ -404,6 +481,16 @@ impl ChainCheck {
         }
     }
 
+    /// There is an entry at the anchor or before, where none of the chain's is.
+    pub fn before_anchor(&mut self, seq: u64) {
+        self.find(Finding::BeforeAnchor { seq });
+    }
+
+    /// There is something at the anchor or before that cannot be read.
+    pub fn unreadable_before_anchor(&mut self) {
+        self.find(Finding::UnreadableBeforeAnchor { anchor: self.ends.anchor.seq });
+    }
+
     /// The last entry that was looked at.
     pub fn reached(&self) -> u64 {
         self.last.seq
@@ -442,18 +529,17 @@ impl ChainCheck {
                 self.find(Finding::BehindHead { ends_at, head: head.seq });
             }
             if let Some(expected) = self.expected {
-                // What is older than the anchor is kept no longer, and tells nothing.
-                if expected.seq > self.ends.anchor.seq {
-                    self.find(Finding::NotAsExpected { seq: expected.seq });
-                }
+                let (seq, anchor) = (expected.seq, self.ends.anchor.seq);
+                self.find(match seq < anchor {
+                    true => Finding::ExpectedIsGone { seq, anchor },
+                    false => Finding::NotAsExpected { seq },
+                });
             }
         }
-        let unknown = self.expected.filter(|it| it.seq < self.ends.anchor.seq).is_some();
         ChainReport {
             anchor: self.ends.anchor,
             head: self.last,
             checked: self.checked,
-            expected_is_older: unknown,
             findings: self.findings,
         }
     }
@@ -468,8 +554,6 @@ pub struct ChainReport {
     pub head: Link,
     /// How many were looked at.
     pub checked: u64,
-    /// Whether what was expected is of an entry that is kept no longer, so that nothing can be told.
-    pub expected_is_older: bool,
     /// What is wrong, at most twenty; nothing where the chain is whole.
     pub findings: Vec<Finding>,
 }
@@ -597,8 +681,9 @@ mod tests {
         };
         assert_eq!(run(&all[2..], None).findings, []);
         assert_eq!(run(&all[2..], Some(all[1].link())).findings, []);
+        // Where that is gone by which a forged chain would show, it is not said to be whole.
         let older = run(&all[2..], Some(all[0].link()));
-        assert!(older.expected_is_older && older.findings.is_empty());
+        assert_eq!(older.findings, [Finding::ExpectedIsGone { seq: 1, anchor: 2 }]);
         assert_eq!(run(&all[3..], None).findings, [Finding::Missing { from: 3, to: 3 }]);
     }
 

@@ -154,6 +154,12 @@ impl Role {
         RIGHTS.iter().find(|(role, _)| *role == self).map_or(&[], |(_, permissions)| permissions)
     }
 
+    /// Whether it stands before the other: each may all that the next one may.
+    pub fn is_above(self, other: Self) -> bool {
+        let place = |role| Self::ALL.iter().position(|each| *each == role);
+        place(self) < place(other)
+    }
+
     /// Whether this role may do what `permission` names.
     pub fn allows(self, permission: Permission) -> bool {
         self.permissions().contains(&permission)
@@ -227,6 +233,15 @@ mod tests {
         assert_eq!(of(Role::Operator), all[..5]);
         assert_eq!(of(Role::Sender), all[..4]);
         assert_eq!(of(Role::Viewer), ["messages:read", "sessions:read"]);
+    }
+
+    #[test]
+    fn a_role_is_above_those_that_may_less() {
+        for pair in Role::ALL.windows(2) {
+            assert!(pair[0].is_above(pair[1]) && !pair[1].is_above(pair[0]), "{pair:?}");
+            assert_eq!(Rights::of(pair[0]).lack_of(&Rights::of(pair[1])), None, "{pair:?}");
+        }
+        assert!(!Role::Owner.is_above(Role::Owner));
     }
 
     #[test]

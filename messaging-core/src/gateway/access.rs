@@ -32,6 +32,21 @@ pub struct NewApiKey {
     pub expires_in: Option<Duration>,
 }
 
+/// Whoever makes a key.
+#[derive(Debug, Clone, Copy)]
+pub struct Maker<'a> {
+    /// What it may do.
+    pub rights: &'a Rights,
+    /// When it ends, where it is a key that does: none that it makes is good for longer.
+    pub ends: Option<Timestamp>,
+}
+
+impl<'a> From<&'a Rights> for Maker<'a> {
+    fn from(rights: &'a Rights) -> Self {
+        Self { rights, ends: None }
+    }
+}
+
 /// What of access was looked up a moment ago.
 #[derive(Default)]
 pub(crate) struct RecentAccess {
@@ -53,17 +68,19 @@ impl RecentAccess {
 }
 
 impl Gateway {
-    /// Makes a key in a tenant's name, of no more rights than whoever makes it has. Gives it with what
-    /// its bearer is told by, which is kept nowhere and cannot be had again.
+    /// Makes a key in a tenant's name, of no more rights and no higher role than whoever makes it has, and
+    /// good for no longer. Gives it with what its bearer is told by, which is kept nowhere and cannot be
+    /// had again.
     ///
     /// # Errors
-    /// [`GatewayError::Invalid`]; [`GatewayError::TooManyRights`].
+    /// [`GatewayError::Invalid`]; [`GatewayError::TooManyRights`]; [`GatewayError::TooHighRole`].
     pub async fn create_api_key(
         &self,
         tenant: TenantId,
-        maker: &Rights,
+        maker: impl Into<Maker<'_>>,
         request: NewApiKey,
     ) -> Result<(ApiKey, ApiKeyText), GatewayError> {
+        let maker = maker.into();
         let NewApiKey { name, role, scope, expires_in } = request;
         let mut wrong = Vec::new();
         let name = name.trim().to_owned();
@@ -84,12 +101,20 @@ impl Gateway {
             return Err(GatewayError::Invalid(wrong));
         }
         let rights = Rights { role, scope };
-        if let Some(permission) = maker.lack_of(&rights) {
+        if let Some(permission) = maker.rights.lack_of(&rights) {
             return Err(GatewayError::TooManyRights { permission });
+        }
+        if role.is_above(maker.rights.role) {
+            return Err(GatewayError::TooHighRole { role });
         }
         let entropy = &self.ports().entropy;
         let random = [(); 4].map(|()| entropy.next_u64());
         let (created_at, id) = self.inner.ids.draw();
+        let wanted = expires_in.map(|time| created_at.plus(time));
+        if wanted.zip(maker.ends).is_some_and(|(wanted, end)| wanted > end) {
+            let detail = "must not go beyond the end of the key that makes it";
+            return Err(GatewayError::invalid("/expiresIn", detail));
+        }
         let text = ApiKeyText::new(ApiKeyId(id), random);
         let key = ApiKey {
             id: text.id,
@@ -98,7 +123,7 @@ impl Gateway {
             rights,
             digest: text.digest(),
             created_at,
-            expires_at: expires_in.map(|time| created_at.plus(time)),
+            expires_at: wanted.or(maker.ends),
             revoked_at: None,
             last_used_at: None,
         };

@@ -1,7 +1,7 @@
 //! What was done, by whom: kept, told, and looked at for what somebody may have made of it.
 
 use crate::domain::audit::{
-    AuditEntry, AuditEvent, AuditFilter, Chain, ChainCheck, ChainReport, Link,
+    AuditEntry, AuditEvent, AuditFilter, Chain, ChainCheck, ChainReport, Link, anchor_moved,
 };
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::Gateway;
@@ -14,6 +14,9 @@ pub const MAX_AUDIT_LIMIT: u32 = 500;
 
 /// How many entries are looked at together.
 const PORTION: u32 = 1000;
+
+/// How many entries before the anchor are told of.
+const STRAY: u32 = 5;
 
 /// How often a check begins anew because entries went from the oldest end meanwhile.
 const TRIES: u32 = 5;
@@ -104,7 +107,13 @@ impl Gateway {
             let ends = log.ends(chain).await?;
             let mut check = ChainCheck::new(ends, expected);
             // The entries before the anchor are let go of; what stands there all the same is none
-            // of the chain's.
+            // of the chain's, and lists would show it.
+            let behind = Some(ends.anchor.seq.saturating_add(1));
+            match log.list(chain, &AuditFilter::default(), behind, STRAY).await {
+                Ok(stray) => stray.iter().for_each(|entry| check.before_anchor(entry.seq)),
+                Err(StoreError::Corrupt { .. }) => check.unreadable_before_anchor(),
+                Err(error) => return Err(error.into()),
+            }
             loop {
                 match log.walk(chain, check.reached(), PORTION).await {
                     Ok(entries) if entries.is_empty() => break,
@@ -127,7 +136,8 @@ impl Gateway {
     }
 
     /// Lets go of the oldest entries of a chain, those before this instant and at most `limit`; gives
-    /// how many went.
+    /// how many went. Where any did, an entry on the platform's chain tells up to which: whoever lets go
+    /// of more than that, to hide it, is found out by it.
     ///
     /// # Errors
     /// [`GatewayError::Unavailable`].
@@ -137,6 +147,12 @@ impl Gateway {
         before: Timestamp,
         limit: u32,
     ) -> Result<u64, GatewayError> {
-        Ok(self.ports().audit.forget(chain, before, limit).await?)
+        let log = &self.ports().audit;
+        let gone = log.forget(chain, before, limit).await?;
+        if gone > 0 {
+            let anchor = log.ends(chain).await?.anchor;
+            self.record(vec![anchor_moved(chain, anchor, self.ports().clock.now())]).await?;
+        }
+        Ok(gone)
     }
 }

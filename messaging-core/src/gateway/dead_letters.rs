@@ -40,7 +40,7 @@ impl Gateway {
     ///
     /// # Errors
     /// - [`GatewayError::MessageNotFound`], also for another tenant's.
-    /// - [`GatewayError::WrongStatus`] where it has not failed.
+    /// - [`GatewayError::WrongStatus`] where it has not failed, or was erased since.
     /// - [`GatewayError::OptedOut`] where its recipient wants no messages by now.
     pub async fn replay(&self, tenant: TenantId, id: MessageId) -> Result<Message, GatewayError> {
         // One that opts out in this very moment the worker finds out, and what many dead letters
@@ -104,20 +104,22 @@ impl Gateway {
         let filter = MessageFilter { status: Some(Status::Failed), ..filter };
         let list = |portion| self.list_messages(tenant, session.as_ref(), filter.clone(), portion);
         let mut remaining = list(Portion::Page { page: 1, limit: 1 }).await?.total;
-        let mut count = 0;
+        let (mut count, mut passed) = (0, 0);
         // Lists begin with the newest, so this begins with their last page. Where others move the
-        // same messages a page may have none; nobody is kept here for that.
+        // same messages a page may have none; nobody is kept here for that. Pages of which none can be
+        // moved are passed over.
         for _ in 0..MOST_ROUNDS {
-            if count == limit || remaining == 0 {
+            let last = remaining.div_ceil(u64::from(MAX_PAGE_LIMIT));
+            if count == limit || last <= passed {
                 break;
             }
-            let last = remaining.div_ceil(u64::from(MAX_PAGE_LIMIT));
-            let page = u32::try_from(last).unwrap_or(u32::MAX);
+            let page = u32::try_from(last - passed).unwrap_or(u32::MAX);
             let found = list(Portion::Page { page, limit: MAX_PAGE_LIMIT }).await?;
             let ids = found.messages.iter().rev().map(|message| message.id);
             let oldest: Vec<_> = ids.take((limit - count) as usize).collect();
             let moved = self.move_failed(tenant, &oldest, event).await?;
             count += moved;
+            passed += u64::from(moved == 0 && !oldest.is_empty());
             remaining = found.total.saturating_sub(moved.into());
         }
         Ok(Moved { count, remaining })

@@ -7,7 +7,7 @@ use crate::domain::pii::PiiKind;
 use crate::domain::quota::Quota;
 use crate::domain::session::SessionStatus;
 use crate::domain::status::Status;
-use crate::domain::tenant::Permission;
+use crate::domain::tenant::{Permission, Role};
 use crate::ports::session_control::ProviderError;
 use crate::ports::store_error::StoreError;
 use crate::ports::webhook_decoder::MalformedWebhook;
@@ -116,6 +116,12 @@ pub enum GatewayError {
     TooManyRights {
         /// The first thing that the key would allow and its maker may not do.
         permission: Permission,
+    },
+    /// An API key would be of a role above that of whoever makes it, and call itself so.
+    #[error("nobody makes an API key of a role above their own, as {role} is")]
+    TooHighRole {
+        /// The role.
+        role: Role,
     },
     /// An API key or a refresh token is not known, or not good any more; which is not told.
     #[error("the credentials are not valid, or not any more")]
@@ -245,7 +251,7 @@ impl GatewayError {
             Self::PiiRefused { .. } => "pii-refused",
             Self::OptOutNotFound => "opt-out-not-found",
             Self::ApiKeyNotFound => "api-key-not-found",
-            Self::TooManyRights { .. } => "forbidden",
+            Self::TooManyRights { .. } | Self::TooHighRole { .. } => "forbidden",
             Self::NotBelieved => "invalid-token",
             Self::IdempotencyKeyReused => "idempotency-key-reused",
             Self::IdempotencyInFlight { .. } => "idempotency-in-flight",

@@ -36,7 +36,8 @@ pub struct CreateApiKey {
     pub role: Named<Role>,
     /// To which of the role's permissions it is narrowed; all of them where it is left out.
     pub scope: Option<Vec<Named<Permission>>>,
-    /// For how long it is good, such as `90d`; until it is revoked where it is left out.
+    /// For how long it is good, such as `90d`; where it is left out, until it is revoked, or the key that
+    /// makes it ends.
     pub expires_in: Option<String>,
 }
 
@@ -208,7 +209,8 @@ impl ApiKeysApi {
     /// Make an API key
     ///
     /// Needs `api-keys:manage`. The answer alone shows the whole key: of its secret a digest is kept.
-    /// Nobody makes a key with more rights than their own (403).
+    /// Nobody makes a key with more rights than their own, or with a role above it (403), and no key makes
+    /// one that is good for longer.
     #[oai(path = "/api-keys", method = "post", operation_id = "create_api_key")]
     async fn create(
         &self,
@@ -216,7 +218,7 @@ impl ApiKeysApi {
         body: JsonBody<CreateApiKey>,
     ) -> Result<CreateApiKeyAnswer, Refusal<{ CALLER | BODY }>> {
         let wanted = body.0.try_into()?;
-        let made = self.gateway.create_api_key(caller.tenant(), caller.rights(), wanted).await;
+        let made = self.gateway.create_api_key(caller.tenant(), caller.maker(), wanted).await;
         let (key, text) = made?;
         Ok(CreateApiKeyAnswer::of(key, &text))
     }

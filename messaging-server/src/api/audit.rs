@@ -224,15 +224,19 @@ impl AuditApi {
         // The first portion before the answer begins, so that a store that is away is told as such.
         let after = after.0.unwrap_or(0);
         let first = gateway.walk_audit(chain, after, PORTION).await?;
-        let lines = stream::try_unfold(Some(first), move |portion| {
+        let lines = stream::try_unfold((after, Some(first)), move |(after, portion)| {
             let gateway = gateway.clone();
             async move {
-                let Some(entries) = portion else { return Ok(None) };
+                let entries = match portion {
+                    Some(first) => first,
+                    None => {
+                        let next = gateway.walk_audit(chain, after, PORTION).await;
+                        next.map_err(std::io::Error::other)?
+                    }
+                };
                 let Some(last) = entries.last().map(|last| last.seq) else { return Ok(None) };
                 let lines: String = entries.into_iter().map(line).collect();
-                let next = gateway.walk_audit(chain, last, PORTION).await;
-                let next = next.map_err(std::io::Error::other)?;
-                Ok::<_, std::io::Error>(Some((lines.into_bytes(), Some(next))))
+                Ok::<_, std::io::Error>(Some((lines.into_bytes(), (last, None))))
             }
         });
         Ok(AuditExport::Lines(Binary(Body::from_bytes_stream(lines))))

@@ -180,7 +180,8 @@ impl AuthApi {
     ///
     /// Needs no token but the one to be taken back (RFC 7009): a refresh token, or an access token that
     /// was given with one. Both, and all that were given with them, are good for nothing within a
-    /// second or two. A token that nobody knows is answered in the same way.
+    /// second or two. A token that nobody knows is answered in the same way. An API key, a token that was
+    /// made on the command line and one of an identity provider stay good, and are refused (400).
     #[oai(path = "/auth/revoke", method = "post", operation_id = "revoke_token")]
     async fn revoke(
         &self,

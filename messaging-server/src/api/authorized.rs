@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use messaging_core::domain::id::TenantId;
 use messaging_core::domain::tenant::{Permission, Rights};
+use messaging_core::gateway::access::Maker;
 use messaging_core::gateway::error::GatewayError;
 use poem::http::header::AUTHORIZATION;
 use poem::{Request, RequestBody};
@@ -13,6 +14,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use crate::api::problem::{Problem, kind};
 use crate::api::sight::Sight;
+use crate::api::source::ClientAddress;
 use crate::api::{ApiState, address_text, trail};
 use crate::auth::{AuthError, Caller};
 
@@ -76,6 +78,11 @@ impl<N> Authorized<N> {
         &self.caller.rights
     }
 
+    /// What the caller may do, and until when at the latest, as one who makes keys.
+    pub fn maker(&self) -> Maker<'_> {
+        Maker { rights: &self.caller.rights, ends: self.caller.key_ends }
+    }
+
     /// What of contents and numbers the answer may show.
     pub fn sight(&self) -> Sight {
         Sight::new(self.caller.may(Permission::ReadContent))
@@ -136,7 +143,15 @@ async fn authenticate(request: &Request) -> Result<Caller, Problem> {
     let Some(token) = bearer(request) else {
         return Err(Problem::new(&kind::UNAUTHENTICATED).with_challenge("Bearer"));
     };
-    let caller = state.auth.caller(&state.gateway, token, state.clock.now()).await?;
+    // It is judged first: what is good is let in, or a stranger behind the same proxy could shut
+    // everybody out.
+    let judged = state.auth.caller(&state.gateway, token, state.clock.now()).await;
+    if judged.as_ref().is_err_and(AuthError::may_be_a_guess) {
+        let source = ClientAddress::of(request).number();
+        state.gateway.let_authenticate(source)?;
+        state.gateway.count_failed_authentication(source).await;
+    }
+    let caller = judged?;
     // A token outlives the tenant that it names.
     state.gateway.check_tenant(caller.tenant).await?;
     Ok(caller)
@@ -154,6 +169,9 @@ impl From<AuthError> for Problem {
             AuthError::Keys(error) => Self::new(&kind::IDENTITY_PROVIDER_UNAVAILABLE)
                 .with_detail(error.to_string())
                 .with_retry_after(error.retry_after),
+            AuthError::RevokedElsewhere(detail) => {
+                Self::new(&kind::UNSUPPORTED_TOKEN_TYPE).with_detail(detail)
+            }
             AuthError::Issue(error) => {
                 tracing::error!(%error, "a token cannot be signed");
                 Self::new(&kind::INTERNAL_ERROR)

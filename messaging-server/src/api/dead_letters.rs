@@ -42,7 +42,7 @@ pub struct DeadLetterSelection {
     pub search: Option<String>,
     /// Of this bulk request.
     pub bulk_id: Option<Uuid>,
-    /// Whose metadata has this `campaignId`.
+    /// Whose metadata has this `campaignId`. Needs `messages:read:content`.
     pub campaign_id: Option<String>,
     /// How many at the most: 1 to 1000, 100 by default. Those accepted first go first.
     #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
@@ -90,7 +90,8 @@ impl From<DeadLetterSelection> for DeadLetters {
 pub struct DeadLettersMoved {
     /// How many it moved.
     pub moved: u32,
-    /// How many failed messages the conditions still let through. Ask again until there are none.
+    /// How many failed messages the conditions still let through. Ask again until there are none, or none
+    /// is moved: what was erased cannot be tried again.
     pub remaining: u64,
 }
 
@@ -140,7 +141,7 @@ impl DeadLettersApi {
         /// Of this bulk request.
         #[oai(name = "bulkId")]
         bulk_id: Query<Option<Uuid>>,
-        /// Whose metadata has this `campaignId`.
+        /// Whose metadata has this `campaignId`. Needs `messages:read:content`.
         #[oai(name = "campaignId")]
         campaign_id: Query<Option<String>>,
         /// Which page, from 1; 1 by default.
@@ -183,6 +184,7 @@ impl DeadLettersApi {
         body: JsonBody<DeadLetterSelection>,
     ) -> Result<Json<DeadLettersMoved>, Refusal<{ CALLER | BODY | NOT_FOUND }>> {
         caller.sight().look_for(body.0.search.as_ref())?;
+        caller.sight().look_for(body.0.campaign_id.as_ref())?;
         let moved = self.gateway.replay_many(caller.tenant(), body.0.into()).await?;
         Ok(Json(moved.into()))
     }
@@ -197,6 +199,7 @@ impl DeadLettersApi {
         body: JsonBody<DeadLetterSelection>,
     ) -> Result<Json<DeadLettersMoved>, Refusal<{ CALLER | BODY | NOT_FOUND }>> {
         caller.sight().look_for(body.0.search.as_ref())?;
+        caller.sight().look_for(body.0.campaign_id.as_ref())?;
         let moved = self.gateway.discard_many(caller.tenant(), body.0.into()).await?;
         Ok(Json(moved.into()))
     }

@@ -60,8 +60,22 @@ impl RouteInfo {
         Self { template, parameters, methods, operations: Vec::new() }
     }
 
-    /// The id of the operation of a method.
+    /// Whether a path is one of its addresses.
+    fn takes(&self, path: &str) -> bool {
+        let (mut own, mut parts) = (self.template.split('/'), path.split('/'));
+        loop {
+            match (own.next(), parts.next()) {
+                (None, None) => return true,
+                (Some(own), Some(part)) if own == part => {}
+                (Some(own), Some(part)) if own.starts_with('{') && !part.is_empty() => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// The id of the operation of a method. A HEAD is a GET.
     pub(super) fn operation(&self, method: &Method) -> Option<&str> {
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
         let found = self.operations.iter().find(|(each, _)| each == method);
         found.map(|(_, operation)| operation.as_str())
     }
@@ -106,6 +120,13 @@ impl<E> Exchange<E> {
     fn route(&self, pattern: Option<&PathPattern>) -> Option<&RouteInfo> {
         self.routes.get(&*pattern?.0)
     }
+
+    /// The route of a path, where no answer names it. Of several the one that leaves least open, as
+    /// the framework has it.
+    fn route_of(&self, path: &str) -> Option<&RouteInfo> {
+        let takes = self.routes.values().filter(|route| route.takes(path));
+        takes.min_by_key(|route| (route.parameters.len(), &route.template))
+    }
 }
 
 fn refuse(error: &poem::Error, route: Option<&RouteInfo>, path: &str) -> Response {
@@ -113,12 +134,15 @@ fn refuse(error: &poem::Error, route: Option<&RouteInfo>, path: &str) -> Respons
     if let Some(route) = route.filter(|_| problem.code() == kind::METHOD_NOT_ALLOWED.code) {
         problem = problem.with_header(ALLOW, &route.methods);
     }
-    // The address of an opt-out may name a person, which no problem does.
-    let path = match route {
+    problem.into_response_to(shown(route, path))
+}
+
+/// A path as a problem names it. The address of an opt-out may name a person, which no problem does.
+fn shown<'a>(route: Option<&'a RouteInfo>, path: &'a str) -> &'a str {
+    match route {
         Some(route) if route.template.starts_with("/opt-outs/") => &route.template,
         _ => path,
-    };
-    problem.into_response_to(path)
+    }
 }
 
 impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
@@ -173,7 +197,9 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
             Err(_) => {
                 // The panic hook has told where; what it says may hold anything and goes nowhere.
                 tracing::error!("a request panicked");
-                (Problem::new(&kind::INTERNAL_ERROR).into_response_to(&path), None)
+                let route = self.route_of(&path);
+                let problem = Problem::new(&kind::INTERNAL_ERROR);
+                (problem.into_response_to(shown(route, &path)), route)
             }
         });
         if let Some(route) = route {
@@ -237,5 +263,15 @@ mod tests {
         let route = RouteInfo::new("/a/{first}/b/{second}".to_owned(), "GET".to_owned());
         assert_eq!(route.parameters, ["first", "second"]);
         assert_eq!(route.pattern(), "/a/:param0/b/:param1");
+    }
+
+    #[test]
+    fn a_route_takes_the_paths_of_its_template() {
+        let takes =
+            |template: &str, path| RouteInfo::new(template.into(), "GET".into()).takes(path);
+        assert!(takes("/a/{id}/b", "/a/1/b") && takes("/a/b", "/a/b"));
+        for path in ["/a//b", "/a/1", "/a/1/b/", "/a/1/c", "/", ""] {
+            assert!(!takes("/a/{id}/b", path), "{path}");
+        }
     }
 }

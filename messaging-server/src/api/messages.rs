@@ -94,7 +94,7 @@ impl MessagesApi {
         /// Of this bulk request.
         #[oai(name = "bulkId")]
         bulk_id: Query<Option<Uuid>>,
-        /// Whose metadata has this `campaignId`.
+        /// Whose metadata has this `campaignId`. Needs `messages:read:content`.
         #[oai(name = "campaignId")]
         campaign_id: Query<Option<String>>,
         /// Which page, from 1; 1 by default.

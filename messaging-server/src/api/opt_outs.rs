@@ -19,7 +19,7 @@ use crate::api::body::{JsonBody, RequestJson};
 use crate::api::cursor::Cursor;
 use crate::api::messages::query::default_limit;
 use crate::api::named::{DateTime, Named};
-use crate::api::problem::{BODY, CALLER, INVALID, NOT_FOUND, Refusal};
+use crate::api::problem::{BODY, CALLER, INVALID, NOT_FOUND, Problem, Refusal};
 use crate::api::sight::Sight;
 
 /// Somebody who is to get no more messages.
@@ -127,6 +127,9 @@ pub enum AddAnswer {
     /// Who it is about was on the list already, and stands there as before.
     #[oai(status = 200)]
     Known(Json<OptOut>),
+    /// The same to callers without `messages:read:content`, who are told no more of a number they name.
+    #[oai(status = 204)]
+    KnownToOthers,
     /// Who it is about is on the list now.
     #[oai(status = 201)]
     Added(
@@ -159,10 +162,12 @@ impl OptOutsApi {
         let AddOptOut { number, note } = body.0;
         let (entry, is_new) = self.gateway.opt_out(caller.tenant(), &number, note).await?;
         let location = format!("/opt-outs/{}", entry.id);
+        let is_told = is_new || caller.sight().look_for(Some(&number)).is_ok();
         let entry = Json(OptOut::seen(entry, caller.sight()));
         Ok(match is_new {
             true => AddAnswer::Added(entry, location),
-            false => AddAnswer::Known(entry),
+            false if is_told => AddAnswer::Known(entry),
+            false => AddAnswer::KnownToOthers,
         })
     }
 
@@ -198,7 +203,7 @@ impl OptOutsApi {
 
     /// Look an entry up
     ///
-    /// Needs `messages:read`.
+    /// Needs `messages:read`. By number it needs `messages:read:content`, too.
     #[oai(path = "/opt-outs/:id", method = "get", operation_id = "get_opt_out")]
     async fn get(
         &self,
@@ -206,8 +211,7 @@ impl OptOutsApi {
         /// The entry's id, or the number or chat id that it is about.
         id: Path<String>,
     ) -> Result<Json<OptOut>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
-        let number = id.0.parse::<OptOutId>().is_err().then_some(&id.0);
-        caller.sight().look_for(number)?;
+        look_for(&id.0, caller.sight())?;
         let found = self.gateway.find_opt_out(caller.tenant(), &id.0).await;
         let found = found.map_err(Refusal::in_address)?;
         Ok(Json(OptOut::seen(found, caller.sight())))
@@ -215,7 +219,8 @@ impl OptOutsApi {
 
     /// Take somebody from the list
     ///
-    /// Needs `messages:send`. What was ended because of it stays so; it can be tried again.
+    /// Needs `messages:send`. By number it needs `messages:read:content`, too. What was ended because of it
+    /// stays so; it can be tried again.
     #[oai(path = "/opt-outs/:id", method = "delete", operation_id = "remove_opt_out")]
     async fn remove(
         &self,
@@ -223,10 +228,17 @@ impl OptOutsApi {
         /// The entry's id, or the number or chat id that it is about.
         id: Path<String>,
     ) -> Result<Json<OptOut>, Refusal<{ CALLER | INVALID | NOT_FOUND }>> {
+        look_for(&id.0, caller.sight())?;
         let removed = self.gateway.take_opt_out_back(caller.tenant(), &id.0).await;
         let removed = removed.map_err(Refusal::in_address)?;
         Ok(Json(OptOut::seen(removed, caller.sight())))
     }
+}
+
+/// Lets those name an entry by whom it is about who see that.
+fn look_for(entry: &str, sight: Sight) -> Result<(), Problem> {
+    let number = entry.parse::<OptOutId>().is_err().then_some(entry);
+    sight.look_for(number.as_ref())
 }
 
 /// A plus sign that was not escaped arrives as a space.

@@ -5,16 +5,20 @@ use std::sync::{Arc, OnceLock};
 use messaging_core::domain::audit::{ActorKind, AuditEvent, Chain};
 use messaging_core::domain::tenant::Permission;
 use messaging_core::domain::timestamp::Timestamp;
+use poem::error::ReadBodyError;
 use poem::http::{Method, StatusCode};
 use poem::{Request, Response};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::api::exchange::RouteInfo;
-use crate::api::problem::Problem;
+use crate::api::problem::{PROBLEM_JSON, Problem, kind};
 use crate::api::source::ClientAddress;
 use crate::audit::AuditTrail;
 use crate::auth::Caller;
+
+/// The largest answer that is looked into for an entry, in bytes.
+const LARGEST_TOLD: usize = 4 * 1024 * 1024;
 
 /// Reads that give something out of hand.
 const READS: &[&str] = &["export_audit", "get_session_qr"];
@@ -88,15 +92,23 @@ impl Traced {
     ) -> Response {
         let Some(operation) = route.operation(&self.method) else { return response };
         let is_read = self.method == Method::GET || self.method == Method::HEAD;
-        if is_read && !READS.contains(&operation) {
+        let status = response.status();
+        let is_refused = status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN;
+        if is_read && !is_refused && !READS.contains(&operation) {
             return response;
         }
-        let status = response.status();
         let is_webhook = WEBHOOKS.contains(&operation);
         if is_webhook && !status.is_client_error() {
             return response;
         }
-        let told = told(&mut response).await;
+        let told = match told(&mut response).await {
+            Ok(told) => told,
+            Err(error) => {
+                tracing::error!(%error, "an answer cannot be read");
+                response = Problem::new(&kind::INTERNAL_ERROR).into_response_to(&self.path);
+                Told::default()
+            }
+        };
         let caller = self.caller.0.get();
         let answered = told.answered().filter(|_| status.is_success());
         let target = target(route, &self.path, answered);
@@ -114,16 +126,16 @@ impl Traced {
             actor: caller.map(|caller| caller.subject.clone()).unwrap_or_default(),
             role: caller.map(|caller| caller.rights.role.to_string()),
             action: operation.to_owned(),
-            target_kind: Some(kind(&route.template).to_owned()),
+            target_kind: Some(kind_of(&route.template).to_owned()),
             target,
             source: self.client.0.map(|client| client.to_canonical().to_string()),
-            status: status.as_u16(),
+            status: response.status().as_u16(),
             code: told.code.and_then(|code| code.as_str().map(str::to_owned)),
             request: Some(self.id),
         };
         if caller.is_none() {
             trail.record_stranger(self.client.number(), event).await;
-        } else if SENDS.contains(&operation) {
+        } else if SENDS.contains(&operation) || (is_read && is_refused) {
             trail.record_behind(event).await;
         } else if let Err(error) = trail.record(event).await {
             // What nobody can tell of later does not count as done.
@@ -133,23 +145,21 @@ impl Traced {
     }
 }
 
-/// Reads an answer in JSON, and leaves it as it was.
-async fn told(response: &mut Response) -> Told {
-    let is_json = response.content_type().is_some_and(|kind| kind.contains("json"));
-    if !is_json || response.status() == StatusCode::NO_CONTENT {
-        return Told::default();
+/// Reads an answer that is one value in JSON, and leaves it as it was. What comes line by line is not
+/// waited for.
+async fn told(response: &mut Response) -> Result<Told, ReadBodyError> {
+    let is_one = response.content_type().is_some_and(|kind| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        kind == "application/json" || kind == PROBLEM_JSON
+    });
+    if !is_one || response.status() == StatusCode::NO_CONTENT {
+        return Ok(Told::default());
     }
-    match response.take_body().into_bytes().await {
-        Ok(bytes) => {
-            let told = serde_json::from_slice(&bytes).unwrap_or_default();
-            response.set_body(bytes);
-            told
-        }
-        Err(error) => {
-            tracing::error!(%error, "an answer cannot be read");
-            Told::default()
-        }
-    }
+    let bytes = response.take_body().into_bytes().await?;
+    let is_small = bytes.len() <= LARGEST_TOLD;
+    let told = is_small.then(|| serde_json::from_slice(&bytes).unwrap_or_default());
+    response.set_body(bytes);
+    Ok(told.unwrap_or_default())
 }
 
 /// On whose chain it stands: what is done to the deployment by whoever runs it is no tenant's matter.
@@ -164,7 +174,7 @@ fn chain(template: &str, caller: Option<&Caller>) -> Chain {
 }
 
 /// What kind of thing an address is about.
-fn kind(template: &str) -> &str {
+fn kind_of(template: &str) -> &str {
     if template.starts_with("/messages/bulk") {
         return "bulk";
     }
@@ -231,7 +241,7 @@ mod tests {
             ("/admin/tenants/{id}", "tenant"),
             ("/admin/servers/{name}", "server"),
         ] {
-            assert_eq!(kind(template), expected);
+            assert_eq!(kind_of(template), expected);
         }
     }
 }

@@ -134,12 +134,23 @@ pub enum AuthError {
     /// It was spent before: somebody has a copy, and all that was given with it is ended.
     #[error("the token is not known, has expired or was revoked")]
     Replayed(Box<Caller>),
+    /// It is good, and is not taken back where other tokens are.
+    #[error("{0}")]
+    RevokedElsewhere(&'static str),
     /// What is to be given cannot be signed.
     #[error(transparent)]
     Issue(#[from] IssueError),
     /// The keys to judge it by cannot be had.
     #[error(transparent)]
     Keys(#[from] KeysUnavailable),
+}
+
+impl AuthError {
+    /// Whether somebody may be guessing. A token whose signature is good is no guess, whatever else is
+    /// wrong with it.
+    pub fn may_be_a_guess(&self) -> bool {
+        matches!(self, Self::Token(TokenError::Invalid) | Self::Gateway(GatewayError::NotBelieved))
+    }
 }
 
 /// Tells who calls, and gives tokens.
@@ -179,12 +190,13 @@ impl Authentication {
         if let Some(provider) = self.identity_provider.as_ref().filter(|it| it.is_meant(token)) {
             return provider.caller(gateway, token, now).await;
         }
-        let caller = self.tokens.verify(token, now)?;
+        let mut caller = self.tokens.verify(token, now)?;
         if let Some(family) = caller.family {
-            let (family, _) = gateway.good_family(family).await?;
+            let (family, key) = gateway.good_family(family).await?;
             if family.tenant != caller.tenant {
                 return Err(TokenError::Invalid.into());
             }
+            caller.key_ends = key.expires_at;
         }
         Ok(caller)
     }
@@ -225,9 +237,10 @@ impl Authentication {
     }
 
     /// Ends the family that a refresh or an access token was given with, and gives who had it. What is
-    /// not known, or has no family, needs no end (RFC 7009, section 2.2).
+    /// not known needs no end (RFC 7009, section 2.2).
     ///
     /// # Errors
+    /// [`AuthError::RevokedElsewhere`] of what is good and has no family;
     /// [`AuthError::Gateway`] where it cannot be ended at present.
     pub async fn end(
         &self,
@@ -235,11 +248,32 @@ impl Authentication {
         token: &str,
         now: Timestamp,
     ) -> Result<Option<Caller>, AuthError> {
+        if ApiKeyText::is_meant(token) {
+            return match gateway.believe_api_key(token).await {
+                Ok(_) => Err(AuthError::RevokedElsewhere(
+                    "an API key is revoked with DELETE /api-keys/{id}",
+                )),
+                Err(GatewayError::NotBelieved) => Ok(None),
+                Err(error) => Err(error.into()),
+            };
+        }
+        if self.identity_provider.as_ref().is_some_and(|it| it.is_meant(token)) {
+            return Err(AuthError::RevokedElsewhere(
+                "a token of the identity provider is taken back there",
+            ));
+        }
         let family = match self.refresh.read(token, now) {
-            Ok((family, _)) => Some(family),
-            Err(_) => self.tokens.verify(token, now).ok().and_then(|caller| caller.family),
+            Ok((family, _)) => family,
+            Err(_) => match self.tokens.verify(token, now).map(|caller| caller.family) {
+                Ok(Some(family)) => family,
+                Ok(None) => {
+                    return Err(AuthError::RevokedElsewhere(
+                        "the token stands for itself: it is good until it expires",
+                    ));
+                }
+                Err(_) => return Ok(None),
+            },
         };
-        let Some(family) = family else { return Ok(None) };
         let key = gateway.end_token_family(family).await?;
         Ok(key.map(|key| caller_of(&key, Some(family))))
     }
@@ -271,5 +305,6 @@ fn caller_of(key: &ApiKey, family: Option<TokenFamilyId>) -> Caller {
         rights: key.rights.clone(),
         subject: format!("api-key:{}", key.id),
         family,
+        key_ends: key.expires_at,
     }
 }

@@ -112,7 +112,7 @@ impl IdentityProvider {
         let claims = self.believed(token, now).await?;
         let Judged { tenant, rights, subject } = self.rules.judge(&claims, now)?;
         let tenant = self.tenant(gateway, tenant, now).await?;
-        Ok(Caller { tenant, rights, subject, family: None })
+        Ok(Caller { tenant, rights, subject, family: None, key_ends: None })
     }
 
     /// What a token says whose signature is good.

@@ -36,9 +36,6 @@ pub(super) async fn verify<W: Write>(
         if report.anchor.seq > 0 {
             writeln!(out, "  entries up to {} are kept no longer", report.anchor.seq)?;
         }
-        if report.expected_is_older {
-            writeln!(out, "  what is expected is kept no longer: nothing can be told of it")?;
-        }
         for finding in &report.findings {
             writeln!(out, "  {finding}")?;
         }
@@ -70,7 +67,12 @@ pub(super) async fn leave_about(
     action: &str,
     target: Option<(&str, String)>,
 ) -> Result<(), GatewayError> {
-    let event = AuditEvent {
+    gateway.record(vec![event(chain, action, target)]).await
+}
+
+/// An entry about a command.
+pub(super) fn event(chain: Chain, action: &str, target: Option<(&str, String)>) -> AuditEvent {
+    AuditEvent {
         chain,
         at: SystemClock.now(),
         actor_kind: ActorKind::Cli,
@@ -83,6 +85,5 @@ pub(super) async fn leave_about(
         status: 200,
         code: None,
         request: None,
-    };
-    gateway.record(vec![event]).await
+    }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use messaging_core::domain::audit::Chain;
+use messaging_core::domain::audit::{Chain, SettingChange, settings_changed};
 use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::tenant::{OnUnknown, Rights, Role};
 use messaging_core::domain::tenant_life::TenantStatus;
@@ -75,11 +75,33 @@ pub(super) async fn list<W: Write>(dir: &Path, out: &mut W) -> Result<(), CliErr
 pub(super) async fn set(dir: &Path, tenant: &str, patch: TenantPatch) -> Result<(), CliError> {
     let service = Service::build(configure(dir)?).await?;
     let gateway = service.gateway();
-    let tenant = gateway.find_tenant(tenant).await?.id;
-    gateway.patch_tenant(tenant, patch).await?;
-    audit::leave(gateway, Chain::Tenant(tenant), "tenant set", tenant).await?;
+    let found = gateway.find_tenant(tenant).await?;
+    let tenant = found.id;
+    let rules = gateway.retention(tenant).await?;
+    let patched = gateway.patch_tenant(tenant, patch).await?;
+    let kept = gateway.retention(tenant).await?;
+    let changes: Vec<_> = [
+        ("on-unknown", found.on_unknown.to_string(), patched.on_unknown.to_string()),
+        ("pii", found.pii.to_string(), patched.pii.to_string()),
+        ("retention-messages", kept_for(rules.messages), kept_for(kept.messages)),
+        ("retention-webhooks", kept_for(rules.webhooks), kept_for(kept.webhooks)),
+        ("retention-audit", kept_for(rules.audit), kept_for(kept.audit)),
+    ]
+    .into_iter()
+    .filter(|(_, old, new)| old != new)
+    .map(|(name, old, new)| SettingChange { name, old, new })
+    .collect();
+    let target = Some(("tenant", tenant.to_string()));
+    let set = audit::event(Chain::Tenant(tenant), "tenant set", target);
+    let mut entries = settings_changed(&set, tenant, &changes);
+    entries.insert(0, set);
+    gateway.record(entries).await?;
     service.close().await;
     Ok(())
+}
+
+fn kept_for(time: Option<Duration>) -> String {
+    time.map_or_else(|| "default".to_owned(), |time| humantime::format_duration(time).to_string())
 }
 
 /// Stops sending for a tenant, for as long as said or until it is resumed.

@@ -151,6 +151,16 @@ impl Harness {
             .unwrap()
     }
 
+    /// One that listens to whoever fails to authenticate, however often.
+    pub(crate) async fn patient() -> Self {
+        Self::with(|parts| parts.settings.auth_failures.limit = u32::MAX).await
+    }
+
+    /// Sends a request and gives the answer as it comes, not read yet.
+    pub(crate) async fn begin(&self, request: Request) -> Response {
+        self.endpoint.get_response(request).await
+    }
+
     /// Sends a request and gives the answer.
     pub(crate) async fn call(&self, request: Request) -> Answer {
         let method = request.method().as_str().to_lowercase();

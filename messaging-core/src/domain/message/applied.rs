@@ -44,10 +44,10 @@ impl Message {
             Transition::To(_) if change.event == StatusEvent::Accept && self.has_bounced() => {
                 Transition::Keep
             }
-            // What it said is not known any more.
+            // What it said, or to whom it was to go, is not known any more.
             Transition::To(_)
                 if change.event == StatusEvent::Replay
-                    && self.redaction == Some(Redaction::Done) =>
+                    && (self.redaction == Some(Redaction::Done) || self.to.is_none()) =>
             {
                 Transition::Refuse
             }
@@ -249,6 +249,15 @@ mod tests {
                 assert_eq!(one, before);
             }
         }
+    }
+
+    #[test]
+    fn what_was_erased_is_not_tried_again_and_can_be_left_so() {
+        let erased = Message { to: None, ..message(Status::Failed) };
+        let refused = erased.clone().apply(&change(StatusEvent::Replay));
+        assert_eq!(refused, ChangeEffect::Refused(Status::Failed));
+        let discarded = erased.clone().apply(&change(StatusEvent::Discard));
+        assert!(matches!(discarded, ChangeEffect::Moved { .. }));
     }
 
     #[test]

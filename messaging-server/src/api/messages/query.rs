@@ -32,6 +32,7 @@ impl ListQuery {
         sight: Sight,
     ) -> Result<MessageList, Problem> {
         sight.look_for(self.filter.search.as_ref())?;
+        sight.look_for(self.filter.campaign.as_ref())?;
         let limit = self.limit;
         let (page, portion) = match self.cursor {
             Some(Cursor(message)) => (None, Portion::OlderThan { message, limit }),

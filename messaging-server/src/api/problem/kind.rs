@@ -32,6 +32,7 @@ kinds! {
     MISSING_VARIABLE = 400, "missing-variable", "A variable has no value";
     SESSION_NOT_WORKING = 400, "session-not-working", "The session is not working";
     MALFORMED_PAYLOAD = 400, "malformed-payload", "The webhook is malformed";
+    UNSUPPORTED_TOKEN_TYPE = 400, "unsupported-token-type", "The token is not revoked here";
     UNAUTHENTICATED = 401, "unauthenticated", "A bearer token is needed";
     INVALID_TOKEN = 401, "invalid-token", "The bearer token is not valid";
     INVALID_SIGNATURE = 401, "invalid-signature", "The signature is not valid";

@@ -187,6 +187,8 @@ mod tests {
         check(E::NotBelieved, 401, "invalid-token");
         let permission = messaging_core::domain::tenant::Permission::EraseData;
         check(E::TooManyRights { permission }, 403, "forbidden");
+        let role = messaging_core::domain::tenant::Role::Owner;
+        check(E::TooHighRole { role }, 403, "forbidden");
         check(E::OptedOut, 409, "opted-out");
         let status = SessionStatus::Stopped;
         check(E::SessionNotWorking { status }, 400, "session-not-working");

@@ -103,7 +103,7 @@ const STATUSES: &[(u16, u16, &str)] = &[
         "The idempotency key stands for a request that says something else, or the text has personal data in it and the tenant wants none sent.",
     ),
     (
-        LIMITED | CREDENTIALS,
+        LIMITED | CREDENTIALS | CALLER,
         429,
         "Too many; `Retry-After` says when the same request may be accepted.",
     ),

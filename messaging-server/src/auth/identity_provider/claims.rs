@@ -63,7 +63,7 @@ impl ClaimRules {
         let tenant = self.tenant(claims).ok_or(TokenError::NoTenant)?;
         Ok(Judged {
             tenant,
-            rights: Rights { role, scope: scope(claims) },
+            rights: Rights { role, scope: scope(claims)? },
             subject: format!("{SUBJECT_PREFIX}{subject}"),
         })
     }
@@ -105,11 +105,19 @@ impl ClaimRules {
 }
 
 /// The permissions that a token is narrowed to; none where it names none of ours, as where it is for
-/// `openid` and `profile`.
-fn scope(claims: &Map<String, Value>) -> Option<Vec<Permission>> {
-    let named = texts(claims.get("scope")).chain(texts(claims.get("scp")));
+/// `openid` and `profile`. One that cannot be read may be meant to narrow it, so it is refused.
+fn scope(claims: &Map<String, Value>) -> Result<Option<Vec<Permission>>, TokenError> {
+    let claims = || ["scope", "scp"].into_iter().filter_map(|name| claims.get(name));
+    let is_read = |claim: &Value| match claim {
+        Value::Array(list) => list.iter().all(Value::is_string),
+        claim => claim.is_string(),
+    };
+    if !claims().all(is_read) {
+        return Err(TokenError::Invalid);
+    }
+    let named = claims().flat_map(|claim| texts(Some(claim)));
     let ours: Vec<_> = named.flat_map(Permission::read_list).collect();
-    (!ours.is_empty()).then_some(ours)
+    Ok((!ours.is_empty()).then_some(ours))
 }
 
 /// A claim by its name, or else by a way with dots (`realm_access.roles`). Names may have dots
@@ -318,6 +326,21 @@ mod tests {
         assert_eq!(may(json!({ "scp": ["sessions:read"] })), "sessions:read");
         let all = may(json!({}));
         assert_eq!(may(json!({ "scope": "openid profile" })), all);
+    }
+
+    /// To pass over what cannot be read would give all that the role does.
+    #[test]
+    fn a_scope_that_cannot_be_read_is_refused() {
+        for scope in [json!(["messages:read", 7]), json!(7), json!({}), json!([["a"]]), json!(true)]
+        {
+            for claim in ["scope", "scp"] {
+                check(json!({ claim: scope.clone() }), Err(TokenError::Invalid));
+            }
+        }
+        let mut null = claims(json!({}));
+        null.insert("scp".to_owned(), Value::Null);
+        assert_eq!(rules().judge(&null, now()), Err(TokenError::Invalid));
+        check(json!({ "scope": "openid", "scp": [] }), Ok(()));
     }
 
     #[test]
