@@ -253,10 +253,10 @@ mod tests {
 
     #[test]
     fn what_was_erased_is_not_tried_again_and_can_be_left_so() {
-        let erased = Message { to: None, ..message(Status::Failed) };
+        let mut erased = Message { to: None, ..message(Status::Failed) };
         let refused = erased.clone().apply(&change(StatusEvent::Replay));
         assert_eq!(refused, ChangeEffect::Refused(Status::Failed));
-        let discarded = erased.clone().apply(&change(StatusEvent::Discard));
+        let discarded = erased.apply(&change(StatusEvent::Discard));
         assert!(matches!(discarded, ChangeEffect::Moved { .. }));
     }
 
