@@ -1,12 +1,10 @@
 //! Bytes that are sealed where a store has no room to say that they are.
 
+use messaging_core::domain::sealed::SEALED_BYTES as MARK;
 use messaging_core::ports::store_error::StoreError;
 
 use crate::DoesNotOpen;
 use crate::vault::{Place, Vault};
-
-/// What sealed bytes begin with. No JSON does.
-const MARK: u8 = 1;
 
 /// Mark, version of the key (four bytes, the highest first), and what is sealed.
 pub(crate) async fn seal(

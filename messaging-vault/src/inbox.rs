@@ -95,7 +95,8 @@ impl InboxStore for SealedInbox {
         let mut sealed = Vec::with_capacity(entries.len());
         for entry in entries {
             let payload = blob::seal(&self.vault, &place(entry), entry.payload.clone()).await?;
-            sealed.push(InboxEntry { payload, ..entry.clone() });
+            let (event, key) = (entry.event.clone(), entry.key.clone());
+            sealed.push(InboxEntry { payload, event, key, ..*entry });
         }
         self.inner.keep(&sealed).await
     }
@@ -103,16 +104,13 @@ impl InboxStore for SealedInbox {
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<InboxEntry>, StoreError> {
         let mut entries = self.inner.due(now, limit).await?;
         for entry in &mut entries {
-            let payload = std::mem::take(&mut entry.payload);
-            entry.payload = match blob::open(&self.vault, &place(entry), payload).await {
-                // What says nothing cannot be applied, and is set aside: it must not keep others from
-                // being applied.
-                Err(StoreError::Corrupt { .. }) => {
-                    tracing::error!(webhook = %entry.id, "a webhook cannot be opened");
-                    Vec::new()
+            match blob::open(&self.vault, &place(entry), entry.payload.clone()).await {
+                Ok(opened) => entry.payload = opened,
+                // It stays sealed, and waits: it must not keep others from being applied.
+                Err(error) => {
+                    tracing::error!(%error, webhook = %entry.id, "a webhook cannot be opened");
                 }
-                opened => opened?,
-            };
+            }
         }
         Ok(entries)
     }
@@ -129,8 +127,8 @@ impl InboxStore for SealedInbox {
         let mut applied = self.inner.apply(&sealed).await?;
         for each in &mut applied {
             if let Applied::Done(Some(message)) = each {
-                let opened = self.vault.open_message((**message).clone()).await?;
-                **message = opened;
+                // It took effect, whether or not the message opens.
+                self.vault.open_if_it_opens(message).await;
             }
         }
         Ok(applied)

@@ -112,16 +112,23 @@ impl Vault {
 
     /// The message as it was before a store kept it.
     pub(crate) async fn open_message(&self, mut message: Message) -> Result<Message, StoreError> {
-        let Some(sealed) = message.sealed.take() else { return Ok(message) };
+        self.open_in_place(&mut message).await?;
+        Ok(message)
+    }
+
+    /// Leaves a message that cannot be opened as it is.
+    async fn open_in_place(&self, message: &mut Message) -> Result<(), StoreError> {
+        let Some(sealed) = &message.sealed else { return Ok(()) };
         let keys = self.known_keys(message.tenant, Some(sealed.key)).await?;
         let opened = match keys {
-            Some(keys) => Self::open_with(&keys, &place(&message), sealed.key, &sealed.bytes),
+            Some(keys) => Self::open_with(&keys, &place(message), sealed.key, &sealed.bytes),
             None => Err(crate::DoesNotOpen),
         };
-        let opened = opened.map_err(|error| bad(&message, error))?;
+        let opened = opened.map_err(|error| bad(message, error))?;
         // The parser's own error would repeat what it stumbled over.
         let spoken: Spoken<String, Value, Attachment> =
-            serde_json::from_slice(&opened).map_err(|_| bad(&message, crate::DoesNotOpen))?;
+            serde_json::from_slice(&opened).map_err(|_| bad(message, crate::DoesNotOpen))?;
+        message.sealed = None;
         let alias = message.peer_key();
         message.from = spoken.from.as_deref().map(Address::from_stored);
         message.to = spoken.to.as_deref().map(Address::from_stored);
@@ -130,18 +137,31 @@ impl Vault {
         // Where everybody works it out alike there is nothing to remember.
         message.alias = None;
         message.alias = alias.filter(|_| message.peer_key() != alias);
-        Ok(message)
+        Ok(())
     }
 
+    /// Where it cannot be opened, for whatever reason, it stays as it is kept: sealed.
+    pub(crate) async fn open_if_it_opens(&self, message: &mut Message) {
+        if let Err(error) = self.open_in_place(message).await {
+            tracing::error!(%error, message = %message.id, "a message cannot be opened");
+        }
+    }
+
+    /// The messages as they were. One that does not open stays sealed: it must not keep others from
+    /// being seen.
     pub(crate) async fn open_messages(
         &self,
-        messages: Vec<Message>,
+        mut messages: Vec<Message>,
     ) -> Result<Vec<Message>, StoreError> {
-        let mut opened = Vec::with_capacity(messages.len());
-        for message in messages {
-            opened.push(self.open_message(message).await?);
+        for message in &mut messages {
+            match self.open_in_place(message).await {
+                Err(StoreError::Corrupt { .. }) => {
+                    tracing::error!(message = %message.id, "a message cannot be opened");
+                }
+                opened => opened?,
+            }
         }
-        Ok(opened)
+        Ok(messages)
     }
 
     async fn seal_messages(&self, messages: &[Message]) -> Result<Vec<Message>, StoreError> {
@@ -187,21 +207,12 @@ impl SealedMessages {
         Self { inner, vault }
     }
 
-    /// Those of these that can be opened. Nobody can send or redact another any more, and it must not
-    /// keep them from it.
-    async fn open_all_that_open(&self, sealed: Vec<Message>) -> Result<Vec<Message>, StoreError> {
-        let mut opened = Vec::with_capacity(sealed.len());
-        for message in sealed {
-            let id = message.id;
-            match self.vault.open_message(message).await {
-                Ok(message) => opened.push(message),
-                Err(StoreError::Corrupt { .. }) => {
-                    tracing::error!(message = %id, "a message cannot be opened: it is left out");
-                }
-                Err(error) => return Err(error),
-            }
+    /// Whosever they are: what one tenant's keys lack must not keep others from anything.
+    async fn open_those_that_open(&self, mut messages: Vec<Message>) -> Vec<Message> {
+        for message in &mut messages {
+            self.vault.open_if_it_opens(message).await;
         }
-        Ok(opened)
+        messages
     }
 }
 
@@ -225,8 +236,8 @@ impl MessageStore for SealedMessages {
         let mut outcomes = self.inner.change(changes).await?;
         for outcome in &mut outcomes {
             if let ChangeOutcome::Moved { message, .. } = outcome {
-                let opened = self.vault.open_message((**message).clone()).await?;
-                **message = opened;
+                // It is changed, whether or not it opens.
+                self.vault.open_if_it_opens(message).await;
             }
         }
         Ok(outcomes)
@@ -240,7 +251,7 @@ impl MessageStore for SealedMessages {
     }
 
     async fn load(&self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
-        self.open_all_that_open(self.inner.load(ids).await?).await
+        Ok(self.open_those_that_open(self.inner.load(ids).await?).await)
     }
 
     async fn list(
@@ -418,7 +429,7 @@ impl MessageStore for SealedMessages {
     }
 
     async fn redactable(&self, limit: u32) -> Result<Vec<Message>, StoreError> {
-        self.open_all_that_open(self.inner.redactable(limit).await?).await
+        Ok(self.open_those_that_open(self.inner.redactable(limit).await?).await)
     }
 
     async fn redact(&self, messages: &[Message]) -> Result<u64, StoreError> {

@@ -85,8 +85,20 @@ impl SealedOptOuts {
 
     async fn opened(&self, entry: Option<OptOut>) -> Result<Option<OptOut>, StoreError> {
         match entry {
-            Some(entry) => self.vault.open_opt_out(entry).await.map(Some),
+            Some(entry) => self.open_if_it_opens(entry).await.map(Some),
             None => Ok(None),
+        }
+    }
+
+    /// The entry as it was. One that does not open stays sealed, without what is sealed of it: it must
+    /// keep nobody from seeing others, nor from taking it away.
+    async fn open_if_it_opens(&self, entry: OptOut) -> Result<OptOut, StoreError> {
+        match self.vault.open_opt_out(entry.clone()).await {
+            Err(StoreError::Corrupt { .. }) => {
+                tracing::error!(opt_out = %entry.id, "an opt-out cannot be opened");
+                Ok(OptOut { note: None, ..entry })
+            }
+            opened => opened,
         }
     }
 
@@ -107,10 +119,11 @@ impl OptOutStore for SealedOptOuts {
         let [_, otherwise] = self.vault.names(opt_out.tenant, &opt_out.address);
         let otherwise = OptOutRef::Address(otherwise);
         if let Some(kept) = self.inner.find(opt_out.tenant, &otherwise).await? {
-            return Ok((self.vault.open_opt_out(kept).await?, false));
+            return Ok((self.open_if_it_opens(kept).await?, false));
         }
         let (kept, is_new) = self.inner.add(&self.vault.seal_opt_out(opt_out).await?).await?;
-        Ok((self.vault.open_opt_out(kept).await?, is_new))
+        let kept = if is_new { opt_out.clone() } else { self.open_if_it_opens(kept).await? };
+        Ok((kept, is_new))
     }
 
     async fn remove(
@@ -159,7 +172,7 @@ impl OptOutStore for SealedOptOuts {
         let mut page = self.inner.list(tenant, portion).await?;
         let mut opened = Vec::with_capacity(page.items.len());
         for entry in page.items {
-            opened.push(self.vault.open_opt_out(entry).await?);
+            opened.push(self.open_if_it_opens(entry).await?);
         }
         page.items = opened;
         Ok(page)

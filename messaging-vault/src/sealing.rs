@@ -1,11 +1,14 @@
 //! Sealing anew what is kept: with a tenant's new key, or for the first time; and wrapping keys anew.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use messaging_core::domain::address::Address;
 use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::id::{InboxId, MessageId, OptOutId, TenantId};
 use messaging_core::domain::message::Message;
+use messaging_core::domain::opt_out::{OptOut, OptOutRef};
 use messaging_core::domain::portion::PortionBy;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::key_provider::SecretKey;
@@ -44,6 +47,7 @@ pub struct Sealer {
     vault: Arc<Vault>,
     stores: Stores,
     all: bool,
+    unreadable: AtomicU64,
 }
 
 /// How far sealing one tenant's messages has come.
@@ -62,7 +66,28 @@ pub struct Progress {
 impl Sealer {
     /// Of these stores.
     pub fn new(vault: Arc<Vault>, stores: Stores) -> Self {
-        Self { vault, stores, all: false }
+        Self { vault, stores, all: false, unreadable: AtomicU64::new(0) }
+    }
+
+    /// How many of all that was looked at do not open, and stay as they are.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable.load(Ordering::Relaxed)
+    }
+
+    /// What was opened; `None` where it does not open, which must not keep others from being sealed.
+    fn readable<T>(
+        &self,
+        what: &dyn fmt::Display,
+        opened: Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        match opened {
+            Err(StoreError::Corrupt { entity, .. }) => {
+                tracing::error!("{entity} {what} cannot be opened, and stays as it is");
+                self.unreadable.fetch_add(1, Ordering::Relaxed);
+                Ok(None)
+            }
+            opened => opened.map(Some),
+        }
     }
 
     /// Messages that are sealed with the newest key are sealed anew as well: so they are found by what
@@ -109,7 +134,8 @@ impl Sealer {
             if key.is_none() && kept.person().is_none() {
                 continue;
             }
-            let mut open = self.vault.open_message(kept.clone()).await?;
+            let opened = self.vault.open_message(kept.clone()).await;
+            let Some(mut open) = self.readable(&kept.id, opened)? else { continue };
             // As the gateway names whom it is exchanged with from now on.
             let person = open.person();
             open.alias =
@@ -143,12 +169,13 @@ impl Sealer {
             };
             let page = self.stores.opt_outs.list(tenant, portion).await?;
             for kept in &page.items {
-                let open = self.vault.open_opt_out(kept.clone()).await?;
+                count += 1;
+                let opened = self.vault.open_opt_out(kept.clone()).await;
+                let Some(open) = self.readable(&kept.id, opened)? else { continue };
                 let sealed = self.vault.seal_opt_out(&open).await?;
                 match self.stores.opt_outs.reseal(&sealed).await {
-                    // They opted out again since anything is sealed: one entry is enough.
-                    Ok(_) | Err(StoreError::Conflict { .. }) => count += 1,
-                    Err(error) => return Err(error),
+                    Err(StoreError::Conflict { .. }) => self.keep_first(&sealed).await?,
+                    resealed => resealed.map(|_| ())?,
                 }
             }
             last = page.items.last().map(|entry| entry.id);
@@ -156,6 +183,29 @@ impl Sealer {
                 return Ok(count);
             }
         }
+    }
+
+    /// Somebody stands on the list twice, under either name, since they opted out again once something
+    /// was sealed: one entry is enough, the one of whom it is true for longer. They are never off the list.
+    async fn keep_first(&self, entry: &OptOut) -> Result<(), StoreError> {
+        let list = &self.stores.opt_outs;
+        let by_name = OptOutRef::Address(entry.address.clone());
+        match list.find(entry.tenant, &by_name).await? {
+            Some(other) if other.since <= entry.since => {
+                list.remove(entry.tenant, &OptOutRef::Id(entry.id)).await?;
+            }
+            other => {
+                if let Some(other) = other {
+                    list.remove(entry.tenant, &OptOutRef::Id(other.id)).await?;
+                }
+                match list.reseal(entry).await {
+                    // Again meanwhile: what is left over the next call sees to.
+                    Ok(_) | Err(StoreError::Conflict { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The next step through the webhooks that are kept, whosever they are, in order of id: the tenant's
@@ -176,7 +226,8 @@ impl Sealer {
                 continue;
             }
             let place = place(entry);
-            let open = blob::open(&self.vault, &place, entry.payload.clone()).await?;
+            let opened = blob::open(&self.vault, &place, entry.payload.clone()).await;
+            let Some(open) = self.readable(&entry.id, opened)? else { continue };
             let body = match target {
                 Some(_) => blob::seal(&self.vault, &place, open).await?,
                 None => open,
@@ -205,7 +256,8 @@ impl Sealer {
                 continue;
             }
             let (has_own, has_secrets) = (own.is_some(), secrets.is_some());
-            let Some(open) = stores.find(tenant, session.id).await? else { continue };
+            let found = stores.find(tenant, session.id).await;
+            let Some(open) = self.readable(&session.id, found)?.flatten() else { continue };
             if has_own {
                 // What is told of it meanwhile is younger, and seals by itself.
                 stores

@@ -1,6 +1,6 @@
 //! The keys at hand, and what is done with them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -23,6 +23,9 @@ use crate::cipher::{Cipher, DoesNotOpen, draw_key};
 /// For how long a tenant's keys are taken for all it has: so long after a rotation, nodes may still
 /// seal with the key before.
 pub const KEYS_BELIEVED_FOR: Duration = Duration::from_secs(60);
+
+/// How soon a tenant's keys are looked for again that could not be read.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// What is sealed, and what it is found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,11 +157,12 @@ impl Vault {
     /// Unwraps the deployment's keys, which are made where there are none.
     ///
     /// # Errors
-    /// [`VaultError::Key`] where the provider has not the key that they are wrapped in: better to
-    /// learn that now than with each message.
+    /// [`VaultError::Key`] where the provider has not the key that they, or those of any tenant, are
+    /// wrapped in: better to learn that now than with each message.
     pub async fn open(parts: Parts, mode: Mode) -> Result<Arc<Self>, VaultError> {
         let pseudonym = own_key(&parts, KeyPurpose::Pseudonym).await?;
         let own = Cipher::new(&own_key(&parts, KeyPurpose::Content).await?)?;
+        check_wrappings(&parts).await?;
         let keyed = Pseudonyms::keyed(*pseudonym.expose_secret());
         let pseudonyms = match mode {
             Mode::Plain => Pseudonyms::default(),
@@ -242,11 +246,25 @@ impl Vault {
         {
             return Ok(Some(Arc::clone(keys)));
         }
-        match self.read_keys(tenant, now).await {
-            // What it had, it has.
-            Err(StoreError::Unavailable(_)) if kept.is_some() => Ok(kept.map(|(keys, _)| keys)),
-            read => read,
+        match (self.read_keys(tenant, now).await, kept) {
+            // What it had, it has: a key may be wrapped in one that this node is not told of yet.
+            (Err(error), Some((keys, _))) => {
+                tracing::warn!(%error, %tenant, "a tenant's keys cannot be read: those of before are used");
+                let read_at = now.minus(KEYS_BELIEVED_FOR.saturating_sub(LOOK_AGAIN_AFTER));
+                self.remember(tenant, &keys, read_at);
+                Ok(Some(keys))
+            }
+            (read, _) => read,
         }
+    }
+
+    fn remember(&self, tenant: TenantId, keys: &Arc<TenantKeys>, read_at: Timestamp) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(tenant, Known { keys: Arc::clone(keys), read_at });
+    }
+
+    fn forget(&self, tenant: TenantId) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
     }
 
     /// The tenant's keys as they are kept now, whatever was believed.
@@ -282,10 +300,13 @@ impl Vault {
                 KeyPurpose::Pseudonym => {}
             }
         }
-        let Some(search) = search.filter(|_| !content.is_empty()) else { return Ok(None) };
+        let Some(search) = search.filter(|_| !content.is_empty()) else {
+            // Somebody shredded them: they must serve nobody again.
+            self.forget(tenant);
+            return Ok(None);
+        };
         let keys = Arc::new(TenantKeys { content, search });
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.insert(tenant, Known { keys: Arc::clone(&keys), read_at: now });
+        self.remember(tenant, &keys, now);
         Ok(Some(keys))
     }
 
@@ -320,7 +341,7 @@ impl Vault {
     /// [`StoreError`] where that cannot be kept.
     pub async fn shred(&self, tenant: TenantId) -> Result<(), StoreError> {
         self.parts.keys.shred_keys(tenant).await?;
-        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+        self.forget(tenant);
         Ok(())
     }
 
@@ -382,6 +403,30 @@ async fn own_key(parts: &Parts, purpose: KeyPurpose) -> Result<SecretKey, VaultE
     Ok(parts.provider.unwrap(&kept.wrapped, &context).await?)
 }
 
+/// Whether the provider has every key that any key is wrapped in. One key of each name is tried, and
+/// none where all are wrapped in the current one.
+async fn check_wrappings(parts: &Parts) -> Result<(), VaultError> {
+    let current = parts.provider.current();
+    let Wrapping { done, total } = parts.keys.wrapping(current).await?;
+    let others = u32::try_from(total.saturating_sub(done)).unwrap_or(u32::MAX);
+    if others == 0 {
+        return Ok(());
+    }
+    let mut tried = BTreeSet::new();
+    for kept in parts.keys.keys_wrapped_otherwise(current, others).await? {
+        if !tried.contains(&kept.wrapped.by) {
+            let context = context(kept.tenant, kept.purpose, kept.version);
+            match parts.provider.unwrap(&kept.wrapped, &context).await {
+                // A tenant's own trouble: its key was changed, and others need not suffer for it.
+                Ok(_) | Err(KeyError::Wrong { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            tried.insert(kept.wrapped.by);
+        }
+    }
+    Ok(())
+}
+
 pub(crate) async fn add_key(
     parts: &Parts,
     tenant: Option<TenantId>,
@@ -418,6 +463,8 @@ impl From<DoesNotOpen> for KeyError {
 fn unusable(kept: &KeptKey, error: KeyError) -> StoreError {
     match error {
         KeyError::Unavailable(source) => StoreError::Unavailable(source),
+        // It is not lost: somebody has it, and will tell this node.
+        unknown @ KeyError::Unknown { .. } => StoreError::unavailable(unknown),
         other => {
             let whose = kept.tenant.map_or_else(|| "of the deployment".into(), |it| it.to_string());
             StoreError::corrupt("key", whose, other)

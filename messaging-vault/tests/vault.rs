@@ -3,8 +3,10 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures::future::join_all;
 use messaging_core::conformance::build::{
     address, at, inbound, inbox_entry, inbox_id, message, message_id, opt_out, session, session_id,
@@ -16,19 +18,20 @@ use messaging_core::domain::content::{
     Attachment, ContactCard, Content, Media, MediaKind, MediaSource,
 };
 use messaging_core::domain::filter::{MessageFilter, Portion};
-use messaging_core::domain::id::MessageId;
-use messaging_core::domain::inbox::{InboxEffect, InboxEntry, InboxVerdict};
-use messaging_core::domain::message::Message;
+use messaging_core::domain::id::{MessageId, ProviderMessageId, TenantId};
+use messaging_core::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxVerdict};
+use messaging_core::domain::message::{ChangeOutcome, Message, MessageRef, StatusChange};
 use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::opt_out::{OptOut, OptOutRef, OptOutSource, Return, Wish};
 use messaging_core::domain::portion::PortionBy;
 use messaging_core::domain::session::Session;
+use messaging_core::domain::status::{Status, StatusEvent};
 use messaging_core::domain::webhook_secret::{WebhookSecret, WebhookSecrets};
 use messaging_core::memory::store::MemoryStore;
 use messaging_core::ports::entropy::SystemEntropy;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::key_provider::{KeyError, SecretKey};
-use messaging_core::ports::key_store::{KeyStore, MockKeyStore, Wrapping};
+use messaging_core::ports::key_store::{KeptKey, KeyStore, MockKeyStore, Wrapping};
 use messaging_core::ports::message_store::MessageStore;
 use messaging_core::ports::opt_out_store::OptOutStore;
 use messaging_core::ports::person_store::PersonStore;
@@ -363,8 +366,154 @@ async fn what_cannot_be_opened_keeps_nothing_else_from_going_on() {
     vault.shred(tenant_id(1)).await.unwrap();
     let due = inbox.due(at(99), 9).await.unwrap();
     assert_eq!(due[1], theirs);
-    assert_eq!((due[0].id, due[0].payload.is_empty()), (inbox_id(1), true));
-    assert_eq!(messages.load(&[message_id(1), message_id(2)]).await.unwrap(), [other]);
+    assert_eq!((due[0].id, due[0].is_sealed()), (inbox_id(1), true));
+    let mut loaded = messages.load(&[message_id(1), message_id(2)]).await.unwrap();
+    loaded.sort_unstable_by_key(|message| message.id);
+    assert_eq!(loaded[1], other);
+    assert_eq!((loaded[0].id, loaded[0].is_sealed()), (message_id(1), true));
+    assert!(loaded[0].content.body.is_empty());
+}
+
+/// As where a row was damaged.
+async fn damage(world: &World, n: u64) {
+    let mut kept = world.kept(n).await;
+    let sealed = kept.sealed.as_mut().unwrap();
+    let key = sealed.key;
+    *sealed.bytes.last_mut().unwrap() ^= 1;
+    assert_eq!(world.raw().reseal(&[(Some(key), kept)]).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn one_damaged_message_keeps_no_others_from_being_seen_sealed_and_erased() {
+    let world = World::new();
+    let vault = world.vault(Mode::Words).await;
+    let messages = world.messages(&vault);
+    let sent = |n| Message {
+        provider_message_id: Some(ProviderMessageId(format!("3A{n}"))),
+        ..accepted(&vault, n, "hello")
+    };
+    messages.insert(&[sent(1), sent(2), sent(3)]).await.unwrap();
+    damage(&world, 2).await;
+    let filter = MessageFilter::default();
+    let page = messages.list(tenant_id(1), &filter, ALL).await.unwrap();
+    let seen = |found: &[Message]| {
+        let mut seen: Vec<_> = found
+            .iter()
+            .map(|message| (message.id, message.is_sealed(), message.content.body.clone()))
+            .collect();
+        seen.sort_unstable();
+        seen
+    };
+    let expected = [
+        (message_id(1), false, "hello".to_owned()),
+        (message_id(2), true, String::new()),
+        (message_id(3), false, "hello".to_owned()),
+    ];
+    assert_eq!(seen(&page.messages), expected);
+    let known = [1, 2, 3].map(|n| ProviderMessageId(format!("3A{n}")));
+    let known = messages.known_at_provider(session_id(1), &known).await.unwrap();
+    assert_eq!(seen(&known), expected);
+    let waiting = messages.waiting_to(&[session_id(1)], &address(1), 10).await.unwrap();
+    assert_eq!(waiting.len(), 2);
+    let persons = SealedPersons::new(world.store.clone(), vault.clone());
+    let theirs = persons.messages_with(tenant_id(1), &address(1), None, 9).await.unwrap();
+    assert_eq!(seen(&theirs), expected, "it is theirs, and is erased with the others");
+    assert_eq!(vault.rotate(tenant_id(1)).await.unwrap(), 2);
+    let sealer = world.sealer(&vault);
+    let progress = sealer.step(tenant_id(1), None).await.unwrap();
+    assert_eq!((progress.seen, progress.sealed, sealer.unreadable()), (3, 2, 1));
+}
+
+#[tokio::test]
+async fn what_is_done_to_a_message_that_does_not_open_is_told_as_done() {
+    let world = World::new();
+    let vault = world.vault(Mode::Words).await;
+    let messages = world.messages(&vault);
+    let inbox = SealedInbox::new(world.store.clone(), world.store.clone(), vault.clone());
+    let sent = ProviderMessageId("3A".into());
+    let out = Message { provider_message_id: Some(sent.clone()), ..accepted(&vault, 1, "hello") };
+    messages.insert(&[out]).await.unwrap();
+    damage(&world, 1).await;
+    let change = StatusChange::new(MessageRef::Id(message_id(1)), StatusEvent::Begin, at(5));
+    let outcomes = messages.change(&[change]).await.unwrap();
+    assert!(
+        matches!(&outcomes[..], [ChangeOutcome::Moved { message, .. }]
+            if message.status == Status::Sending && message.is_sealed()),
+        "{outcomes:?}"
+    );
+    inbox.keep(&[inbox_entry(1)]).await.unwrap();
+    let by_id = MessageRef::Provider(session_id(1), sent);
+    let ack = InboxEffect::Change(StatusChange::new(by_id, StatusEvent::Deliver, at(6)));
+    let applied = inbox.apply(&[(inbox_id(1), ack)]).await.unwrap();
+    assert!(
+        matches!(&applied[..], [Applied::Done(Some(message))]
+            if message.status == Status::Delivered),
+        "{applied:?}"
+    );
+}
+
+#[tokio::test]
+async fn one_damaged_entry_keeps_no_others_of_a_list_from_being_seen_sealed_and_removed() {
+    let world = World::new();
+    let vault = world.vault(Mode::Words).await;
+    let list = world.opt_outs(&vault);
+    for n in 1..=3 {
+        list.add(&opt_out(n)).await.unwrap();
+    }
+    let by_id = |n| OptOutRef::Id(opt_out(n).id);
+    let raw: &dyn OptOutStore = world.store.as_ref();
+    let kept = raw.find(tenant_id(1), &by_id(3)).await.unwrap().unwrap();
+    assert!(raw.reseal(&OptOut { note: Some("damaged".into()), ..kept }).await.unwrap());
+    let page = PortionBy::Page { page: 1, limit: 9 };
+    let items = list.list(tenant_id(1), page).await.unwrap().items;
+    assert_eq!(items[1..], [opt_out(2), opt_out(1)]);
+    assert!(matches!(items[0].address, Address::Sealed(_)) && items[0].note.is_none());
+    let sealer = world.sealer(&vault);
+    assert_eq!(sealer.seal_opt_outs(tenant_id(1)).await.unwrap(), 3);
+    assert_eq!(sealer.unreadable(), 1);
+    // They stay on the list as long as nobody takes them away.
+    assert_eq!(list.opted_out(tenant_id(1), &[address(3)]).await.unwrap(), [true]);
+    assert!(list.remove(tenant_id(1), &by_id(3)).await.unwrap().is_some());
+    assert_eq!(list.opted_out(tenant_id(1), &[address(3)]).await.unwrap(), [false]);
+}
+
+#[tokio::test]
+async fn one_damaged_webhook_keeps_no_others_from_being_found_and_sealed() {
+    let world = World::new();
+    let vault = world.vault(Mode::Words).await;
+    let inbox = SealedInbox::new(world.store.clone(), world.store.clone(), vault.clone());
+    inbox.keep(&[inbox_entry(1), inbox_entry(2)]).await.unwrap();
+    let mut body =
+        world.store.webhooks(tenant_id(1), None, 1).await.unwrap().entries.remove(0).payload;
+    *body.last_mut().unwrap() ^= 1;
+    InboxStore::reseal(world.store.as_ref(), &[(inbox_id(1), body)]).await.unwrap();
+    let persons = SealedPersons::new(world.store.clone(), vault.clone());
+    let seen = persons.webhooks(tenant_id(1), None, 9).await.unwrap().entries;
+    assert_eq!(seen[1], inbox_entry(2));
+    assert!(seen[0].is_sealed());
+    vault.rotate(tenant_id(1)).await.unwrap();
+    let sealer = world.sealer(&vault);
+    let (_, sealed) = sealer.seal_webhooks(tenant_id(1), None).await.unwrap();
+    assert_eq!((sealed, sealer.unreadable()), (1, 1));
+}
+
+#[tokio::test]
+async fn who_stands_on_the_list_under_both_names_stays_there_under_one_from_the_earlier_on() {
+    for (plain_since, sealed_since) in [(1, 2), (2, 1)] {
+        let world = World::new();
+        let vault = world.vault(Mode::Words).await;
+        let entry = |n, since| OptOut { address: address(7), since: at(since), ..opt_out(n) };
+        world.opt_outs(&vault).add(&entry(2, sealed_since)).await.unwrap();
+        // By a node that did not seal yet.
+        world.store.add(&entry(1, plain_since)).await.unwrap();
+        world.sealer(&vault).seal_opt_outs(tenant_id(1)).await.unwrap();
+        let page = PortionBy::Page { page: 1, limit: 9 };
+        let raw: &dyn OptOutStore = world.store.as_ref();
+        let kept = raw.list(tenant_id(1), page).await.unwrap().items;
+        assert!(matches!(kept[..], [OptOut { address: Address::Sealed(_), .. }]));
+        let shown = world.opt_outs(&vault).list(tenant_id(1), page).await.unwrap().items;
+        assert_eq!((shown[0].since, &shown[0].address), (at(1), &address(7)));
+    }
 }
 
 #[tokio::test]
@@ -472,8 +621,120 @@ async fn keys_are_wrapped_anew_while_all_goes_on() {
     let after = world.try_open(Mode::Words, &[2]).await.unwrap();
     assert_eq!(found(&world.messages(&after), "hello").await, ids(&[1]));
     assert_eq!(found(&world.messages(&before), "hello").await, ids(&[1]));
+    // And as long as they run, nodes that were not told of the new one.
+    world.clock.advance(KEYS_BELIEVED_FOR * 2);
+    assert_eq!(found(&world.messages(&before), "hello").await, ids(&[1]));
+    world.messages(&before).insert(&[accepted(&before, 2, "hello")]).await.unwrap();
+    assert_eq!(found(&world.messages(&after), "hello").await, ids(&[2, 1]));
     let refused = world.try_open(Mode::Words, &[1]).await.unwrap_err();
     assert!(matches!(refused, VaultError::Key(KeyError::Unknown { .. })), "{refused}");
+}
+
+#[tokio::test]
+async fn a_key_that_any_tenants_keys_are_wrapped_in_is_wanted_at_the_start() {
+    let world = World::new();
+    let before = world.vault(Mode::Words).await;
+    let with_both = world.try_open(Mode::Words, &[2, 1]).await.unwrap();
+    world.messages(&with_both).insert(&[accepted(&with_both, 1, "hello")]).await.unwrap();
+    // One that was not told of the new key cannot read it now, which is not to say that nobody can.
+    let error = world.messages(&before).find(tenant_id(1), message_id(1)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    for keys in [[1].as_slice(), &[2], &[3, 1]] {
+        let refused = world.try_open(Mode::Words, keys).await;
+        assert!(matches!(refused, Err(VaultError::Key(KeyError::Unknown { .. }))), "{keys:?}");
+    }
+    for keys in [[1, 2], [2, 1]] {
+        assert!(world.try_open(Mode::Words, &keys).await.is_ok(), "{keys:?}");
+    }
+}
+
+/// Keys in memory that cannot be read at times.
+struct Absent {
+    keys: Arc<MemoryStore>,
+    away: AtomicBool,
+}
+
+#[async_trait]
+impl KeyStore for Absent {
+    async fn keys(&self, tenant: Option<TenantId>) -> Result<Vec<KeptKey>, StoreError> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(StoreError::unavailable("away"));
+        }
+        self.keys.keys(tenant).await
+    }
+
+    async fn add_key(&self, key: &KeptKey) -> Result<bool, StoreError> {
+        self.keys.add_key(key).await
+    }
+
+    async fn keys_wrapped_otherwise(
+        &self,
+        by: &str,
+        limit: u32,
+    ) -> Result<Vec<KeptKey>, StoreError> {
+        self.keys.keys_wrapped_otherwise(by, limit).await
+    }
+
+    async fn wrapping(&self, by: &str) -> Result<Wrapping, StoreError> {
+        self.keys.wrapping(by).await
+    }
+
+    async fn rewrap_key(&self, key: &KeptKey, before: &str) -> Result<bool, StoreError> {
+        self.keys.rewrap_key(key, before).await
+    }
+
+    async fn shred_keys(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        self.keys.shred_keys(tenant).await
+    }
+}
+
+#[tokio::test]
+async fn keys_that_were_seen_to_be_shredded_do_not_come_back_when_none_can_be_read() {
+    let world = World::new();
+    let keys = Arc::new(Absent { keys: world.store.clone(), away: AtomicBool::new(false) });
+    let parts = Parts {
+        keys: keys.clone(),
+        provider: Arc::new(LocalKeys::new(&key(1), &[], SystemEntropy).unwrap()),
+        clock: world.clock.clone(),
+        entropy: Arc::new(SystemEntropy),
+    };
+    let vault = Vault::open(parts, Mode::Words).await.unwrap();
+    let messages = world.messages(&vault);
+    messages.insert(&[accepted(&vault, 1, "hello")]).await.unwrap();
+    let read = || messages.find(tenant_id(1), message_id(1));
+    // What is known serves while none can be read, and is looked for again soon.
+    world.clock.advance(KEYS_BELIEVED_FOR * 2);
+    keys.away.store(true, Ordering::Relaxed);
+    assert!(read().await.unwrap().is_some());
+    keys.away.store(false, Ordering::Relaxed);
+    world.store.shred_keys(tenant_id(1)).await.unwrap();
+    world.clock.advance(KEYS_BELIEVED_FOR / 2);
+    assert!(matches!(read().await, Err(StoreError::Corrupt { .. })));
+    keys.away.store(true, Ordering::Relaxed);
+    assert!(matches!(read().await, Err(StoreError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn dates_and_grouped_numbers_are_found_as_they_are_written() {
+    let world = World::new();
+    let vault = world.vault(Mode::Words).await;
+    let messages = world.messages(&vault);
+    let texts =
+        ["due 2024-05-01, or else", "10 000 pieces on 2024-05-02", "call +55 (11) 98765-1234"];
+    for (n, text) in (1..).zip(texts) {
+        messages.insert(&[accepted(&vault, n, text)]).await.unwrap();
+    }
+    for (search, n) in [
+        ("2024-05-01", 1),
+        ("due 2024", 1),
+        ("10 000", 2),
+        ("10000", 2),
+        ("2024-05-02", 2),
+        ("+55 (11) 98765-1234", 3),
+    ] {
+        assert_eq!(found(&messages, search).await, ids(&[n]), "{search}");
+    }
+    assert_eq!(found(&messages, "2024-05-03").await, []);
 }
 
 #[tokio::test]

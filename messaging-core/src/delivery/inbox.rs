@@ -1,6 +1,6 @@
 //! Applying webhooks that were kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -113,12 +113,22 @@ impl InboxProcessor {
         let mut verdicts = Vec::new();
         let mut to_empty: BTreeMap<TenantId, Vec<InboxId>> = BTreeMap::new();
         for entry in entries {
-            let redacts = self.gateway.pii_policy(entry.tenant).await? == PiiPolicy::Redact;
-            if redacts {
-                to_empty.entry(entry.tenant).or_default().push(entry.id);
+            if entry.is_sealed() {
+                // Another node may have the key, or this one once it begins anew.
+                tracing::error!(inbox.id = %entry.id, "webhook {} cannot be opened", entry.id);
+                self.gateway.observe(Observation::Fault { what: "key" });
+                verdicts.push((entry.id, self.again(entry)));
+                self.observe(InboxResult::Deferred, entry);
+                continue;
             }
+            let redacts = self.gateway.pii_policy(entry.tenant).await? == PiiPolicy::Redact;
             match ports.decoder.decode(&entry.payload) {
-                Ok(event) => effects.push((entry, self.effect(entry, event, redacts))),
+                Ok(event) => {
+                    if redacts {
+                        to_empty.entry(entry.tenant).or_default().push(entry.id);
+                    }
+                    effects.push((entry, self.effect(entry, event, redacts)));
+                }
                 Err(error) => {
                     tracing::warn!(
                         inbox.id = %entry.id, event = %entry.event, %error,
@@ -147,8 +157,15 @@ impl InboxProcessor {
         if !verdicts.is_empty() {
             ports.inbox.defer(&verdicts).await?;
         }
-        // What they say is kept with their messages, redacted. Those still to be applied keep it.
-        for (tenant, ids) in to_empty {
+        // What they say is kept with their messages, redacted. Those still to be applied keep it, and so
+        // do those that somebody must look at.
+        let dead: BTreeSet<InboxId> = verdicts
+            .iter()
+            .filter(|(_, verdict)| *verdict == InboxVerdict::Dead)
+            .map(|(id, _)| *id)
+            .collect();
+        for (tenant, mut ids) in to_empty {
+            ids.retain(|id| !dead.contains(id));
             ports.persons.erase_webhooks(tenant, &ids).await?;
         }
         Ok(())

@@ -7,6 +7,7 @@ use crate::domain::content::Content;
 use crate::domain::id::{InboxId, ProviderMessageId, SessionId, TenantId};
 use crate::domain::message::{Message, StatusChange};
 use crate::domain::opt_out::Wish;
+use crate::domain::sealed::SEALED_BYTES;
 use crate::domain::session::SessionStatus;
 use crate::domain::status::StatusEvent;
 use crate::domain::timestamp::Timestamp;
@@ -35,6 +36,13 @@ pub struct InboxEntry {
     pub due_at: Timestamp,
     /// Whether there is something to apply. What means nothing to the gateway is kept as applied.
     pub has_effect: bool,
+}
+
+impl InboxEntry {
+    /// Whether its body is sealed still: what it says cannot be learnt here and now.
+    pub fn is_sealed(&self) -> bool {
+        self.payload.first() == Some(&SEALED_BYTES)
+    }
 }
 
 impl fmt::Debug for InboxEntry {

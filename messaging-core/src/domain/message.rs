@@ -161,6 +161,12 @@ impl Message {
         self.status == Status::Sending || (self.status == Status::Retry && is_unknown)
     }
 
+    /// Whether what it says is sealed still: it cannot be opened here and now, so it can be neither sent
+    /// nor redacted.
+    pub fn is_sealed(&self) -> bool {
+        self.sealed.is_some()
+    }
+
     /// Stands for whom the message is exchanged with.
     pub fn peer_key(&self) -> Option<RecipientKey> {
         let person = self.person()?;

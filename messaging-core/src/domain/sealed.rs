@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 use crate::domain::address::PersonKey;
 use crate::domain::id::MessageId;
 
+/// What sealed bytes begin with where nothing beside them says that they are. No JSON does.
+pub const SEALED_BYTES: u8 = 1;
+
 /// A message's addresses, content and metadata, encrypted. Debug shows none of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {

@@ -17,9 +17,9 @@ use crate::ports::observer::{ListChange, Observation};
 /// How many messages are ended together.
 const PORTION: u32 = 500;
 
-/// Tenants whose lists were found empty a moment ago, as most are. That is believed where messages are
-/// accepted; where they are sent, the list is looked at.
-pub(crate) type EmptyLists = Recent<TenantId, ()>;
+/// Of tenants whose lists were looked at a moment ago, whether they were empty, as most are. That is
+/// believed where messages are accepted; where they are sent, the list is looked at.
+pub(crate) type EmptyLists = Recent<TenantId, bool>;
 
 impl Gateway {
     /// Puts somebody on a tenant's list: no message to them is accepted, and none that waits is
@@ -153,13 +153,20 @@ impl Gateway {
     ) -> Result<bool, GatewayError> {
         let empty = &self.inner.empty_lists;
         let now = self.ports().clock.now();
-        let Err(changes) = empty.get(&tenant, now) else { return Ok(false) };
-        let first = PortionBy::Page { page: 1, limit: 1 };
-        if self.ports().opt_outs.list(tenant, first).await?.total == 0 {
-            empty.remember(tenant, (), now, changes);
+        let known = empty.get(&tenant, now);
+        if known == Ok(true) {
             return Ok(false);
         }
-        self.has_opted_out(tenant, to).await
+        let is_on_it = self.has_opted_out(tenant, to).await?;
+        if let Err(changes) = known {
+            // To count a list is dear, so it is done once for many messages.
+            let is_empty = !is_on_it && {
+                let first = PortionBy::Page { page: 1, limit: 1 };
+                self.ports().opt_outs.list(tenant, first).await?.total == 0
+            };
+            empty.remember(tenant, is_empty, now, changes);
+        }
+        Ok(is_on_it)
     }
 
     /// Of each of these, whether no message to it is to be sent; where an instant is given, whether it

@@ -1,8 +1,12 @@
 //! Taking in a webhook: verify, keep, answer. What it means is found out later.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
+use crate::domain::fingerprint::RequestHash;
 use crate::domain::id::{InboxId, SessionId};
 use crate::domain::inbox::{InboxEntry, Kept};
 use crate::domain::quota::Decision;
@@ -135,7 +139,11 @@ impl Gateway {
     }
 
     /// Keeps what was told, and has this node apply it soon. Tells of each whether it was new.
-    async fn keep(&self, entries: Vec<InboxEntry>) -> Result<Vec<Kept>, GatewayError> {
+    async fn keep(&self, mut entries: Vec<InboxEntry>) -> Result<Vec<Kept>, GatewayError> {
+        for entry in &mut entries {
+            let key = std::mem::take(&mut entry.key);
+            entry.key = self.repeats_by(key);
+        }
         let kept = self.ports().inbox.keep(&entries).await?;
         for (entry, kept) in entries.into_iter().zip(&kept) {
             match kept {
@@ -149,6 +157,20 @@ impl Gateway {
             }
         }
         Ok(kept)
+    }
+
+    /// What tells repeats as it is kept: it may be made of a number, or of what everybody can try through.
+    fn repeats_by(&self, key: String) -> String {
+        let digest = Sha256::new().chain_update(b"webhook\0").chain_update(&key).finalize();
+        let plain = RequestHash(digest.into());
+        let keyed = self.settings().pseudonyms.request(plain);
+        if keyed == plain {
+            return key;
+        }
+        keyed.0.iter().fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     /// Takes in what a provider remembers and no webhook told, each under its key: as if a webhook

@@ -3,6 +3,7 @@
 use crate::domain::pii;
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
+use crate::ports::observer::Observation;
 
 /// How many messages are redacted in one step.
 const AT_ONCE: u32 = 200;
@@ -20,20 +21,27 @@ impl Gateway {
     pub async fn redact_said(&self) -> Result<u64, GatewayError> {
         let store = &self.ports().messages;
         let mut count = 0;
+        // What cannot be opened stays as it is, and must not keep others from being redacted.
+        let mut shut = 0;
         for _ in 0..STEPS {
-            let mut messages = store.redactable(AT_ONCE).await?;
+            let limit = AT_ONCE.saturating_add(shut);
+            let mut messages = store.redactable(limit).await?;
             let found = messages.len();
+            messages.retain(|message| !message.is_sealed());
+            shut = u32::try_from(found - messages.len()).unwrap_or(u32::MAX);
             for message in &mut messages {
                 pii::mask_content(&mut message.content);
             }
             // In order of id, as whoever changes messages locks them.
             messages.sort_unstable_by_key(|message| message.id);
-            let redacted = store.redact(&messages).await?;
-            count += redacted;
-            // What cannot be redacted, since it cannot be opened, must not keep this going.
-            if found < AT_ONCE as usize || redacted == 0 {
+            count += store.redact(&messages).await?;
+            if found < limit as usize {
                 break;
             }
+        }
+        if shut > 0 {
+            tracing::error!(messages = shut, "messages cannot be opened, nor redacted therefore");
+            self.observe(Observation::Fault { what: "key" });
         }
         Ok(count)
     }

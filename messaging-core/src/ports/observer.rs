@@ -164,9 +164,10 @@ pub enum Observation {
     ProviderReportedError,
     /// Somebody who was not believed left no entry in the audit log: there were enough of them.
     AuditUnrecorded,
-    /// A store, queue, limiter, this node's clock or the provider failed.
+    /// A store, queue, limiter, this node's clock or the provider failed, or something does not open with
+    /// the keys that are here.
     Fault {
-        /// Which: `store`, `queue`, `limiter`, `clock` or `provider`.
+        /// Which: `store`, `queue`, `limiter`, `clock`, `provider` or `key`.
         what: &'static str,
     },
 }

@@ -63,6 +63,9 @@ pub(super) async fn seal<W: Write>(
         audit::leave(service.gateway(), Chain::Tenant(tenant.id), "encryption seal", tenant.id)
             .await?;
     }
+    if sealer.unreadable() > 0 {
+        writeln!(out, "{} do not open, and stay as they are: see the log", sealer.unreadable())?;
+    }
     service.close().await;
     Ok(())
 }

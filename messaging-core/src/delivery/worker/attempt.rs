@@ -138,6 +138,12 @@ impl Worker {
         if message.status.is_waiting() && message.expires_at.is_some_and(|at| at <= now) {
             return self.end(message, End::expired()).await;
         }
+        if message.is_sealed() {
+            // Another node may have the key, or this one once it begins anew.
+            tracing::error!(message.id = %message.id, "message {} cannot be opened", message.id);
+            self.gateway.observe(Observation::Fault { what: "key" });
+            return Ok(Next::Again(now.plus(PAUSE_AFTER_FAULT), HeldBy::Retry));
+        }
         let Some(session) = self.gateway.look_up(Asked::Any(message.session)).await? else {
             let code = match message.status {
                 Status::Sending => FailureCode::OutcomeUnknown,
