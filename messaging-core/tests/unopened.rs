@@ -10,7 +10,7 @@ use std::time::Duration;
 use messaging_core::conformance::build::{
     address, at, inbox_entry, message, message_id, opt_out, session, tenant_id,
 };
-use messaging_core::domain::address::{Address, Alias, RecipientKey};
+use messaging_core::domain::address::{Address, Alias, PersonKey, RecipientKey};
 use messaging_core::domain::content::Content;
 use messaging_core::domain::filter::{MessageFilter, Portion};
 use messaging_core::domain::inbox::{InboxEntry, Kept};
@@ -45,7 +45,7 @@ fn sealed(message: Message) -> Message {
         from: None,
         to: Some(Address::Sealed(Alias::new(key, ""))),
         content: Content::text(""),
-        sealed: Some(Sealed { key: 1, bytes, terms: Terms::default(), person: None }),
+        sealed: Some(Sealed { key: 1, bytes, terms: Terms::default(), person: Some(PersonKey(7)) }),
         ..message
     }
 }
