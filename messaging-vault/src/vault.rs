@@ -251,7 +251,13 @@ impl Vault {
             (Err(error), Some((keys, _))) => {
                 tracing::warn!(%error, %tenant, "a tenant's keys cannot be read: those of before are used");
                 let read_at = now.minus(KEYS_BELIEVED_FOR.saturating_sub(LOOK_AGAIN_AFTER));
-                self.remember(tenant, &keys, read_at);
+                let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+                // Not those that were read, or shredded, meanwhile.
+                if let Some(known) = known.get_mut(&tenant)
+                    && Arc::ptr_eq(&known.keys, &keys)
+                {
+                    known.read_at = read_at;
+                }
                 Ok(Some(keys))
             }
             (read, _) => read,

@@ -5,12 +5,12 @@ use crate::domain::id::TenantId;
 use crate::domain::pii::PiiPolicy;
 use crate::domain::portion::{Page, PortionBy};
 use crate::domain::retention::{RetentionPatch, RetentionRules};
-use crate::domain::tenant::{OnUnknown, Rights, Tenant};
+use crate::domain::tenant::{OnUnknown, Tenant};
 use crate::domain::tenant_life::{
     HIGHEST_LIMIT, LimitsPatch, TenantFilter, TenantLimits, TenantStatus,
 };
 use crate::domain::text_safety::TextUse;
-use crate::gateway::access::NewApiKey;
+use crate::gateway::access::{Maker, NewApiKey};
 use crate::gateway::error::{GatewayError, InvalidField};
 use crate::gateway::{Gateway, query, validation};
 use crate::ports::store_error::StoreError;
@@ -78,7 +78,7 @@ impl Gateway {
     pub async fn make_tenant(
         &self,
         new: NewTenant,
-        key: Option<(&Rights, NewApiKey)>,
+        key: Option<(Maker<'_>, NewApiKey)>,
     ) -> Result<(Tenant, Option<(ApiKey, ApiKeyText)>), GatewayError> {
         let NewTenant { name, on_unknown, pii, limits, retention } = new;
         if name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS {

@@ -411,7 +411,7 @@ impl AdminApi {
         };
         let key = api_key.map(NewApiKey::try_from).transpose();
         let key = key.map_err(|error| error.within("/apiKey"))?;
-        let key = key.map(|key| (caller.rights(), key));
+        let key = key.map(|key| (caller.maker(), key));
         let (tenant, key) = self.gateway.make_tenant(new, key).await?;
         let location = format!("/admin/tenants/{}", tenant.id);
         let created = CreatedTenant {
@@ -565,7 +565,7 @@ impl AdminApi {
         body: JsonBody<CreateApiKey>,
     ) -> Result<CreateApiKeyAnswer, Refusal<{ CALLER | BODY | NOT_FOUND }>> {
         let tenant = self.gateway.standing_tenant(TenantId(id.0)).await?.id;
-        let made = self.gateway.create_api_key(tenant, caller.rights(), body.0.try_into()?).await;
+        let made = self.gateway.create_api_key(tenant, caller.maker(), body.0.try_into()?).await;
         let (key, text) = made?;
         Ok(CreateApiKeyAnswer::of(key, &text))
     }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use messaging_core::domain::id::TenantId;
-use messaging_core::domain::tenant::{Permission, Rights};
+use messaging_core::domain::tenant::Permission;
 use messaging_core::gateway::access::Maker;
 use messaging_core::gateway::error::GatewayError;
 use poem::http::header::AUTHORIZATION;
@@ -71,11 +71,6 @@ impl<N> Authorized<N> {
     /// scope, and may be given to whoever has as much.
     pub fn runs_the_platform(&self) -> bool {
         self.caller.may(Permission::ManageTenants)
-    }
-
-    /// What the caller may do.
-    pub fn rights(&self) -> &Rights {
-        &self.caller.rights
     }
 
     /// What the caller may do, and until when at the latest, as one who makes keys.
