@@ -123,5 +123,5 @@ fn long_texts_of_what_data_is_made_of_are_searched() {
 #[test]
 fn policies_have_their_names() {
     let names: Vec<_> = PiiPolicy::ALL.iter().map(|policy| policy.as_str()).collect();
-    assert_eq!(names, ["off", "mask", "refuse"]);
+    assert_eq!(names, ["off", "mask", "redact", "refuse"]);
 }
