@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use harness::{Answer as Answered, Harness, SECRET, request};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use messaging_core::conformance::build::{at, tenant, tenant_id};
+use messaging_core::conformance::build::{at, tenant_id};
 use messaging_core::conformance::entropy::SeededEntropy;
 use messaging_core::domain::audit::{ActorKind, Chain};
 use messaging_core::domain::suspension::Suspension;
@@ -20,7 +20,6 @@ use messaging_core::domain::tenant::{Permission, Role};
 use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::entropy::Entropy;
-use messaging_core::ports::tenant_store::TenantStore;
 use messaging_server::auth::identity_provider::{
     ClaimRules, FetchCount, FetchResult, IdentityProvider, IdentityProviderConfig, KeysError,
     KeysPlace, uncounted,
@@ -62,15 +61,11 @@ async fn gateway(config: IdentityProviderConfig) -> Harness {
 
 async fn counting_gateway(config: IdentityProviderConfig, count: FetchCount) -> Harness {
     let provider = IdentityProvider::open(config, count, at(0)).unwrap();
-    let api = Harness::with(|parts| {
+    Harness::with(|parts| {
         parts.identity_provider = Some(Arc::new(provider));
         parts.settings.auth_failures.limit = u32::MAX;
     })
-    .await;
-    for each in [1, 2] {
-        TenantStore::insert(&*api.store, &tenant(each)).await.unwrap();
-    }
-    api
+    .await
 }
 
 /// A provider with all keys, and the API that believes it.
