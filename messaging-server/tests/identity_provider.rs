@@ -20,6 +20,7 @@ use messaging_core::domain::tenant::{Permission, Role};
 use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::entropy::Entropy;
+use messaging_core::ports::tenant_store::TenantStore;
 use messaging_server::auth::identity_provider::{
     ClaimRules, FetchCount, FetchResult, IdentityProvider, IdentityProviderConfig, KeysError,
     KeysPlace, uncounted,

@@ -4,6 +4,7 @@
 mod harness;
 
 use harness::{Harness, document, main_session, request};
+use messaging_core::conformance::build::tenant_id;
 use messaging_core::domain::session::SessionStatus;
 use messaging_core::domain::tenant::Role;
 use messaging_core::gateway::servers::NewServer;
@@ -128,14 +129,15 @@ async fn every_example_of_a_request_succeeds() {
                 field.into_iter().for_each(|field| *field = value.clone());
             }
             api.post(path, example).await
-        } else if path.starts_with("/admin/servers") {
+        } else if path.starts_with("/admin/") {
             if path.ends_with("/{name}") {
                 let (name, url) = ("eu-1".to_owned(), "http://waha".to_owned());
                 let (api_key, capacity, draining) = (None, None, false);
                 let server = NewServer { name, url, api_key, capacity, draining };
                 api.gateway.add_server(server).await.unwrap();
             }
-            let (token, path) = (api.token(1, Role::PlatformAdmin), path.replace("{name}", "eu-1"));
+            let token = api.token(1, Role::PlatformAdmin);
+            let path = path.replace("{name}", "eu-1").replace("{id}", &tenant_id(1).to_string());
             let body = Some(example.to_string().into_bytes());
             api.call(request(&method.to_uppercase(), &path, Some(&token), body)).await
         } else {
@@ -153,5 +155,5 @@ async fn every_example_of_a_request_succeeds() {
         assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
         tried += 1;
     }
-    assert_eq!(tried, 20);
+    assert_eq!(tried, 24);
 }
