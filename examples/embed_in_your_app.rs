@@ -47,8 +47,15 @@ impl Observer for Deliveries {
 
 /// What your HTTP framework calls for `POST /your/webhook`: headers and body in, status out.
 async fn on_webhook(gateway: &Gateway, headers: &[(&str, &str)], body: &[u8]) -> u16 {
-    let webhook = Webhook { session: None, source: 0, headers: &headers, body };
-    match gateway.receive_webhook(webhook).await {
+    // Before the body is read, where you can: what it comes from is counted.
+    let kept = match gateway.admit_webhook(0).await {
+        Ok(admitted) => {
+            let webhook = Webhook { admitted, session: None, headers: &headers, body };
+            gateway.receive_webhook(webhook).await
+        }
+        Err(refused) => Err(refused),
+    };
+    match kept {
         Ok(_) => 200,
         Err(GatewayError::Signature(_)) => 401,
         Err(GatewayError::Malformed(_)) => 400,

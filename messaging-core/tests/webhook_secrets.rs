@@ -53,8 +53,9 @@ async fn told(
 ) -> Result<(), GatewayError> {
     let headers: &[(&str, &str)] = &[("password", secret)];
     let body = format!("{key} {} other", session.place.name);
+    let admitted = world.gateway.admit_webhook(1).await?;
     let webhook =
-        Webhook { session: Some(session.id), source: 1, headers: &headers, body: body.as_bytes() };
+        Webhook { admitted, session: Some(session.id), headers: &headers, body: body.as_bytes() };
     world.gateway.receive_webhook(webhook).await.map(|_| ())
 }
 

@@ -35,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use messaging_core::domain::network::Networks;
+use messaging_core::domain::tenant::Permission;
 use messaging_core::gateway::Gateway;
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::entropy::Entropy;
@@ -140,6 +141,9 @@ pub struct ApiState {
     pub limits: BodyLimits,
     /// What stands before it.
     pub edge: Edge,
+    /// What whoever takes over a session that is in WAHA already needs to be allowed, beside
+    /// [`Permission::ManageSessions`].
+    pub adopting_needs: Permission,
 }
 
 /// What operations are about.
@@ -204,7 +208,7 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         DeadLettersApi { gateway: gateway() },
         OptOutsApi { gateway: gateway() },
         QueueApi { gateway: gateway() },
-        SessionsApi { gateway: gateway() },
+        SessionsApi { gateway: gateway(), adopting_needs: state.adopting_needs },
         AuditApi { gateway: gateway() },
         PrivacyApi { gateway: gateway() },
         AuthApi { state: Arc::clone(&state) },

@@ -1,5 +1,7 @@
 //! What callers do, on its way to the audit log.
 
+pub(crate) mod tenant_settings;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,12 +63,12 @@ impl AuditTrail {
         Self { gateway, behind, hurry, strangers: Arc::default() }
     }
 
-    /// Writes an entry, and returns when it is kept.
+    /// Writes entries, all or none, and returns when they are kept.
     ///
     /// # Errors
-    /// [`GatewayError::Unavailable`], where it is not.
-    pub async fn record(&self, event: AuditEvent) -> Result<(), GatewayError> {
-        self.gateway.record(vec![event]).await
+    /// [`GatewayError::Unavailable`], where they are not.
+    pub async fn record(&self, events: Vec<AuditEvent>) -> Result<(), GatewayError> {
+        self.gateway.record(events).await
     }
 
     /// Has an entry written soon, together with others. Waits where too many wait already.

@@ -27,6 +27,7 @@ use messaging_core::domain::opt_out::words::OptOutWords;
 use messaging_core::domain::phone::PhoneValidation;
 use messaging_core::domain::quota::Quota;
 use messaging_core::domain::retry::RetryPolicy;
+use messaging_core::domain::tenant::Permission;
 use messaging_vault::Mode;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -111,6 +112,8 @@ pub struct Config {
     pub media: MediaFetching,
     /// How strictly recipients' numbers are judged.
     pub phone_validation: PhoneValidation,
+    /// What whoever takes over a session that is in WAHA already needs to be allowed.
+    pub adopting_needs: Permission,
     /// How many messages of one session may wait.
     pub max_waiting: u64,
     /// For how long the same content to the same recipient is taken for a repeat; zero for never.
@@ -293,6 +296,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
     let media_hosts = reader.optional(&settings::MEDIA_ALLOWED_HOSTS);
     let max_media = reader.required(&settings::MAX_MEDIA_FETCH_SIZE);
     let phone_validation = reader.required(&settings::PHONE_VALIDATION);
+    let adopting_needs = reader.required(&settings::SESSION_ADOPTION);
     let max_waiting = reader.required(&settings::MAX_WAITING);
     let duplicate_window = reader.required(&settings::DUPLICATE_WINDOW);
     let recipient_spacing = reader.required(&settings::RECIPIENT_SPACING);
@@ -372,6 +376,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Config, Reported> {
             max_bytes: max_media?,
         },
         phone_validation: phone_validation?,
+        adopting_needs: adopting_needs?,
         max_waiting: u64::from(max_waiting?),
         duplicate_window: duplicate_window?,
         recipient_spacing: recipient_spacing?,

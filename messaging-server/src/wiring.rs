@@ -331,6 +331,7 @@ impl Service {
             metrics_token: self.config.metrics_token.clone(),
             limits: self.config.body_limits,
             edge: self.config.edge.clone(),
+            adopting_needs: self.config.adopting_needs,
         }
     }
 

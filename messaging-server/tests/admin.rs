@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use harness::{Answer, Harness, main_session, request};
 use messaging_core::conformance::build::tenant_id;
+use messaging_core::domain::audit::Chain;
 use messaging_core::domain::tenant::Role;
+use messaging_core::ports::audit_log::AuditLog;
 use serde_json::{Value, json};
 
 /// Sends a request of somebody who runs the deployment, in the name of the second tenant.
@@ -79,6 +81,35 @@ async fn a_tenant_is_made_as_it_is_asked_for_and_changed() {
     );
     let changed = ask(&api, "PATCH", &path, Some(json!({ "limits": null }))).await.expect(200);
     assert_eq!((&changed["limits"], &changed["onUnknown"]), (&json!({}), &json!("resend")));
+}
+
+/// As `messaging-server tenant set` leaves it: a tenant that is kept for less is told of where nothing
+/// is let go of.
+#[tokio::test]
+async fn what_was_changed_and_what_was_before_stands_in_the_audit_log() {
+    let api = Harness::new().await;
+    let limited = json!({ "limits": { "maxWaiting": 9 }, "retention": { "audit": "1d" } });
+    // What is so already changes nothing.
+    for patch in [limited.clone(), limited, json!({ "pii": "mask" })] {
+        ask(&api, "PATCH", &first(), Some(patch)).await.expect(200);
+    }
+    let expected =
+        ["max-waiting: default -> 9", "retention-audit: default -> 1day", "pii: off -> mask"];
+    for (chain, before) in [
+        (Chain::Platform, format!("{} ", tenant_id(1))),
+        (Chain::Tenant(tenant_id(1)), String::new()),
+    ] {
+        let entries = api.store.walk(chain, 0, 99).await.unwrap();
+        let set = entries.into_iter().map(|entry| entry.event);
+        let set = set.filter(|it| it.target_kind.as_deref() == Some("tenant-setting"));
+        let told: Vec<_> = set
+            .map(|it| {
+                assert_eq!(it.action, "update_tenant");
+                it.target.unwrap()
+            })
+            .collect();
+        assert_eq!(told, expected.map(|text| format!("{before}{text}")));
+    }
 }
 
 #[tokio::test]

@@ -372,6 +372,7 @@ async fn what_was_set_and_what_was_before_stands_in_the_audit_log() {
         ["--on-unknown", "resend"],
         ["--on-unknown", "resend"],
         ["--pii", "mask"],
+        ["--requests-per-minute", "5"],
         ["--retention-audit", "default"],
     ] {
         let outcome = place.run(&[&["tenant", "set", "acme"], &more[..]].concat()).await;
@@ -382,6 +383,7 @@ async fn what_was_set_and_what_was_before_stands_in_the_audit_log() {
         "retention-audit: 1day -> 2days",
         "on-unknown: dead-letter -> resend",
         "pii: off -> mask",
+        "requests-per-minute: default -> 5",
         "retention-audit: 2days -> default",
     ];
     let file = place.dir.path().join("data/messaging.db");

@@ -90,12 +90,36 @@ async fn who_sees_no_contents_exports_nobody() {
     }
 }
 
+/// The same line of Brazil, from before its mobiles had a ninth digit: WhatsApp names it by either.
+#[tokio::test]
+async fn a_person_is_found_by_either_spelling_of_the_number() {
+    let api = two_persons().await;
+    let old = "+551188887777";
+    api.keep(Message { from: Some(Address::from_stored(old)), ..inbound(201) }).await;
+    let payload = json!({ "from": "551188887777@c.us" }).to_string().into_bytes();
+    api.store.keep(&[InboxEntry { payload, ..inbox_entry(3) }]).await.unwrap();
+    api.store.defer(&[(inbox_id(3), InboxVerdict::Dead)]).await.unwrap();
+    api.post("/opt-outs", json!({ "number": old })).await.expect(201);
+    for spelling in [NUMBER, old] {
+        let lines = exported(&api, spelling).await;
+        let expected =
+            ["opt-out", "message", "message", "message", "webhook", "webhook", "end"];
+        assert_eq!(kinds(&lines), expected, "{spelling}");
+    }
+    let erase = json!({ "phone": old, "confirm": old });
+    let told = api.post("/privacy/erase", erase).await.expect(200);
+    assert_eq!((&told["messages"], &told["webhooks"]), (&json!(3), &json!(2)), "{told}");
+    assert_eq!(told["optedOut"], true);
+    assert_eq!(kinds(&exported(&api, NUMBER).await), ["opt-out", "end"]);
+}
+
 #[tokio::test]
 async fn an_export_of_many_messages_is_whole() {
     let api = Harness::new().await;
-    let from = || Some(Address::from_stored(NUMBER));
     for n in 1..=450 {
-        api.keep(Message { from: from(), ..inbound(n) }).await;
+        // In either spelling, by turns of different length.
+        let from = if n % 3 == 0 { "+551188887777" } else { NUMBER };
+        api.keep(Message { from: Some(Address::from_stored(from)), ..inbound(n) }).await;
     }
     let lines = exported(&api, NUMBER).await;
     assert_eq!(lines.len(), 451);

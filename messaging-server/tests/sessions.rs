@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use harness::{Harness, main_session, request};
 use messaging_core::domain::session::SessionStatus;
-use messaging_core::domain::tenant::Role;
+use messaging_core::domain::tenant::{Permission, Role};
 use serde_json::json;
 
 #[tokio::test]
@@ -48,6 +48,25 @@ async fn what_another_has_cannot_be_taken_and_nothing_is_said_of_the_owner() {
     assert_eq!(refused["detail"], "the WAHA session is taken");
     let refused = api.post("/sessions", json!({ "name": "main" })).await;
     refused.refused(409, "session-conflict");
+}
+
+/// Whose an account in WAHA is, nobody but who runs both can tell. Where tenants do not trust one
+/// another, it says so; and nothing tells the others which there are.
+#[tokio::test]
+async fn adoption_may_be_left_to_who_runs_the_deployment() {
+    let api = Harness::with(|parts| parts.adopting_needs = Permission::ManageServers).await;
+    api.waha.has("default", SessionStatus::Working);
+    let there = json!({ "name": "shop", "wahaSession": "default", "adopt": true });
+    for place in ["default", "waha-2", "nothing"] {
+        let body = json!({ "name": "shop", "wahaSession": place, "adopt": true });
+        let refused = api.post("/sessions", body).await.refused(403, "forbidden");
+        assert_eq!(refused["detail"], "to adopt a session needs servers:manage");
+    }
+    api.post("/sessions", json!({ "name": "own" })).await.expect(201);
+    let token = api.token(1, Role::PlatformAdmin);
+    let body = Some(there.to_string().into_bytes());
+    let adopted = api.call(request("POST", "/sessions", Some(&token), body)).await;
+    assert_eq!(adopted.expect(201)["adopted"], true);
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use messaging_core::ports::inbox_store::{InboxStore, MockInboxStore};
 use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
-use poem::Request;
+use futures::stream;
+use poem::{Body, Request};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,6 +110,14 @@ async fn too_many_are_told_to_come_back() {
     let answer = api.webhook("/webhooks/waha", &body).await;
     answer.refused(429, "rate-limited");
     assert_eq!(answer.header("ratelimit-policy"), Some("\"source\";q=1;w=60"));
+    // Nothing of the body is waited for, nor held.
+    let endless = Body::from_bytes_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let endless = Request::builder()
+        .uri_str("/webhooks/waha")
+        .method(poem::http::Method::POST)
+        .content_type("application/json")
+        .body(endless);
+    api.call(endless).await.refused(429, "rate-limited");
 }
 
 #[tokio::test]

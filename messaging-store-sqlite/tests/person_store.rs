@@ -1,5 +1,8 @@
 //! SQLite must behave like every other store of what is kept of one person.
 
+use std::fs;
+use std::path::Path;
+
 use messaging_core::conformance::build::{address, message, tenant_id};
 use messaging_core::conformance::person_store;
 use messaging_core::domain::message::Message;
@@ -22,33 +25,37 @@ macro_rules! behavior {
 }
 messaging_core::for_each_person_store_behavior!(behavior);
 
+/// A file as it was when this was the last migration, with the messages of another.
+fn older(path: &Path, last: usize, messages_of: &Path) {
+    let file = Connection::open(path).unwrap();
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut scripts: Vec<_> =
+        fs::read_dir(migrations).unwrap().map(|script| script.unwrap().path()).collect();
+    scripts.sort();
+    for script in &scripts[..last] {
+        file.execute_batch(&fs::read_to_string(script).unwrap()).unwrap();
+    }
+    file.pragma_update(None, "user_version", last).unwrap();
+    file.execute("ATTACH ? AS newer", [messages_of.to_str().unwrap()]).unwrap();
+    let columns = "SELECT group_concat(name) FROM pragma_table_info('messages', 'main')";
+    let columns: String = file.query_row(columns, [], |row| row.get(0)).unwrap();
+    let copy =
+        format!("INSERT INTO main.messages ({columns}) SELECT {columns} FROM newer.messages");
+    file.execute(&copy, []).unwrap();
+}
+
 #[tokio::test]
 async fn what_an_older_file_holds_of_a_person_is_found() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("store.db");
-    let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+    let (newer, path) = (directory.path().join("newer.db"), directory.path().join("store.db"));
+    let store = SqliteStore::open(&newer, SqliteOptions::default()).unwrap();
     let all: Vec<_> = (1..=2500)
         .map(|n| Message { to: Some(address(n % 2)), status: Status::Read, ..message(n) })
         .collect();
     store.insert(&all).await.unwrap();
     store.close().await;
-    // As it was before.
-    let file = Connection::open(&path).unwrap();
-    file.execute_batch(
-        "DROP INDEX messages_of_person; ALTER TABLE messages DROP COLUMN person;
-         DROP TABLE retention_rules; DROP INDEX inbox_of_tenant;
-         ALTER TABLE sessions DROP COLUMN webhook_secrets; ALTER TABLE tenants DROP COLUMN pii;
-         DROP TABLE api_keys; DROP TABLE token_families; DROP TABLE wrapped_keys;
-         ALTER TABLE messages DROP COLUMN sealed_under; ALTER TABLE messages DROP COLUMN terms;
-         ALTER TABLE messages DROP COLUMN sealed;
-         DROP INDEX messages_to_redact; ALTER TABLE messages DROP COLUMN redaction;
-         ALTER TABLE tenants DROP COLUMN requests_per_minute;
-         ALTER TABLE tenants DROP COLUMN max_waiting;
-         ALTER TABLE tenants DROP COLUMN deleting_since; ALTER TABLE tenants DROP COLUMN erased;
-         PRAGMA user_version = 11;",
-    )
-    .unwrap();
-    drop(file);
+    // From before people were told apart by a key.
+    older(&path, 11, &newer);
     let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
     for n in [0, 1] {
         let found = store.messages_with(tenant_id(1), &address(n), None, 9999).await.unwrap();
@@ -67,7 +74,7 @@ async fn what_is_erased_is_not_in_the_file_any_more() {
     store.insert(std::slice::from_ref(&given)).await.unwrap();
     store.erase_messages(tenant_id(1), &[given.id]).await.unwrap();
     store.close().await;
-    let file = std::fs::read(&path).unwrap();
+    let file = fs::read(&path).unwrap();
     for mark in [given.content.body.as_bytes(), address(1).as_str().as_bytes()] {
         assert!(!file.windows(mark.len()).any(|window| window == mark));
     }

@@ -60,7 +60,8 @@ impl Gateway {
         }
     }
 
-    /// A tenant's messages exchanged with a person behind this one, in order of id, at most 200.
+    /// A tenant's messages exchanged with a person behind this one, in order of id, at most 200, however
+    /// the person's number is written in them.
     ///
     /// # Errors
     /// Where the store cannot be read.
@@ -70,7 +71,16 @@ impl Gateway {
         person: &Address,
         after: Option<MessageId>,
     ) -> Result<Vec<Message>, GatewayError> {
-        Ok(self.ports().persons.messages_with(tenant, person, after, MESSAGES).await?)
+        let mut found = Vec::new();
+        for spelling in person.spellings() {
+            let persons = &self.ports().persons;
+            found.extend(persons.messages_with(tenant, &spelling, after, MESSAGES).await?);
+        }
+        // What one of several spellings has behind the last that is given is found behind that.
+        found.sort_unstable_by_key(|message| message.id);
+        found.dedup_by_key(|message| message.id);
+        found.truncate(MESSAGES as usize);
+        Ok(found)
     }
 
     /// A tenant's entry about a person on the list of those who want no messages.
@@ -82,7 +92,7 @@ impl Gateway {
         tenant: TenantId,
         person: &Address,
     ) -> Result<Option<OptOut>, GatewayError> {
-        let entry = OptOutRef::Address(person.clone());
+        let entry = OptOutRef::Address(person.line());
         Ok(self.ports().opt_outs.find(tenant, &entry).await?)
     }
 
@@ -98,7 +108,9 @@ impl Gateway {
         after: Option<InboxId>,
     ) -> Result<(Vec<InboxEntry>, Option<InboxId>), GatewayError> {
         let seen = self.ports().persons.webhooks(tenant, after, WEBHOOKS).await?;
-        let about = seen.entries.into_iter().filter(|entry| names(&entry.payload, person));
+        let spellings = person.spellings();
+        let is_about = |body: &[u8]| spellings.iter().any(|spelling| names(body, spelling));
+        let about = seen.entries.into_iter().filter(|entry| is_about(&entry.payload));
         Ok((about.collect(), seen.reached))
     }
 
@@ -182,13 +194,16 @@ impl Gateway {
     ) -> Result<(), GatewayError> {
         let sessions = self.ports().sessions.list(tenant).await?;
         let pseudonyms = &self.settings().pseudonyms;
+        let spellings = person.spellings();
         // Also those of before there was a key.
         let keys = |session| {
-            [Some(RecipientKey::of(session, person)), pseudonyms.recipient(session, person)]
+            spellings.iter().flat_map(move |person| {
+                [Some(RecipientKey::of(session, person)), pseudonyms.recipient(session, person)]
+            })
         };
         let chats: Vec<_> = sessions
             .iter()
-            .flat_map(|session| keys(session.id).into_iter().flatten().map(|key| (session.id, key)))
+            .flat_map(|session| keys(session.id).flatten().map(|key| (session.id, key)))
             .collect();
         Ok(self.ports().persons.forget_chats(&chats).await?)
     }

@@ -23,14 +23,17 @@ use crate::ports::webhook_verifier::Headers;
 /// it: its node may be gone.
 const OURS_FOR: Duration = Duration::from_secs(5);
 
+/// That a source may send one more webhook: see [`Gateway::admit_webhook`].
+#[derive(Debug)]
+pub struct Admitted(());
+
 /// A webhook as it came in.
-#[derive(Clone, Copy)]
 pub struct Webhook<'a> {
+    /// That its source may send it.
+    pub admitted: Admitted,
     /// The session its address names; `None` for the address all sessions share, where the body
     /// tells which.
     pub session: Option<SessionId>,
-    /// Stands for where it came from, for counting.
-    pub source: u64,
     /// Its headers.
     pub headers: &'a dyn Headers,
     /// Its body, byte for byte.
@@ -38,18 +41,34 @@ pub struct Webhook<'a> {
 }
 
 impl Gateway {
+    /// Counts a webhook to its source, before anything of its body is read: whoever sends too many has
+    /// nothing of them held in memory. A source is any number that stands for where it comes from.
+    ///
+    /// # Errors
+    /// [`GatewayError::WebhookRateLimited`] where the source sends too many.
+    pub async fn admit_webhook(&self, source: u64) -> Result<Admitted, GatewayError> {
+        let quota = self.settings().webhook_quota;
+        match self.admit(RateKey::WebhookSource(source), quota).await {
+            Decision::Limited { retry_after } => {
+                self.observe_unread(WebhookResult::RateLimited);
+                Err(GatewayError::WebhookRateLimited { quota, retry_after })
+            }
+            _ => Ok(Admitted(())),
+        }
+    }
+
     /// Takes in a webhook. When this returns `Ok`, it is on durable storage and will take effect
     /// once, however often it is repeated.
     ///
     /// # Errors
-    /// - [`GatewayError::WebhookRateLimited`] where its source sends too many,
-    ///   [`GatewayError::SessionWebhooksLimited`] where its session has too many.
+    /// - [`GatewayError::SessionWebhooksLimited`] where its session has too many.
     /// - [`GatewayError::Signature`] where it is not believed.
     /// - [`GatewayError::Malformed`] where it is not what the provider sends.
     /// - [`GatewayError::SessionNotFound`] where nobody has the session it is about.
     /// - [`GatewayError::Unavailable`] where it cannot be kept: the provider will repeat it.
     pub async fn receive_webhook(&self, webhook: Webhook<'_>) -> Result<Kept, GatewayError> {
         let began = self.ports().clock.now();
+        let size_bytes = webhook.body.len();
         let result = self.try_receive(webhook).await;
         let (what, reason) = match &result {
             Ok(Kept::New) => (WebhookResult::Kept, None),
@@ -57,16 +76,13 @@ impl Gateway {
             Err(GatewayError::Signature(reason)) => (WebhookResult::BadSignature, Some(*reason)),
             Err(GatewayError::Malformed(_)) => (WebhookResult::Malformed, None),
             Err(GatewayError::SessionNotFound) => (WebhookResult::UnknownSession, None),
-            Err(
-                GatewayError::WebhookRateLimited { .. }
-                | GatewayError::SessionWebhooksLimited { .. },
-            ) => (WebhookResult::RateLimited, None),
+            Err(GatewayError::SessionWebhooksLimited { .. }) => (WebhookResult::RateLimited, None),
             Err(_) => (WebhookResult::Unavailable, None),
         };
         self.observe(Observation::Webhook {
             result: what,
             reason,
-            size_bytes: webhook.body.len(),
+            size_bytes,
             took: self.ports().clock.now().since(began),
         });
         result
@@ -74,12 +90,7 @@ impl Gateway {
 
     async fn try_receive(&self, webhook: Webhook<'_>) -> Result<Kept, GatewayError> {
         let ports = self.ports();
-        let quota = self.settings().webhook_quota;
-        let key = RateKey::WebhookSource(webhook.source);
-        if let Decision::Limited { retry_after } = self.admit(key, quota).await {
-            return Err(GatewayError::WebhookRateLimited { quota, retry_after });
-        }
-        self.believe(webhook).await?;
+        self.believe(&webhook).await?;
         let head = ports.decoder.head(webhook.body)?;
         let session = self.webhook_session(webhook.session, &head.session).await?;
         // Counted once it is believed: nobody uses up what is another's. By each node for itself: it is
@@ -110,7 +121,7 @@ impl Gateway {
 
     /// Believes a webhook or says why not. At a session's own address what counts are the secrets of
     /// that session, where it has any: whoever knows another session's speaks for that one alone.
-    async fn believe(&self, webhook: Webhook<'_>) -> Result<(), GatewayError> {
+    async fn believe(&self, webhook: &Webhook<'_>) -> Result<(), GatewayError> {
         let ports = self.ports();
         let session = match webhook.session {
             Some(id) => self.look_up(Asked::Any(id)).await?,
@@ -129,13 +140,13 @@ impl Gateway {
 
     /// Refuses a webhook for where it comes from, before anything of it is read.
     pub fn refuse_webhook_source(&self) -> GatewayError {
-        self.observe(Observation::Webhook {
-            result: WebhookResult::SourceNotAllowed,
-            reason: None,
-            size_bytes: 0,
-            took: Duration::ZERO,
-        });
+        self.observe_unread(WebhookResult::SourceNotAllowed);
         GatewayError::SourceNotAllowed
+    }
+
+    fn observe_unread(&self, result: WebhookResult) {
+        let took = Duration::ZERO;
+        self.observe(Observation::Webhook { result, reason: None, size_bytes: 0, took });
     }
 
     /// Keeps what was told, and has this node apply it soon. Tells of each whether it was new.

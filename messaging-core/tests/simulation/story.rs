@@ -193,8 +193,12 @@ impl World {
         let Some(node) = self.fleet.any() else { return false };
         let headers: &[(&str, &str)] = &[("password", "open sesame")];
         let body = words.as_bytes();
-        let webhook = Webhook { session: None, source: 1, headers: &headers, body };
-        let answer = timeout(self.patience(), node.gateway.receive_webhook(webhook)).await;
+        let handed_over = async {
+            let admitted = node.gateway.admit_webhook(1).await?;
+            let webhook = Webhook { admitted, session: None, headers: &headers, body };
+            node.gateway.receive_webhook(webhook).await
+        };
+        let answer = timeout(self.patience(), handed_over).await;
         if !matches!(answer, Ok(Ok(_))) {
             return false;
         }

@@ -253,7 +253,8 @@ impl World {
         words: &str,
     ) -> Result<Kept, GatewayError> {
         let body = words.as_bytes();
-        let webhook = Webhook { session: None, source: 1, headers, body };
+        let admitted = self.gateway.admit_webhook(1).await?;
+        let webhook = Webhook { admitted, session: None, headers, body };
         self.gateway.receive_webhook(webhook).await
     }
 }

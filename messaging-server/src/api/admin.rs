@@ -29,6 +29,7 @@ use crate::api::messages::query::default_limit;
 use crate::api::named::{DateTime, Named};
 use crate::api::problem::{BODY, CALLER, CONFLICT, INVALID, NOT_FOUND, Refusal};
 use crate::api::suspension::{Suspend, Suspension};
+use crate::audit::tenant_settings::TenantSettings;
 use crate::config::kind;
 
 /// How much a tenant may do. What is left out is as the deployment has it.
@@ -477,7 +478,7 @@ impl AdminApi {
     #[oai(path = "/admin/tenants/:id", method = "patch", operation_id = "update_tenant")]
     async fn update(
         &self,
-        _caller: Authorized<ManageTenants>,
+        caller: Authorized<ManageTenants>,
         /// The tenant's id.
         id: Path<Uuid>,
         body: JsonBody<UpdateTenant>,
@@ -494,7 +495,12 @@ impl AdminApi {
             on_unknown: on_unknown.map(|it| it.0),
             pii: pii.map(|it| it.0),
         };
-        let tenant = self.gateway.patch_tenant(TenantId(id.0), patch).await?;
+        let id = TenantId(id.0);
+        let before = self.gateway.standing_tenant(id).await?;
+        let before = TenantSettings::of(&self.gateway, &before).await?;
+        let tenant = self.gateway.patch_tenant(id, patch).await?;
+        let after = TenantSettings::of(&self.gateway, &tenant).await?;
+        caller.changed(id, before.changes_to(&after));
         Ok(Json(self.shown(tenant).await?))
     }
 

@@ -16,7 +16,8 @@ use uuid::Uuid;
 use crate::api::body::{JsonBody, RequestJson};
 use crate::api::problem::{BODY, CREDENTIALS, Problem, Refusal};
 use crate::api::source::ClientAddress;
-use crate::api::{ApiState, Tag, trail};
+use crate::api::trail::Noted;
+use crate::api::{ApiState, Tag};
 use crate::auth::{AuthError, Grant};
 
 /// What an example of a token shows.
@@ -195,7 +196,7 @@ impl AuthApi {
         let now = state.clock.now();
         let ended = state.auth.end(&state.gateway, token.expose_secret(), now).await;
         match ended.map_err(Problem::from)? {
-            Some(caller) => trail::note_caller(request, &caller),
+            Some(caller) => Noted::of(request).caller(&caller),
             None => state.gateway.count_failed_authentication(source).await,
         }
         Ok(RevokeAnswer::Revoked)
@@ -220,9 +221,9 @@ impl AuthApi {
         gateway.let_authenticate(source)?;
         let result = trial.await;
         match &result {
-            Ok(grant) => trail::note_caller(request, &grant.caller),
+            Ok(grant) => Noted::of(request).caller(&grant.caller),
             Err(AuthError::Replayed(caller)) => {
-                trail::note_caller(request, caller);
+                Noted::of(request).caller(caller);
                 gateway.count_failed_authentication(source).await;
             }
             Err(AuthError::Token(_) | AuthError::Gateway(GatewayError::NotBelieved)) => {

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use messaging_core::domain::audit::SettingChange;
 use messaging_core::domain::id::TenantId;
 use messaging_core::domain::tenant::Permission;
 use messaging_core::gateway::access::Maker;
@@ -15,7 +16,8 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use crate::api::problem::{Problem, kind};
 use crate::api::sight::Sight;
 use crate::api::source::ClientAddress;
-use crate::api::{ApiState, address_text, trail};
+use crate::api::trail::Noted;
+use crate::api::{ApiState, address_text};
 use crate::auth::{AuthError, Caller};
 
 /// What an operation needs its caller to be allowed.
@@ -58,6 +60,7 @@ needs!(
 /// can forget to ask.
 pub struct Authorized<N> {
     caller: Caller,
+    noted: Noted,
     needs: PhantomData<N>,
 }
 
@@ -70,7 +73,12 @@ impl<N> Authorized<N> {
     /// Whether it runs the deployment. The role does not tell: one that is narrowed is as mighty as its
     /// scope, and may be given to whoever has as much.
     pub fn runs_the_platform(&self) -> bool {
-        self.caller.may(Permission::ManageTenants)
+        self.may(Permission::ManageTenants)
+    }
+
+    /// Whether it may do this, too.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.caller.may(permission)
     }
 
     /// What the caller may do, and until when at the latest, as one who makes keys.
@@ -78,9 +86,14 @@ impl<N> Authorized<N> {
         Maker { rights: &self.caller.rights, ends: self.caller.key_ends }
     }
 
+    /// Tells what it changed of a tenant's settings, for the audit log.
+    pub fn changed(&self, tenant: TenantId, changes: Vec<SettingChange>) {
+        self.noted.changes(tenant, changes);
+    }
+
     /// What of contents and numbers the answer may show.
     pub fn sight(&self) -> Sight {
-        Sight::new(self.caller.may(Permission::ReadContent))
+        Sight::new(self.may(Permission::ReadContent))
     }
 }
 
@@ -121,13 +134,14 @@ impl<'a, N: Needs> ApiExtractor<'a> for Authorized<N> {
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let caller = authenticate(request).await?;
-        trail::note_caller(request, &caller);
+        let noted = Noted::of(request);
+        noted.caller(&caller);
         tracing::Span::current().record("tenant.id", tracing::field::display(caller.tenant));
         if !caller.may(N::PERMISSION) {
             return Err(Problem::lacking(N::PERMISSION, "the token does not allow").into());
         }
         address_text::check(request.uri().query())?;
-        Ok(Self { caller, needs: PhantomData })
+        Ok(Self { caller, noted, needs: PhantomData })
     }
 }
 

@@ -18,7 +18,7 @@ use tracing::{Instrument, Span};
 
 use crate::api::ApiState;
 use crate::api::problem::{Problem, kind};
-use crate::api::trail::{CallerSeen, Traced};
+use crate::api::trail::{Noted, Traced};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -158,14 +158,14 @@ impl<E: Endpoint<Output = Response>> Endpoint for Exchange<E> {
         let client = self.state.edge.proxies.client(peer, request.headers());
         request.set_data(client);
         let traced = Traced {
-            caller: CallerSeen::default(),
+            noted: Noted::default(),
             client,
             path: path.clone(),
             method: method.clone(),
             id: id.clone(),
             at: began,
         };
-        request.set_data(traced.caller.clone());
+        request.set_data(traced.noted.clone());
         let verdict = self.state.edge.origins.verdict(&request);
 
         let span = tracing::info_span!(

@@ -4,6 +4,7 @@ pub mod qr;
 pub mod session;
 
 use messaging_core::domain::session::SessionPatch;
+use messaging_core::domain::tenant::Permission;
 use messaging_core::gateway::sessions::SessionCommand;
 use messaging_core::gateway::{Gateway, SessionRef};
 use poem::web::Accept;
@@ -18,7 +19,7 @@ use self::session::{
 use crate::api::Tag;
 use crate::api::authorized::{Authorized, ManageSessions, ReadSessions};
 use crate::api::body::JsonBody;
-use crate::api::problem::{BODY, CALLER, CONFLICT, INVALID, NOT_FOUND, PROVIDER, Refusal};
+use crate::api::problem::{BODY, CALLER, CONFLICT, INVALID, NOT_FOUND, PROVIDER, Problem, Refusal};
 use crate::api::sight::Sight;
 use crate::api::suspension::Suspend;
 
@@ -26,6 +27,8 @@ use crate::api::suspension::Suspend;
 pub struct SessionsApi {
     /// The one door to everything.
     pub gateway: Gateway,
+    /// What whoever adopts a session needs to be allowed.
+    pub adopting_needs: Permission,
 }
 
 /// What a command to a session may be refused for.
@@ -37,13 +40,17 @@ impl SessionsApi {
     ///
     /// Needs `sessions:manage`. Makes a session in WAHA, with webhooks and secret set, and starts
     /// it. With `adopt` it takes over one that is in WAHA already, and changes nothing there; one
-    /// that another tenant has is refused with 409.
+    /// that another tenant has is refused with 409. Where `SESSION_ADOPTION` is `platform`, that needs
+    /// `servers:manage`, too.
     #[oai(path = "/sessions", method = "post", operation_id = "create_session")]
     async fn create(
         &self,
         caller: Authorized<ManageSessions>,
         body: JsonBody<CreateSession>,
     ) -> Result<CreateSessionAnswer, Refusal<{ CALLER | BODY | CONFLICT | PROVIDER }>> {
+        if body.0.adopt == Some(true) && !caller.may(self.adopting_needs) {
+            return Err(Problem::lacking(self.adopting_needs, "to adopt a session needs").into());
+        }
         let created = self.gateway.create_session(caller.tenant(), body.0.into()).await?;
         Ok(CreateSessionAnswer::seen(created, caller.sight()))
     }

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use messaging_core::domain::audit::{ActorKind, AuditEvent, Chain};
+use messaging_core::domain::audit::{
+    ActorKind, AuditEvent, Chain, SettingChange, settings_changed,
+};
+use messaging_core::domain::id::TenantId;
 use messaging_core::domain::tenant::Permission;
 use messaging_core::domain::timestamp::Timestamp;
 use poem::error::ReadBodyError;
@@ -29,27 +32,36 @@ const SENDS: &[&str] = &["send_message", "send_bulk"];
 /// What is kept in the inbox where it is taken in.
 const WEBHOOKS: &[&str] = &["receive_webhook", "receive_session_webhook"];
 
-/// Whoever is found to call, for the entry about it. Clones are one.
+/// What is found out about a request while it is answered, for the entries about it. Clones are one.
 #[derive(Clone, Default)]
-pub(super) struct CallerSeen(Arc<OnceLock<Caller>>);
+pub(super) struct Noted(Arc<Notes>);
 
-impl CallerSeen {
-    fn is(&self, caller: &Caller) {
-        // A request has one caller.
-        let _ = self.0.set(caller.clone());
-    }
+#[derive(Default)]
+struct Notes {
+    caller: OnceLock<Caller>,
+    changes: OnceLock<(TenantId, Vec<SettingChange>)>,
 }
 
-/// Remembers who is found to call.
-pub(super) fn note_caller(request: &Request, caller: &Caller) {
-    if let Some(seen) = request.data::<CallerSeen>() {
-        seen.is(caller);
+impl Noted {
+    /// What is noted of a request.
+    pub(super) fn of(request: &Request) -> Self {
+        request.data::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// Remembers who calls. A request has one caller.
+    pub(super) fn caller(&self, caller: &Caller) {
+        let _ = self.0.caller.set(caller.clone());
+    }
+
+    /// Remembers what of a tenant's settings was changed. A request changes those of one.
+    pub(super) fn changes(&self, tenant: TenantId, changes: Vec<SettingChange>) {
+        let _ = self.0.changes.set((tenant, changes));
     }
 }
 
 /// A request that leaves an entry.
 pub(super) struct Traced {
-    pub(super) caller: CallerSeen,
+    pub(super) noted: Noted,
     pub(super) client: ClientAddress,
     pub(super) path: String,
     pub(super) method: Method,
@@ -109,7 +121,8 @@ impl Traced {
                 Told::default()
             }
         };
-        let caller = self.caller.0.get();
+        let Notes { caller, changes } = &*self.noted.0;
+        let caller = caller.get();
         let answered = told.answered().filter(|_| status.is_success());
         let target = target(route, &self.path, answered);
         let is_of_servers = route.template == "/admin/servers" && status.is_success();
@@ -137,7 +150,10 @@ impl Traced {
             trail.record_stranger(self.client.number(), event).await;
         } else if SENDS.contains(&operation) || (is_read && is_refused) {
             trail.record_behind(event).await;
-        } else if let Err(error) = trail.record(event).await {
+        } else {
+            let changes = changes.get().map(|(of, changes)| settings_changed(&event, *of, changes));
+            let events = [event].into_iter().chain(changes.into_iter().flatten()).collect();
+            let Err(error) = trail.record(events).await else { return response };
             // What nobody can tell of later does not count as done.
             return Problem::from(error).into_response_to(&self.path);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use messaging_core::domain::id::SessionId;
 use messaging_core::domain::inbox::Kept;
 use messaging_core::gateway::Gateway;
-use messaging_core::gateway::receive_webhook::Webhook;
+use messaging_core::gateway::receive_webhook::{Admitted, Webhook};
 use messaging_core::ports::webhook_verifier::Headers;
 use poem::http::HeaderMap;
 use poem::{Request, RequestBody};
@@ -56,7 +56,7 @@ impl WebhooksApi {
         )
     )]
     async fn receive(&self, webhook: Incoming<'_>) -> Result<WebhookAnswer, WebhookRefusal> {
-        self.take_in(None, &webhook).await
+        self.take_in(None, webhook).await
     }
 
     /// Receive a webhook of one session
@@ -84,7 +84,7 @@ impl WebhooksApi {
         session_id: Path<Uuid>,
         webhook: Incoming<'_>,
     ) -> Result<WebhookAnswer, WebhookRefusal> {
-        self.take_in(Some(SessionId(session_id.0)), &webhook).await
+        self.take_in(Some(SessionId(session_id.0)), webhook).await
     }
 
     /// Tell whether webhooks are taken in
@@ -105,11 +105,11 @@ impl WebhooksApi {
     async fn take_in(
         &self,
         session: Option<SessionId>,
-        incoming: &Incoming<'_>,
+        incoming: Incoming<'_>,
     ) -> Result<WebhookAnswer, WebhookRefusal> {
         let webhook = Webhook {
+            admitted: incoming.admitted,
             session,
-            source: ClientAddress::of(incoming.request).number(),
             headers: &RequestHeaders(incoming.request.headers()),
             body: &incoming.body.0,
         };
@@ -131,21 +131,24 @@ impl Headers for RequestHeaders<'_> {
 
 /// A webhook's request: its body byte for byte, and what came with it.
 pub struct Incoming<'a> {
+    admitted: Admitted,
     request: &'a Request,
     body: RawBody,
 }
 
-/// Refuses a request from where none are taken. An address that is not known is in no network.
-fn check_source(request: &Request) -> Result<(), Problem> {
+/// Refuses a request from where none, or no more, are taken. An address that is not known is in no
+/// network.
+async fn admit(request: &Request) -> Result<Admitted, Problem> {
     let Some(state) = request.data::<Arc<ApiState>>() else {
         return Err(Problem::new(&kind::INTERNAL_ERROR));
     };
-    let Some(networks) = &state.edge.webhook_sources else { return Ok(()) };
-    let ClientAddress(client) = ClientAddress::of(request);
-    if client.is_some_and(|client| networks.contain(client)) {
-        return Ok(());
+    let client = ClientAddress::of(request);
+    if let Some(networks) = &state.edge.webhook_sources
+        && !client.0.is_some_and(|client| networks.contain(client))
+    {
+        return Err(state.gateway.refuse_webhook_source().into());
     }
-    Err(state.gateway.refuse_webhook_source().into())
+    Ok(state.gateway.admit_webhook(client.number()).await?)
 }
 
 impl<'a> ApiExtractor<'a> for Incoming<'a> {
@@ -167,8 +170,8 @@ impl<'a> ApiExtractor<'a> for Incoming<'a> {
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        check_source(request)?;
-        Ok(Self { request, body: RawBody::of_webhook(request, body).await? })
+        let admitted = admit(request).await?;
+        Ok(Self { admitted, request, body: RawBody::of_webhook(request, body).await? })
     }
 }
 

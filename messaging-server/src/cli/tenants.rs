@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use messaging_core::domain::audit::{Chain, SettingChange, settings_changed};
+use messaging_core::domain::audit::{Chain, settings_changed};
 use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::tenant::{OnUnknown, Rights, Role};
 use messaging_core::domain::tenant_life::TenantStatus;
@@ -15,6 +15,7 @@ use messaging_core::gateway::suspension::Stop;
 use messaging_core::gateway::tenants::TenantPatch;
 use messaging_core::ports::clock::{Clock, SystemClock};
 
+use crate::audit::tenant_settings::TenantSettings;
 use crate::cli::{CliError, audit, configure};
 use crate::wiring::Service;
 
@@ -77,20 +78,9 @@ pub(super) async fn set(dir: &Path, tenant: &str, patch: TenantPatch) -> Result<
     let gateway = service.gateway();
     let found = gateway.find_tenant(tenant).await?;
     let tenant = found.id;
-    let rules = gateway.retention(tenant).await?;
+    let before = TenantSettings::of(gateway, &found).await?;
     let patched = gateway.patch_tenant(tenant, patch).await?;
-    let kept = gateway.retention(tenant).await?;
-    let changes: Vec<_> = [
-        ("on-unknown", found.on_unknown.to_string(), patched.on_unknown.to_string()),
-        ("pii", found.pii.to_string(), patched.pii.to_string()),
-        ("retention-messages", kept_for(rules.messages), kept_for(kept.messages)),
-        ("retention-webhooks", kept_for(rules.webhooks), kept_for(kept.webhooks)),
-        ("retention-audit", kept_for(rules.audit), kept_for(kept.audit)),
-    ]
-    .into_iter()
-    .filter(|(_, old, new)| old != new)
-    .map(|(name, old, new)| SettingChange { name, old, new })
-    .collect();
+    let changes = before.changes_to(&TenantSettings::of(gateway, &patched).await?);
     let target = Some(("tenant", tenant.to_string()));
     let set = audit::event(Chain::Tenant(tenant), "tenant set", target);
     let mut entries = settings_changed(&set, tenant, &changes);
@@ -98,10 +88,6 @@ pub(super) async fn set(dir: &Path, tenant: &str, patch: TenantPatch) -> Result<
     gateway.record(entries).await?;
     service.close().await;
     Ok(())
-}
-
-fn kept_for(time: Option<Duration>) -> String {
-    time.map_or_else(|| "default".to_owned(), |time| humantime::format_duration(time).to_string())
 }
 
 /// Stops sending for a tenant, for as long as said or until it is resumed.

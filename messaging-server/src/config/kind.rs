@@ -8,6 +8,7 @@ use messaging_core::domain::network::Networks;
 use messaging_core::domain::new_chats::Spacing;
 use messaging_core::domain::opt_out::words::{WordList, is_word};
 use messaging_core::domain::phone::PhoneValidation;
+use messaging_core::domain::tenant::Permission;
 use messaging_store_postgres::{SCHEMA_RULE, is_schema_name};
 use reqwest::Url;
 use secrecy::SecretString;
@@ -184,6 +185,14 @@ pub(crate) const PHONE_VALIDATION: Kind<PhoneValidation> =
         "e164" => Some(PhoneValidation::E164),
         "strict" => Some(PhoneValidation::Strict),
         "lenient" => Some(PhoneValidation::Lenient),
+        _ => None,
+    });
+
+/// Reads who may take over sessions that WAHA has already, as what they need to be allowed.
+pub(crate) const ADOPTION: Kind<Permission> =
+    Kind::open("tenants or platform", |text| match text.to_ascii_lowercase().as_str() {
+        "tenants" => Some(Permission::ManageSessions),
+        "platform" => Some(Permission::ManageServers),
         _ => None,
     });
 

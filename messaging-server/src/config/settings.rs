@@ -9,6 +9,7 @@ use messaging_core::domain::network::Networks;
 use messaging_core::domain::new_chats::Spacing;
 use messaging_core::domain::opt_out::words::WordList;
 use messaging_core::domain::phone::PhoneValidation;
+use messaging_core::domain::tenant::Permission;
 use messaging_vault::Mode;
 use secrecy::SecretString;
 
@@ -161,6 +162,8 @@ settings! {
             "What WAHA signs webhooks with; unset: WEBHOOK_SECRET, else one kept in DATA_DIR.";
         WAHA_WEBHOOK_SECRET_PREVIOUS: Vec<SecretString> = none, kind::SECRETS,
             "What WAHA may still sign with while the secret is being replaced; with spaces between.";
+        SESSION_ADOPTION: Permission = "tenants", kind::ADOPTION,
+            "Who may take over sessions that WAHA has already: tenants, or platform, for platform-admin alone.";
         WEBHOOK_ALLOWED_IPS: Networks = none, kind::NETWORKS,
             "From where webhooks are taken; from everywhere where unset.";
         WEBHOOK_SECRET: SecretString = none, kind::SECRET,

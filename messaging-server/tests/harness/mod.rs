@@ -12,7 +12,7 @@ use messaging_core::conformance::clock::FakeClock;
 use messaging_core::conformance::entropy::SeededEntropy;
 use messaging_core::domain::message::Message;
 use messaging_core::domain::session::{ProviderSession, Session};
-use messaging_core::domain::tenant::Role;
+use messaging_core::domain::tenant::{Permission, Role};
 use messaging_core::gateway::{Gateway, Ports, Settings};
 use messaging_core::memory::duty_roster::MemoryDutyRoster;
 use messaging_core::memory::queue::MemoryQueue;
@@ -68,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) limits: BodyLimits,
     pub(crate) metrics_token: Option<SecretString>,
     pub(crate) edge: Edge,
+    pub(crate) adopting_needs: Permission,
     pub(crate) identity_provider: Option<Arc<IdentityProvider>>,
 }
 
@@ -117,6 +118,7 @@ impl Harness {
             limits: BodyLimits::default(),
             metrics_token: None,
             edge: Edge::default(),
+            adopting_needs: Permission::ManageSessions,
             identity_provider: None,
         };
         change(&mut parts);
@@ -139,6 +141,7 @@ impl Harness {
             metrics_token: parts.metrics_token,
             limits: parts.limits,
             edge: parts.edge,
+            adopting_needs: parts.adopting_needs,
         });
         Self { endpoint, gateway, store, clock, waha, trail }
     }
