@@ -102,8 +102,7 @@ async fn a_person_is_found_by_either_spelling_of_the_number() {
     api.post("/opt-outs", json!({ "number": old })).await.expect(201);
     for spelling in [NUMBER, old] {
         let lines = exported(&api, spelling).await;
-        let expected =
-            ["opt-out", "message", "message", "message", "webhook", "webhook", "end"];
+        let expected = ["opt-out", "message", "message", "message", "webhook", "webhook", "end"];
         assert_eq!(kinds(&lines), expected, "{spelling}");
     }
     let erase = json!({ "phone": old, "confirm": old });

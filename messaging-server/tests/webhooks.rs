@@ -2,6 +2,7 @@
 
 mod harness;
 
+use futures::stream;
 use harness::{Harness, main_session, sign};
 use messaging_core::conformance::build::{self, session_id, tenant_id};
 use messaging_core::domain::session::{ProviderSession, Session};
@@ -9,7 +10,6 @@ use messaging_core::ports::inbox_store::{InboxStore, MockInboxStore};
 use messaging_core::ports::person_store::PersonStore;
 use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
-use futures::stream;
 use poem::{Body, Request};
 use serde_json::json;
 use std::sync::Arc;
