@@ -1,4 +1,5 @@
 //! SQLite must behave like every other store of what is kept of one person.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::Path;
@@ -26,13 +27,13 @@ macro_rules! behavior {
 messaging_core::for_each_person_store_behavior!(behavior);
 
 /// A file as it was when this was the last migration, with the messages of another.
-fn older(path: &Path, last: usize, messages_of: &Path) {
+fn older(path: &Path, last: u8, messages_of: &Path) {
     let file = Connection::open(path).unwrap();
     let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let mut scripts: Vec<_> =
         fs::read_dir(migrations).unwrap().map(|script| script.unwrap().path()).collect();
     scripts.sort();
-    for script in &scripts[..last] {
+    for script in &scripts[..usize::from(last)] {
         file.execute_batch(&fs::read_to_string(script).unwrap()).unwrap();
     }
     file.pragma_update(None, "user_version", last).unwrap();
