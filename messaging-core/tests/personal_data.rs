@@ -94,12 +94,15 @@ async fn what_comes_in_is_kept_redacted_and_its_webhook_without_a_body() {
     let place = session(1).place.name;
     world.webhook(&format!("1 {place} from 7 id jo@example.com")).await.unwrap();
     world.inbox.run_once().await.unwrap();
+    // Of what nothing is done with, nobody knows what it says.
+    world.webhook(&format!("2 {place} other")).await.unwrap();
     let filter = MessageFilter::default();
     let all = Portion::Page { page: 1, limit: 100 };
     let found = MessageStore::list(&*world.store, tenant_id(1), &filter, all).await.unwrap();
     let bodies: Vec<_> = found.messages.iter().map(|it| it.content.body.as_str()).collect();
     assert_eq!(bodies, ["[email]"]);
     let seen = PersonStore::webhooks(&*world.store, tenant_id(1), None, 10).await.unwrap();
+    assert_eq!(seen.entries.len(), 2);
     assert!(seen.entries.iter().all(|entry| entry.payload.is_empty()), "{seen:?}");
 }
 

@@ -118,6 +118,9 @@ async fn what_cannot_be_makes_no_tenant_and_changes_none() {
     let key = |key: Value| json!({ "name": "new", "apiKey": key });
     for (wanted, pointer) in [
         (json!({ "name": " " }), "#/name"),
+        // It would be taken for another tenant once that is gone.
+        (json!({ "name": tenant_id(1).to_string() }), "#/name"),
+        (key(json!({ "name": "a\u{0}b", "role": "owner" })), "#/apiKey/name"),
         (
             json!({ "name": "new", "limits": { "requestsPerMinute": 0 } }),
             "#/limits/requestsPerMinute",
@@ -135,7 +138,7 @@ async fn what_cannot_be_makes_no_tenant_and_changes_none() {
         let refused = ask(&api, "POST", "/admin/tenants", Some(wanted)).await;
         refused.refused_field("invalid-request", pointer);
     }
-    let taken = json!({ "name": "tenant-1" });
+    let taken = json!({ "name": " tenant-1 " });
     ask(&api, "POST", "/admin/tenants", Some(taken)).await.refused(409, "tenant-conflict");
     for (patch, pointer) in [
         (json!({ "limits": { "requestsPerMinute": 0 } }), "#/limits/requestsPerMinute"),
@@ -146,6 +149,9 @@ async fn what_cannot_be_makes_no_tenant_and_changes_none() {
         let refused = ask(&api, "PATCH", &first(), Some(patch)).await;
         refused.refused_field("invalid-request", pointer);
     }
+    let suspend = json!({ "reason": "\u{202E}paid not" });
+    let refused = ask(&api, "POST", &format!("{}/suspend", first()), Some(suspend)).await;
+    refused.refused_field("invalid-request", "#/reason");
     assert_eq!(ask(&api, "GET", &first(), None).await.expect(200)["pii"], "off");
     assert_eq!(ask(&api, "GET", "/admin/tenants", None).await.expect(200)["total"], 2);
 }

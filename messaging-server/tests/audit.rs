@@ -239,10 +239,10 @@ async fn a_webhook_that_is_kept_stands_in_the_inbox_alone() {
 }
 
 /// A log that takes nothing.
-async fn without_log() -> Harness {
+async fn without_log(error: fn() -> StoreError) -> Harness {
     Harness::with(|parts| {
         let mut log = MockAuditLog::new();
-        log.expect_append().returning(|_| Err(StoreError::unavailable("no disk")));
+        log.expect_append().returning(move |_| Err(error()));
         parts.ports.audit = Arc::new(log);
     })
     .await
@@ -250,10 +250,15 @@ async fn without_log() -> Harness {
 
 #[tokio::test]
 async fn what_cannot_be_recorded_does_not_count_as_done() {
-    let api = without_log().await;
-    let refused = api.post("/opt-outs", json!({ "number": NUMBER })).await;
-    refused.refused(503, "service-unavailable");
+    // Also where somebody has removed where the chain ends, so that numbers are taken.
+    let taken: fn() -> StoreError = || StoreError::Conflict { entity: "row" };
+    for error in [|| StoreError::unavailable("no disk"), taken] {
+        let api = without_log(error).await;
+        let refused = api.post("/opt-outs", json!({ "number": NUMBER })).await;
+        refused.refused(503, "service-unavailable");
+    }
     // Who was refused anyway is told why.
+    let api = without_log(taken).await;
     api.call(request("POST", "/opt-outs", None, None)).await.refused(401, "unauthenticated");
 }
 

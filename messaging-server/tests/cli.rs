@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use command::{Outcome, Place};
 use messaging_core::domain::audit::Chain;
-use messaging_core::domain::id::MessageId;
+use messaging_core::domain::id::{MessageId, TenantId};
 use messaging_core::domain::status::Status;
 use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::message_store::MessageStore;
@@ -359,6 +359,24 @@ async fn an_api_key_is_made_on_the_command_line() {
     // Beside the other secrets, and readable by its owner alone.
     let kept = |name: &str| fs::read_to_string(place.dir.path().join("data").join(name)).unwrap();
     assert_ne!(kept("jwt_secret"), kept("jwt_refresh_secret"));
+}
+
+/// Who removes where a chain ends removes it from no look at all of them.
+#[tokio::test]
+async fn a_chain_without_its_end_is_found_broken() {
+    let place = Place::new();
+    let id = place.line(&["tenant", "create", "acme"]).await;
+    place.line(&["token", "--tenant", "acme", "--role", "owner"]).await;
+    assert_eq!(place.run(&["audit", "verify"]).await.code, Some(0));
+    let file = rusqlite::Connection::open(place.dir.path().join("data/messaging.db")).unwrap();
+    let removed = "DELETE FROM audit_chains WHERE chain = ?";
+    let tenant: TenantId = id.parse().unwrap();
+    let tenant: TenantId = id.parse().unwrap();
+    assert_eq!(file.execute(removed, [tenant.0.as_bytes()]).unwrap(), 1);
+    drop(file);
+    let outcome = place.run(&["audit", "verify"]).await;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.out.contains(&id) && outcome.out.contains("BROKEN"), "{outcome:?}");
 }
 
 /// Also where the tenant cannot let go of it: on the platform's chain.

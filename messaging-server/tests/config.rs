@@ -106,6 +106,13 @@ fn an_empty_variable_counts_as_not_set() {
     assert!(config.jwt_secret.is_none() && config.postgres.is_none());
 }
 
+/// An open `/metrics` is what nobody means who names a token for it.
+#[test]
+fn a_secret_of_blanks_alone_is_refused() {
+    let lines = refused(&[("METRICS_TOKEN", " ")]);
+    assert_eq!(lines, ["METRICS_TOKEN is blank: expected a secret"]);
+}
+
 #[test]
 fn everything_that_is_wrong_is_said_at_once_a_line_each() {
     let lines = refused(&[

@@ -488,6 +488,31 @@ async fn what_was_kept_plain_is_read_and_sealed_and_opened_again() {
     assert!(!held(&world.database(), "quokkatext").is_empty());
 }
 
+#[tokio::test]
+async fn a_tenant_whose_keys_are_damaged_keeps_no_other_in_the_clear() {
+    let world = World::new().await;
+    let service = world.build(&[("ENCRYPTION_KEY", KEY)]).await;
+    let mut tenants = Vec::new();
+    for name in ["acme", "beta", "core"] {
+        let tenant = service.gateway().create_tenant(name).await.unwrap().id;
+        service.gateway().opt_out(tenant, "+12025550177", None).await.unwrap();
+        tenants.push(tenant);
+    }
+    service.close().await;
+    let file = rusqlite::Connection::open(world.data.path().join("messaging.db")).unwrap();
+    let damage = "UPDATE wrapped_keys SET wrapped = zeroblob(length(wrapped)) WHERE tenant = ?";
+    assert_eq!(file.execute(damage, [tenants[1].0.as_bytes()]).unwrap(), 2);
+    drop(file);
+    let place = Place::new()
+        .with("DATA_DIR", world.data.path().to_str().unwrap())
+        .with("ENCRYPTION_KEY", KEY);
+    let outcome = place.run(&["encryption", "seal"]).await;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    for told in ["acme  done: ", "beta  stays as it is: stored key ", "core  done: "] {
+        assert!(outcome.out.contains(told), "{outcome:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_persons_data_is_found_and_erased_though_it_is_sealed() {
     let world = World::new().await;

@@ -131,6 +131,8 @@ async fn what_is_wrong_is_named() {
     wrong.refused_field("invalid-phone", "#/number");
     let long = json!({ "number": NUMBER, "note": "x".repeat(501) });
     api.post("/opt-outs", long).await.refused_field("invalid-request", "#/note");
+    let hidden = json!({ "number": NUMBER, "note": "by\u{202E} e-mail" });
+    api.post("/opt-outs", hidden).await.refused_field("invalid-request", "#/note");
     let missing = api.post("/opt-outs", json!({})).await;
     missing.refused_field("invalid-request", "#/number");
     let unknown = json!({ "number": NUMBER, "reason": "x" });

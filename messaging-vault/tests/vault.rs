@@ -13,7 +13,7 @@ use messaging_core::conformance::build::{
     tenant, tenant_id,
 };
 use messaging_core::conformance::clock::FakeClock;
-use messaging_core::domain::address::{Address, RecipientKey};
+use messaging_core::domain::address::{Address, Alias, RecipientKey};
 use messaging_core::domain::content::{
     Attachment, ContactCard, Content, Media, MediaKind, MediaSource,
 };
@@ -738,6 +738,21 @@ async fn dates_and_grouped_numbers_are_found_as_they_are_written() {
         assert_eq!(found(&messages, search).await, ids(&[n]), "{search}");
     }
     assert_eq!(found(&messages, "2024-05-03").await, []);
+}
+
+/// It is shown, and nothing else: other sessions must not be hidden with it.
+#[tokio::test]
+async fn an_account_whose_number_does_not_open_is_shown_without() {
+    let world = World::new();
+    let vault = world.vault(Mode::Words).await;
+    let sessions = SealedSessions::new(world.store.clone(), vault);
+    let damaged = Address::Sealed(Alias::new(0, "AAAA"));
+    let account = |n, own| Session { own_address: Some(own), ..session(n) };
+    SessionStore::insert(world.store.as_ref(), &account(1, damaged)).await.unwrap();
+    sessions.insert(&account(2, address(9))).await.unwrap();
+    let listed = sessions.list(tenant_id(1)).await.unwrap();
+    let shown: Vec<_> = listed.into_iter().map(|session| session.own_address).collect();
+    assert_eq!(shown, [None, Some(address(9))]);
 }
 
 #[tokio::test]

@@ -315,7 +315,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<Option<T>, WahaError> {
         return Ok(None);
     }
     // The parser's own error is dropped: it quotes what it did not expect.
-    serde_json::from_slice(body).map_err(|_| unusable("answer-unreadable"))
+    crate::json::read(body).map_err(|_| unusable("answer-unreadable"))
 }
 
 /// An answer that must be there.

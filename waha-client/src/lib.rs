@@ -36,6 +36,7 @@ pub mod client;
 pub mod engine;
 pub mod error;
 pub mod ids;
+mod json;
 mod redaction;
 #[cfg(feature = "simulator")]
 pub mod simulator;

@@ -7,10 +7,11 @@ use crate::domain::id::{ApiKeyId, TenantId, TokenFamilyId};
 use crate::domain::portion::{Page, PortionBy};
 use crate::domain::quota::Decision;
 use crate::domain::tenant::{Permission, Rights, Role};
+use crate::domain::text_safety::TextUse;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::error::{GatewayError, InvalidField};
 use crate::gateway::recent::Recent;
-use crate::gateway::{Gateway, query};
+use crate::gateway::{Gateway, query, validation};
 use crate::ports::rate_limiter::RateKey;
 
 /// How often the use of a key is written down at the most.
@@ -88,6 +89,7 @@ impl Gateway {
             let detail = "must have 1 to 100 characters";
             wrong.push(InvalidField::new("/name", "invalid-request", detail));
         }
+        wrong.extend(validation::text_field("/name", &name, TextUse::Name));
         let beyond = scope.iter().flatten().position(|permission| !role.allows(*permission));
         if let Some(place) = beyond {
             let (pointer, detail) = (format!("/scope/{place}"), "is nothing that the role allows");

@@ -31,8 +31,14 @@ impl Gateway {
             return Ok(());
         }
         let events: Vec<_> = events.into_iter().map(AuditEvent::tidied).collect();
-        self.ports().audit.append(&events).await?;
-        Ok(())
+        self.ports().audit.append(&events).await.map_err(|error| match error {
+            // Nobody asked for anything that is taken: somebody has laid hands on the log.
+            conflict @ StoreError::Conflict { .. } => {
+                tracing::error!("an entry cannot be added to the audit log: verify it");
+                GatewayError::Unavailable(Box::new(conflict))
+            }
+            error => error.into(),
+        })
     }
 
     /// Counts something of somebody who was not believed that is not recorded: there is enough of it.
@@ -76,7 +82,8 @@ impl Gateway {
         Ok(self.ports().audit.walk(chain, after, limit).await?)
     }
 
-    /// Every chain there is, the platform's first.
+    /// Every chain there is, the platform's first; also those of which somebody has removed where they
+    /// end, of tenants that are there.
     ///
     /// # Errors
     /// Where the log cannot be read.
@@ -85,10 +92,17 @@ impl Gateway {
         loop {
             let found = self.ports().audit.chains(all.last().copied(), PORTION).await?;
             if found.is_empty() {
-                return Ok(all);
+                break;
             }
             all.extend(found);
         }
+        for tenant in self.ports().tenants.list().await? {
+            let chain = Chain::Tenant(tenant.id);
+            if !all.contains(&chain) && !self.ports().audit.walk(chain, 0, 1).await?.is_empty() {
+                all.push(chain);
+            }
+        }
+        Ok(all)
     }
 
     /// Looks at every entry of a chain, while others append to it. A link that is expected was told

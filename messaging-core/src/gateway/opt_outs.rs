@@ -7,6 +7,7 @@ use crate::domain::message::{ChangeOutcome, Message, MessageRef, StatusChange};
 use crate::domain::opt_out::{MAX_NOTE_CHARS, OptOut, OptOutRef, OptOutSource};
 use crate::domain::portion::{Page, PortionBy};
 use crate::domain::status::StatusEvent;
+use crate::domain::text_safety::TextUse;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::cancel::moved;
 use crate::gateway::error::{GatewayError, InvalidField};
@@ -35,16 +36,11 @@ impl Gateway {
         note: Option<String>,
     ) -> Result<(OptOut, bool), GatewayError> {
         let address = self.person("/number", number);
-        let note_is_long = note.as_ref().is_some_and(|note| note.chars().count() > MAX_NOTE_CHARS);
-        let address = match (address, note_is_long) {
-            (Ok(address), false) => address,
-            (address, _) => {
-                let mut wrong: Vec<_> = address.err().into_iter().collect();
-                if note_is_long {
-                    let detail = format!("may have at most {MAX_NOTE_CHARS} characters");
-                    wrong.push(InvalidField::new("/note", "invalid-request", detail));
-                }
-                return Err(GatewayError::Invalid(wrong));
+        let note_is_wrong = note.as_deref().and_then(wrong_note);
+        let address = match (address, note_is_wrong) {
+            (Ok(address), None) => address,
+            (address, note) => {
+                return Err(GatewayError::Invalid(address.err().into_iter().chain(note).collect()));
             }
         };
         let (since, id) = self.inner.ids.draw();
@@ -243,4 +239,12 @@ impl Gateway {
         }
         Ok(ended)
     }
+}
+
+fn wrong_note(note: &str) -> Option<InvalidField> {
+    if note.chars().count() > MAX_NOTE_CHARS {
+        let detail = format!("may have at most {MAX_NOTE_CHARS} characters");
+        return Some(InvalidField::new("/note", "invalid-request", detail));
+    }
+    validation::text_field("/note", note, TextUse::Prose)
 }

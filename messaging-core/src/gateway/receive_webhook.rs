@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::fingerprint::RequestHash;
 use crate::domain::id::{InboxId, SessionId};
 use crate::domain::inbox::{InboxEntry, Kept};
+use crate::domain::pii::PiiPolicy;
 use crate::domain::quota::Decision;
 use crate::domain::session::{Session, WatchedSession};
 use crate::gateway::Gateway;
@@ -101,6 +102,10 @@ impl Gateway {
         if let Decision::Limited { retry_after } = self.inner.flood.admit_now(key, quota, now) {
             return Err(GatewayError::SessionWebhooksLimited { quota, retry_after });
         }
+        // It is not looked at again, and may hold anything.
+        let is_kept_empty =
+            !head.has_effect && self.pii_policy(session.tenant).await? == PiiPolicy::Redact;
+        let payload = if is_kept_empty { Vec::new() } else { webhook.body.to_vec() };
         let (received_at, id) = self.inner.ids.draw();
         let entry = InboxEntry {
             id: InboxId(id),
@@ -108,7 +113,7 @@ impl Gateway {
             session: session.id,
             event: head.event,
             key: head.key,
-            payload: webhook.body.to_vec(),
+            payload,
             received_at,
             attempts: 0,
             // For others. Not the id's instant, which runs ahead of a clock that was set back.

@@ -5,9 +5,10 @@ use crate::domain::id::{BatchId, TenantId};
 use crate::domain::session::Session;
 use crate::domain::suspension::Suspension;
 use crate::domain::tenant::Tenant;
+use crate::domain::text_safety::TextUse;
 use crate::domain::timestamp::Timestamp;
 use crate::gateway::error::GatewayError;
-use crate::gateway::{Gateway, SessionRef};
+use crate::gateway::{Gateway, SessionRef, validation};
 use crate::ports::queue::PauseScope;
 
 /// The longest reason, in characters.
@@ -141,6 +142,11 @@ impl Gateway {
         if stop.reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON_CHARS) {
             let detail = format!("may have at most {MAX_REASON_CHARS} characters");
             return Err(GatewayError::invalid("/reason", detail));
+        }
+        if let Some(reason) = &stop.reason
+            && let Some(wrong) = validation::text_field("/reason", reason, TextUse::Prose)
+        {
+            return Err(GatewayError::Invalid(vec![wrong]));
         }
         Ok(Suspension { since, until: stop.until, reason: stop.reason })
     }

@@ -81,12 +81,17 @@ impl Gateway {
         key: Option<(Maker<'_>, NewApiKey)>,
     ) -> Result<(Tenant, Option<(ApiKey, ApiKeyText)>), GatewayError> {
         let NewTenant { name, on_unknown, pii, limits, retention } = new;
-        if name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS {
+        let name = name.trim().to_owned();
+        if name.is_empty() || name.chars().count() > MAX_NAME_CHARS {
             let detail = format!("must have 1 to {MAX_NAME_CHARS} characters");
             return Err(GatewayError::invalid("/name", detail));
         }
         if let Some(wrong) = validation::text_field("/name", &name, TextUse::Name) {
             return Err(GatewayError::Invalid(vec![wrong]));
+        }
+        if name.parse::<TenantId>().is_ok() {
+            let detail = "must not have the form of an id, for which it would be taken";
+            return Err(GatewayError::invalid("/name", detail));
         }
         check_limits(limits)?;
         let tenants = &self.ports().tenants;
@@ -223,18 +228,17 @@ impl Gateway {
         changed.ok_or(GatewayError::TenantNotFound)
     }
 
-    /// Looks a tenant up by id or, where the text is none, by name.
+    /// Looks a tenant up by id or, where the text is none, by name: an id never comes to mean another.
     ///
     /// # Errors
     /// [`GatewayError::TenantNotFound`].
     pub async fn find_tenant(&self, id_or_name: &str) -> Result<Tenant, GatewayError> {
         let tenants = &self.ports().tenants;
-        if let Ok(id) = id_or_name.parse::<TenantId>()
-            && let Some(tenant) = tenants.find(id).await?
-        {
-            return Ok(tenant);
-        }
-        tenants.find_named(id_or_name).await?.ok_or(GatewayError::TenantNotFound)
+        let found = match id_or_name.parse() {
+            Ok(id) => tenants.find(id).await?,
+            Err(_) => tenants.find_named(id_or_name).await?,
+        };
+        found.ok_or(GatewayError::TenantNotFound)
     }
 }
 

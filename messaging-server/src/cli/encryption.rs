@@ -5,6 +5,7 @@ use std::path::Path;
 
 use messaging_core::domain::audit::Chain;
 use messaging_core::domain::tenant::Tenant;
+use messaging_core::ports::store_error::StoreError;
 use messaging_vault::{Mode, Sealer, Vault};
 
 use crate::cli::{CliError, audit, configure};
@@ -64,8 +65,17 @@ pub(super) async fn seal<W: Write>(
             writeln!(out, "{servers} WAHA servers looked at")?;
         }
     }
+    let mut trouble = None;
     for tenant in chosen(&service, tenant).await? {
-        seal_tenant(&sealer, &tenant, out).await?;
+        match seal_tenant(&sealer, &tenant, out).await {
+            // Its own trouble: others must not stay in the clear for it.
+            Err(CliError::Store(error @ StoreError::Corrupt { .. })) => {
+                writeln!(out, "{}  stays as it is: {error}", tenant.name)?;
+                trouble = Some(error);
+                continue;
+            }
+            sealed => sealed?,
+        }
         audit::leave(service.gateway(), Chain::Tenant(tenant.id), "encryption seal", tenant.id)
             .await?;
     }
@@ -73,7 +83,7 @@ pub(super) async fn seal<W: Write>(
         writeln!(out, "{} do not open, and stay as they are: see the log", sealer.unreadable())?;
     }
     service.close().await;
-    Ok(())
+    trouble.map_or(Ok(()), |error| Err(error.into()))
 }
 
 async fn seal_tenant<W: Write>(

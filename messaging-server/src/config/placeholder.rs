@@ -21,6 +21,12 @@ const KNOWN: &[&str] = &[
     "postgres",
     "example",
     "test",
+    "12345678",
+    "123456789",
+    "1234567890",
+    "password1",
+    "password123",
+    "qwertyuiop",
 ];
 
 /// What is wrong with the secrets of a configuration.
@@ -81,6 +87,8 @@ fn problem(variable: &str, secret: &SecretString, min_bytes: usize) -> Option<Pr
 fn is_placeholder(secret: &str) -> bool {
     let secret = secret.to_ascii_lowercase();
     KNOWN.contains(&secret.as_str())
+        // One character again and again.
+        || secret.bytes().zip(secret.bytes().skip(1)).all(|(one, next)| one == next)
         || ["your-", "your_", "<"].iter().any(|beginning| secret.starts_with(beginning))
 }
 
@@ -90,7 +98,14 @@ mod tests {
 
     #[test]
     fn what_everybody_knows_is_no_secret() {
-        for known in ["your-jwt-secret", "YOUR_SECRET_KEY", "changeme", "Password", "<secret>"] {
+        for known in [
+            "your-jwt-secret",
+            "YOUR_SECRET_KEY",
+            "changeme",
+            "Password",
+            "<secret>",
+            "0000000000000000",
+        ] {
             assert!(is_placeholder(known), "{known}");
         }
         for own in ["a-password-of-my-own", "yourself", "correct horse battery staple"] {

@@ -64,6 +64,10 @@ impl<'a> Reader<'a> {
         if !setting.kind.secret {
             return Ok(given);
         }
+        if given.is_none() && self.given.get(setting.name).is_some_and(|text| !text.is_empty()) {
+            // Nobody means that to be open to all.
+            return Err(self.report(setting.name, "is blank", setting.kind.expected));
+        }
         let file_variable = format!("{}_FILE", setting.name);
         match (given, self.variable(&file_variable)) {
             (given, None) => Ok(given),

@@ -188,7 +188,7 @@ fn read_answer(body: &[u8]) -> Result<Value, WahaError> {
     if body.trim_ascii().is_empty() {
         return Ok(Value::Null);
     }
-    match serde_json::from_slice(body) {
+    match crate::json::read(body) {
         Ok(Value::Null) => Ok(Value::Null),
         Ok(answer @ Value::Object(_)) if answer["statusCode"].is_null() => Ok(answer),
         _ => Err(WahaError::UnknownOutcome {

@@ -30,7 +30,7 @@ pub(crate) struct Refusal<'a> {
 /// Sorts an answer that is no success.
 pub(crate) fn classify(purpose: Purpose, refusal: Refusal<'_>) -> WahaError {
     let Refusal { status, retry_after, .. } = refusal;
-    let body: Value = serde_json::from_slice(refusal.body).unwrap_or_default();
+    let body: Value = crate::json::read(refusal.body).unwrap_or_default();
     let detail = ErrorDetail::of_body(&body);
     let said = |words: &str| detail.as_ref().is_some_and(|it| it.reveal().contains(words));
     let permanent =

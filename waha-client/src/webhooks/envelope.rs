@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::event::{self, WahaEvent};
 use super::payload;
+use crate::json;
 use crate::unix_time::milliseconds;
 use crate::wire::lenient;
 
@@ -160,7 +161,7 @@ impl<'a> Envelope<'a> {
     /// The payload as a tree; null where there is none.
     pub(super) fn payload(&self) -> Value {
         // It was checked to be JSON when the envelope was read.
-        self.payload.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+        self.payload.and_then(|raw| json::read(raw.get().as_bytes()).ok()).unwrap_or_default()
     }
 
     fn message_hash(&self) -> Option<String> {
@@ -239,6 +240,16 @@ mod tests {
             check(body, MalformedWebhook::NotAnObject);
         }
         assert!(Envelope::read(b"{\"event\":\"\xff\"}").is_err());
+    }
+
+    /// WAHA is JavaScript, and a name that is cut short may end in half an emoji.
+    #[test]
+    fn half_a_character_anywhere_costs_no_message() {
+        let body = r#"{"event":"message","session":"s","payload":{"id":"false_49@c.us_A","from":"49@c.us",
+            "fromMe":false,"body":"STOP","timestamp":1,"_data":{"notifyName":"Ann \ud83d"}}}"#;
+        let envelope = Envelope::read(body.as_bytes()).unwrap();
+        assert_eq!(envelope.payload()["body"], "STOP");
+        assert!(matches!(envelope.event(), Ok(WahaEvent::Message(_))), "{:?}", envelope.event());
     }
 
     #[test]
