@@ -371,7 +371,6 @@ async fn a_chain_without_its_end_is_found_broken() {
     let file = rusqlite::Connection::open(place.dir.path().join("data/messaging.db")).unwrap();
     let removed = "DELETE FROM audit_chains WHERE chain = ?";
     let tenant: TenantId = id.parse().unwrap();
-    let tenant: TenantId = id.parse().unwrap();
     assert_eq!(file.execute(removed, [tenant.0.as_bytes()]).unwrap(), 1);
     drop(file);
     let outcome = place.run(&["audit", "verify"]).await;

@@ -31,7 +31,8 @@ impl Gateway {
             return Ok(());
         }
         let events: Vec<_> = events.into_iter().map(AuditEvent::tidied).collect();
-        self.ports().audit.append(&events).await.map_err(|error| match error {
+        let kept = self.ports().audit.append(&events).await;
+        kept.map(|_| ()).map_err(|error| match error {
             // Nobody asked for anything that is taken: somebody has laid hands on the log.
             conflict @ StoreError::Conflict { .. } => {
                 tracing::error!("an entry cannot be added to the audit log: verify it");
