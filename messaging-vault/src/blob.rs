@@ -6,12 +6,16 @@ use messaging_core::ports::store_error::StoreError;
 use crate::DoesNotOpen;
 use crate::vault::{Place, Vault};
 
-/// Mark, version of the key (four bytes, the highest first), and what is sealed.
+/// Mark, version of the key (four bytes, the highest first), and what is sealed. Of nothing, nothing: so
+/// a store sees that there is none.
 pub(crate) async fn seal(
     vault: &Vault,
     place: &Place<'_>,
     bytes: Vec<u8>,
 ) -> Result<Vec<u8>, StoreError> {
+    if bytes.is_empty() {
+        return Ok(bytes);
+    }
     let keys = vault.keys(place.tenant).await?;
     let (version, sealed) = vault.seal(&keys, place, bytes).map_err(|error| bad(place, error))?;
     let mut blob = Vec::with_capacity(sealed.len() + 5);
