@@ -38,6 +38,9 @@ fn older(path: &Path, last: u8, messages_of: &Path) {
     }
     file.pragma_update(None, "user_version", last).unwrap();
     file.execute("ATTACH ? AS newer", [messages_of.to_str().unwrap()]).unwrap();
+    let application: i64 =
+        file.query_row("PRAGMA newer.application_id", [], |row| row.get(0)).unwrap();
+    file.pragma_update(None, "application_id", application).unwrap();
     let columns = "SELECT group_concat(name) FROM pragma_table_info('messages', 'main')";
     let columns: String = file.query_row(columns, [], |row| row.get(0)).unwrap();
     let copy =
