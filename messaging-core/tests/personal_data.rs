@@ -14,7 +14,6 @@ use messaging_core::gateway::bulk::{BulkRecipient, BulkRequest};
 use messaging_core::gateway::error::GatewayError;
 use messaging_core::gateway::send::Timing;
 use messaging_core::ports::message_store::MessageStore;
-use messaging_core::ports::person_store::PersonStore;
 
 use world::{World, request};
 
@@ -99,19 +98,6 @@ async fn what_comes_in_is_kept_redacted() {
     let found = MessageStore::list(&*world.store, tenant_id(1), &filter, all).await.unwrap();
     let bodies: Vec<_> = found.messages.iter().map(|it| it.content.body.as_str()).collect();
     assert_eq!(bodies, ["[email]"]);
-}
-
-/// Also of those of which nothing is done: nobody knows what they say.
-#[tokio::test]
-async fn webhooks_keep_their_bodies_unless_they_are_to_be_redacted() {
-    let place = session(1).place.name;
-    for (policy, bodies) in [(PiiPolicy::Mask, 2), (PiiPolicy::Redact, 0)] {
-        let world = wanting(policy).await;
-        world.webhook(&format!("1 {place} from 7 id jo@example.com")).await.unwrap();
-        world.webhook(&format!("2 {place} other")).await.unwrap();
-        let seen = PersonStore::webhooks(&*world.store, tenant_id(1), None, 10).await.unwrap();
-        assert_eq!(seen.entries.len(), bodies, "{policy:?}: those that have one are shown");
-    }
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ mod harness;
 use futures::stream;
 use harness::{Harness, main_session, sign};
 use messaging_core::conformance::build::{self, session_id, tenant_id};
+use messaging_core::domain::inbox::Kept;
+use messaging_core::domain::pii::PiiPolicy;
 use messaging_core::domain::session::{ProviderSession, Session};
 use messaging_core::ports::inbox_store::{InboxStore, MockInboxStore};
 use messaging_core::ports::person_store::PersonStore;
@@ -12,7 +14,7 @@ use messaging_core::ports::session_store::SessionStore;
 use messaging_core::ports::store_error::StoreError;
 use poem::{Body, Request};
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 fn event(session: &str) -> String {
@@ -118,6 +120,24 @@ async fn too_many_are_told_to_come_back() {
         .content_type("application/json")
         .body(endless);
     api.call(endless).await.refused(429, "rate-limited");
+}
+
+/// Nobody knows what it says, nor looks at it again.
+#[tokio::test]
+async fn what_nothing_is_done_with_is_kept_without_its_body_where_it_is_to_be_redacted() {
+    for (policy, is_empty) in [(PiiPolicy::Mask, false), (PiiPolicy::Redact, true)] {
+        let (told, tells) = mpsc::channel();
+        let mut inbox = MockInboxStore::new();
+        inbox.expect_keep().returning(move |entries| {
+            entries.iter().for_each(|entry| told.send(entry.payload.is_empty()).unwrap());
+            Ok(vec![Kept::New; entries.len()])
+        });
+        let api = Harness::with(|parts| parts.ports.inbox = Arc::new(inbox)).await;
+        api.gateway.set_pii(tenant_id(1), policy).await.unwrap();
+        let body = event("waha-1").replace("message.any", "engine.event");
+        api.webhook("/webhooks/waha", &body).await.expect(200);
+        assert_eq!(tells.try_iter().collect::<Vec<_>>(), [is_empty], "{policy:?}");
+    }
 }
 
 #[tokio::test]

@@ -225,12 +225,30 @@ impl Problem {
         self.0.body.errors.as_deref()
     }
 
-    /// The answer to a request for this path.
+    /// The answer to a request for this path. Of a number in it, what is answered shows none.
     pub fn into_response_to(mut self, path: &str) -> Response {
-        self.0.body.instance = Some(path.to_owned());
+        self.0.body.instance = Some(without_numbers(path));
         self.into_response()
     }
 }
+
+/// The path with `{number}` in the place of each part that may be a telephone number.
+fn without_numbers(path: &str) -> String {
+    let shown = |part: &str| {
+        let number = part.replace("%2B", "+").replace("%2b", "+").replace("%20", "");
+        let is_number = number.chars().all(|c| c.is_ascii_digit() || "+-.() @".contains(c));
+        let digits = number.chars().filter(char::is_ascii_digit).count();
+        let is_chat = number.split_once('@').is_some_and(|(name, _)| {
+            name.len() >= SHORTEST_NUMBER && name.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        let hides = (is_number && digits >= SHORTEST_NUMBER) || is_chat;
+        if hides { "{number}".to_owned() } else { part.to_owned() }
+    };
+    path.split('/').map(shown).collect::<Vec<_>>().join("/")
+}
+
+/// How many digits a part of a path has at least that may be a telephone number.
+const SHORTEST_NUMBER: usize = 5;
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -303,6 +321,23 @@ fn fragment(pointer: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_path_is_told_without_numbers() {
+        for (path, told) in [
+            ("/messages/send", "/messages/send"),
+            ("/opt-outs/+4915112345678", "/opt-outs/{number}"),
+            ("/opt-outs/%2B49%20151%2012345678", "/opt-outs/{number}"),
+            ("/opt-outs/4915112345678@c.us/x", "/opt-outs/{number}/x"),
+            (
+                "/messages/01a22262-91e0-788b-856b-58db4a04de91",
+                "/messages/01a22262-91e0-788b-856b-58db4a04de91",
+            ),
+            ("/sessions/shop-4711", "/sessions/shop-4711"),
+        ] {
+            assert_eq!(without_numbers(path), told);
+        }
+    }
 
     #[test]
     fn waits_are_rounded_up_to_at_least_a_second() {

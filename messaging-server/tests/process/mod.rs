@@ -19,7 +19,7 @@ use tokio::process::{Child, Command};
 use waha_client::webhooks::{Dialect, SigningKeys};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_messaging-server");
-const WEBHOOK_SECRET: &str = "a-webhook-secret-that-is-long-enough-for-tests";
+pub(crate) const WEBHOOK_SECRET: &str = "a-webhook-secret-that-is-long-enough-for-tests";
 
 /// A data directory, a port and a tenant.
 pub(crate) struct Installation {
