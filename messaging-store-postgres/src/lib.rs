@@ -7,6 +7,7 @@
 //! use messaging_core::domain::id::{TenantId, uuid_v7};
 //! use messaging_core::domain::pii::PiiPolicy;
 //! use messaging_core::domain::tenant::{OnUnknown, Tenant};
+//! use messaging_core::domain::tenant_life::TenantLimits;
 //! use messaging_core::domain::timestamp::Timestamp;
 //! use messaging_core::ports::tenant_store::TenantStore;
 //! use messaging_store_postgres::{PostgresOptions, PostgresStore};
@@ -17,10 +18,16 @@
 //! let store = PostgresStore::open(url, &PostgresOptions::default()).await?;
 //!
 //! let at = Timestamp::parse("2026-01-31T09:30:00Z")?;
-//! let (id, name) = (TenantId(uuid_v7(at, 1)), "acme".into());
-//! let on_unknown = OnUnknown::DeadLetter;
-//! let pii = PiiPolicy::Off;
-//! let acme = Tenant { id, name, suspension: None, on_unknown, pii, created_at: at };
+//! let acme = Tenant {
+//!     id: TenantId(uuid_v7(at, 1)),
+//!     name: "acme".into(),
+//!     suspension: None,
+//!     on_unknown: OnUnknown::DeadLetter,
+//!     pii: PiiPolicy::Off,
+//!     limits: TenantLimits::default(),
+//!     deletion: None,
+//!     created_at: at,
+//! };
 //! store.insert(&acme).await?;
 //! assert_eq!(store.find_named("acme").await?, Some(acme));
 //!

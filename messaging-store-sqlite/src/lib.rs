@@ -8,6 +8,7 @@
 //! use messaging_core::domain::id::{TenantId, uuid_v7};
 //! use messaging_core::domain::pii::PiiPolicy;
 //! use messaging_core::domain::tenant::{OnUnknown, Tenant};
+//! use messaging_core::domain::tenant_life::TenantLimits;
 //! use messaging_core::domain::timestamp::Timestamp;
 //! use messaging_core::ports::tenant_store::TenantStore;
 //! use messaging_store_sqlite::{SqliteOptions, SqliteStore};
@@ -19,10 +20,16 @@
 //! let store = SqliteStore::open(path, SqliteOptions::default())?;
 //!
 //! let at = Timestamp::parse("2026-01-31T09:30:00Z")?;
-//! let (id, name) = (TenantId(uuid_v7(at, 1)), "acme".into());
-//! let on_unknown = OnUnknown::DeadLetter;
-//! let pii = PiiPolicy::Off;
-//! let acme = Tenant { id, name, suspension: None, on_unknown, pii, created_at: at };
+//! let acme = Tenant {
+//!     id: TenantId(uuid_v7(at, 1)),
+//!     name: "acme".into(),
+//!     suspension: None,
+//!     on_unknown: OnUnknown::DeadLetter,
+//!     pii: PiiPolicy::Off,
+//!     limits: TenantLimits::default(),
+//!     deletion: None,
+//!     created_at: at,
+//! };
 //! store.insert(&acme).await?;
 //! assert_eq!(store.find_named("acme").await?, Some(acme));
 //!
