@@ -334,3 +334,17 @@ fn found<T>(result: Result<Option<T>, WahaError>, absent: &str) -> Result<Option
         result => result,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One cut text must not hide all that an answer lists.
+    #[test]
+    fn half_a_character_costs_no_answer() {
+        let answer = br#"[{"body":"before"},{"body":"x \ud83d"},{"body":"after"}]"#;
+        let read: Option<Vec<serde_json::Value>> = parse(answer).unwrap();
+        let bodies: Vec<_> = read.unwrap().into_iter().map(|it| it["body"].clone()).collect();
+        assert_eq!(bodies, ["before", "x \u{FFFD}", "after"]);
+    }
+}

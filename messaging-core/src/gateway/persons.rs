@@ -78,7 +78,6 @@ impl Gateway {
         }
         // What one of several spellings has behind the last that is given is found behind that.
         found.sort_unstable_by_key(|message| message.id);
-        found.dedup_by_key(|message| message.id);
         found.truncate(MESSAGES as usize);
         Ok(found)
     }

@@ -86,9 +86,10 @@ fn problem(variable: &str, secret: &SecretString, min_bytes: usize) -> Option<Pr
 
 fn is_placeholder(secret: &str) -> bool {
     let secret = secret.to_ascii_lowercase();
+    let first = secret.chars().next();
+    let repeats_one = first.is_some_and(|first| secret.chars().all(|each| each == first));
     KNOWN.contains(&secret.as_str())
-        // One character again and again.
-        || secret.bytes().zip(secret.bytes().skip(1)).all(|(one, next)| one == next)
+        || repeats_one
         || ["your-", "your_", "<"].iter().any(|beginning| secret.starts_with(beginning))
 }
 
