@@ -216,7 +216,7 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
         AdminApi { gateway: gateway() },
         ServersApi { gateway: gateway() },
         WebhooksApi { gateway: gateway() },
-        HealthApi { state: Arc::clone(&state) },
+        HealthApi::new(Arc::clone(&state)),
         MetricsApi { state: Arc::clone(&state) },
     );
     let mut routes = document::routes::<Resources>();
@@ -246,8 +246,7 @@ pub fn routes(state: ApiState) -> BoxEndpoint<'static, Response> {
 /// Health and metrics alone: what a node serves that only sends.
 pub fn probes(state: ApiState) -> BoxEndpoint<'static, Response> {
     let state = Arc::new(state);
-    let resources =
-        (HealthApi { state: Arc::clone(&state) }, MetricsApi { state: Arc::clone(&state) });
+    let resources = (HealthApi::new(Arc::clone(&state)), MetricsApi { state: Arc::clone(&state) });
     let routes = document::routes::<(HealthApi, MetricsApi)>();
     let all = Route::new().nest("/", OpenApiService::new(resources, "", VERSION));
     Exchange::new(all, state, routes).boxed()

@@ -15,6 +15,7 @@ use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::message_store::MessageStore;
 use messaging_store_sqlite::{SqliteOptions, SqliteStore};
 use serde_json::{Value, json};
+use test_services::damage;
 use waha_client::simulator::{Latency, SeededSession, Simulator, SimulatorConfig};
 
 /// A command that fails says why in one place, and prints no result.
@@ -368,11 +369,10 @@ async fn a_chain_without_its_end_is_found_broken() {
     let id = place.line(&["tenant", "create", "acme"]).await;
     place.line(&["token", "--tenant", "acme", "--role", "owner"]).await;
     assert_eq!(place.run(&["audit", "verify"]).await.code, Some(0));
-    let file = rusqlite::Connection::open(place.dir.path().join("data/messaging.db")).unwrap();
-    let removed = "DELETE FROM audit_chains WHERE chain = ?";
     let tenant: TenantId = id.parse().unwrap();
-    assert_eq!(file.execute(removed, [tenant.0.as_bytes()]).unwrap(), 1);
-    drop(file);
+    let removed = "DELETE FROM audit_chains WHERE chain = ?";
+    let file = place.dir.path().join("data/messaging.db");
+    assert_eq!(damage(&file, removed, tenant.0.as_bytes()), 1);
     let outcome = place.run(&["audit", "verify"]).await;
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(outcome.out.contains(&id) && outcome.out.contains("BROKEN"), "{outcome:?}");

@@ -20,6 +20,7 @@ use messaging_server::wiring::{self, Service};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use test_services::damage;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use waha_client::simulator::{DEFAULT_API_KEY, Inbound, Simulator, SimulatorConfig};
@@ -499,10 +500,9 @@ async fn a_tenant_whose_keys_are_damaged_keeps_no_other_in_the_clear() {
         tenants.push(tenant);
     }
     service.close().await;
-    let file = rusqlite::Connection::open(world.data.path().join("messaging.db")).unwrap();
-    let damage = "UPDATE wrapped_keys SET wrapped = zeroblob(length(wrapped)) WHERE tenant = ?";
-    assert_eq!(file.execute(damage, [tenants[1].0.as_bytes()]).unwrap(), 2);
-    drop(file);
+    let file = world.data.path().join("messaging.db");
+    let zeroed = "UPDATE wrapped_keys SET wrapped = zeroblob(length(wrapped)) WHERE tenant = ?";
+    assert_eq!(damage(&file, zeroed, tenants[1].0.as_bytes()), 2);
     let place = Place::new()
         .with("DATA_DIR", world.data.path().to_str().unwrap())
         .with("ENCRYPTION_KEY", KEY);

@@ -3,6 +3,7 @@
 mod harness;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use harness::{Answer, Harness, request};
 use messaging_core::conformance::build::{at, session_id};
@@ -45,6 +46,18 @@ async fn without_waha_there_is_a_warning_that_names_it() {
     assert_eq!((&waha["componentId"], &waha["status"]), (&"waha".into(), &"warn".into()));
     check(&get(&api, "/health/ready").await, 200, "pass");
     check(&get(&api, "/health/live").await, 200, "pass");
+}
+
+/// Anybody may ask, and as often as they like.
+#[tokio::test]
+async fn waha_is_not_asked_anew_within_a_second() {
+    let api = Harness::new().await;
+    check(&get(&api, "/health").await, 200, "pass");
+    api.waha.go_down();
+    api.clock.advance(Duration::from_millis(999));
+    check(&get(&api, "/health").await, 200, "pass");
+    api.clock.advance(Duration::from_millis(1));
+    check(&get(&api, "/health").await, 200, "warn");
 }
 
 #[tokio::test]

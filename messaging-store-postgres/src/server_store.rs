@@ -175,6 +175,24 @@ impl ServerStore for PostgresStore {
         row.map(ServerRow::decode).transpose()
     }
 
+    async fn replace_key(
+        &self,
+        name: &str,
+        before: &ServerKey,
+        after: &ServerKey,
+    ) -> Result<bool, StoreError> {
+        let changed = sqlx::query!(
+            "UPDATE servers SET api_key = $3 WHERE name = $1 AND api_key = $2",
+            &*text::kept(name),
+            kept_key(Some(before)),
+            kept_key(Some(after)),
+        )
+        .execute(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        Ok(changed.rows_affected() > 0)
+    }
+
     async fn delete(&self, name: &str) -> Result<Removal, StoreError> {
         let mut connection = self.connections().acquire().await?;
         let delete = async {

@@ -239,6 +239,24 @@ impl SessionStore for PostgresStore {
         row.map(Stored::decode).transpose()
     }
 
+    async fn replace_webhook_secrets(
+        &self,
+        id: SessionId,
+        before: &WebhookSecrets,
+        after: &WebhookSecrets,
+    ) -> Result<bool, StoreError> {
+        let changed = sqlx::query!(
+            "UPDATE sessions SET webhook_secrets = $3 WHERE id = $1 AND webhook_secrets = $2",
+            id.0,
+            before.to_stored(),
+            after.to_stored(),
+        )
+        .execute(&mut *self.connections().acquire().await?)
+        .await
+        .map_err(store_error)?;
+        Ok(changed.rows_affected() > 0)
+    }
+
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError> {
         let deleted =
             sqlx::query!("DELETE FROM sessions WHERE id = $1 AND tenant = $2", id.0, tenant.0)

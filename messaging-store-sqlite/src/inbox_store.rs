@@ -8,7 +8,7 @@ use messaging_core::domain::inbox::{Applied, InboxEffect, InboxEntry, InboxVerdi
 use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::ports::inbox_store::{InboxDepth, InboxStore};
 use messaging_core::ports::store_error::{BoxError, StoreError};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Params, Row};
 
 use crate::column::{self, Id, Stored, decode_all, instant};
 use crate::error::Fault;
@@ -155,6 +155,25 @@ fn keep(connection: &Connection, entry: &InboxEntry) -> Result<Kept, Fault> {
             if entry.has_effect { "pending" } else { "applied" },
         ))?;
     Ok(Kept::New)
+}
+
+/// Lets go of webhooks by a statement that gives session, event and key of each, and of what tells their
+/// repeats.
+pub(crate) fn remove_with_keys(
+    connection: &Connection,
+    remove: &str,
+    which: impl Params,
+) -> Result<u64, Fault> {
+    let gone: Vec<([u8; 16], String, String)> = connection
+        .prepare_cached(remove)?
+        .query_map(which, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut forget = connection
+        .prepare_cached("DELETE FROM inbox_keys WHERE session = ?1 AND event = ?2 AND key = ?3")?;
+    for (session, event, key) in &gone {
+        forget.execute((session, event, key))?;
+    }
+    Ok(gone.len() as u64)
 }
 
 /// An entry that was applied meanwhile stays so.

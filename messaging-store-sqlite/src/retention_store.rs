@@ -12,9 +12,8 @@ use rusqlite::{Connection, Row, params};
 
 use crate::column::Id;
 use crate::error::Fault;
+use crate::inbox_store::remove_with_keys;
 use crate::store::SqliteStore;
-
-type IdBytes = [u8; 16];
 
 fn micros(time: Option<Duration>) -> Option<i64> {
     time.map(|time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
@@ -34,7 +33,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(TenantId, RetentionRules)> {
 fn forget_messages(
     connection: &Connection,
     tenant: TenantId,
-    end: &IdBytes,
+    end: &[u8; 16],
     limit: u32,
 ) -> Result<u64, Fault> {
     let gone = connection
@@ -53,27 +52,18 @@ fn forget_messages(
 fn forget_webhooks(
     connection: &Connection,
     tenant: TenantId,
-    end: &IdBytes,
+    end: &[u8; 16],
     limit: u32,
 ) -> Result<u64, Fault> {
-    let mut remove = connection.prepare_cached(
+    remove_with_keys(
+        connection,
         "DELETE FROM inbox WHERE id IN (
              SELECT id FROM inbox INDEXED BY inbox_of_tenant
              WHERE tenant = ?1 AND id < ?2 AND status <> 'pending' ORDER BY id LIMIT ?3
          )
          RETURNING session, event, key",
-    )?;
-    let gone: Vec<(IdBytes, String, String)> = remove
-        .query_map(params![tenant.bytes(), &end[..], limit], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?
-        .collect::<Result<_, _>>()?;
-    let mut forget = connection
-        .prepare_cached("DELETE FROM inbox_keys WHERE session = ?1 AND event = ?2 AND key = ?3")?;
-    for (session, event, key) in &gone {
-        forget.execute((&session[..], event, key))?;
-    }
-    Ok(gone.len() as u64)
+        params![tenant.bytes(), &end[..], limit],
+    )
 }
 
 #[async_trait]

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::column::{BadColumn, Stored, decode_all, decode_first, instant};
 use crate::error::Fault;
+use crate::person_store::for_good;
 use crate::session_store::row;
 use crate::store::SqliteStore;
 
@@ -149,6 +150,26 @@ impl ServerStore for SqliteStore {
                     server.updated_at.as_micros(),
                 ))?;
             Ok(Some(server))
+        })
+        .await
+    }
+
+    async fn replace_key(
+        &self,
+        name: &str,
+        before: &ServerKey,
+        after: &ServerKey,
+    ) -> Result<bool, StoreError> {
+        let (name, before, after) = (name.to_owned(), before.0.clone(), after.0.clone());
+        self.write(move |connection| {
+            for_good(connection, || {
+                let changed = connection
+                    .prepare_cached(
+                        "UPDATE servers SET api_key = ?3 WHERE name = ?1 AND api_key = ?2",
+                    )?
+                    .execute((&name, &before, &after))?;
+                Ok(changed > 0)
+            })
         })
         .await
     }

@@ -21,6 +21,7 @@ use rusqlite::Row;
 
 use crate::column::{Id, Stored, decode_all, decode_first, named};
 use crate::message_store::chats;
+use crate::person_store::for_good;
 use crate::server_store;
 use crate::session_store::row::select_sessions;
 use crate::store::SqliteStore;
@@ -132,6 +133,27 @@ impl SessionStore for SqliteStore {
         let secrets = secrets.clone();
         self.write(move |connection| row::set_webhook_secrets(connection, tenant, id, &secrets))
             .await
+    }
+
+    async fn replace_webhook_secrets(
+        &self,
+        id: SessionId,
+        before: &WebhookSecrets,
+        after: &WebhookSecrets,
+    ) -> Result<bool, StoreError> {
+        let (before, after) = (before.to_stored(), after.to_stored());
+        self.write(move |connection| {
+            for_good(connection, || {
+                let changed = connection
+                    .prepare_cached(
+                        "UPDATE sessions SET webhook_secrets = ?3
+                         WHERE id = ?1 AND webhook_secrets = ?2",
+                    )?
+                    .execute((id.bytes(), &before, &after))?;
+                Ok(changed > 0)
+            })
+        })
+        .await
     }
 
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError> {

@@ -244,10 +244,8 @@ impl MessageStore for SealedMessages {
     }
 
     async fn find(&self, tenant: TenantId, id: MessageId) -> Result<Option<Message>, StoreError> {
-        match self.inner.find(tenant, id).await? {
-            Some(message) => self.vault.open_message(message).await.map(Some),
-            None => Ok(None),
-        }
+        let found = self.inner.find(tenant, id).await?;
+        Ok(self.vault.open_messages(found.into_iter().collect()).await?.pop())
     }
 
     async fn load(&self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {

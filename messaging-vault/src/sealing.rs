@@ -10,7 +10,6 @@ use messaging_core::domain::id::{InboxId, MessageId, OptOutId, TenantId};
 use messaging_core::domain::message::Message;
 use messaging_core::domain::opt_out::{OptOut, OptOutRef};
 use messaging_core::domain::portion::PortionBy;
-use messaging_core::domain::server::ServerPatch;
 use messaging_core::ports::inbox_store::InboxStore;
 use messaging_core::ports::key_provider::SecretKey;
 use messaging_core::ports::key_store::Wrapping;
@@ -255,29 +254,27 @@ impl Sealer {
         for session in &kept {
             let own = session.own_address.as_ref();
             let secrets = session.webhook_secrets.as_ref();
-            let own = own.filter(|own| is_due(matches!(own, Address::Sealed(_))));
-            let secrets = secrets.filter(|secrets| is_due(SealedSessions::are_sealed(secrets)));
-            if own.is_none() && secrets.is_none() {
-                continue;
-            }
-            let (has_own, has_secrets) = (own.is_some(), secrets.is_some());
-            let found = stores.find(tenant, session.id).await;
-            let Some(open) = self.readable(&session.id, found)?.flatten() else { continue };
-            if has_own {
+            if own.is_some_and(|own| is_due(matches!(own, Address::Sealed(_)))) {
+                let found = stores.find(tenant, session.id).await;
+                let Some(open) = self.readable(&session.id, found)?.flatten() else { continue };
                 // What is told of it meanwhile is younger, and seals by itself.
                 stores
                     .record_status(open.id, open.status, open.status_at, open.own_address)
                     .await?;
             }
-            if let Some(secrets) = open.webhook_secrets.filter(|_| has_secrets) {
-                stores.set_webhook_secrets(tenant, session.id, &secrets).await?;
+            if let Some(kept) = secrets.filter(|kept| is_due(SealedSessions::are_sealed(kept))) {
+                let opened = stores.open_secrets(session.id, kept.clone());
+                let Some(open) = self.readable(&session.id, opened)? else { continue };
+                let anew = stores.seal_secrets(session.id, &open)?;
+                // Secrets that were replaced meanwhile were sealed by whoever did so.
+                self.stores.sessions.replace_webhook_secrets(session.id, kept, &anew).await?;
             }
         }
         Ok(kept.len() as u64)
     }
 
     /// Seals what the provider's servers are called with, where it is not; they are no tenant's. Gives
-    /// how many servers there are. One whose key is changed in the same moment may keep the key before.
+    /// how many servers there are.
     ///
     /// # Errors
     /// [`StoreError`]: what was done stays done.
@@ -285,14 +282,13 @@ impl Sealer {
         let kept = self.stores.servers.list().await?;
         let stores = SealedServers::new(Arc::clone(&self.stores.servers), self.vault.clone());
         for server in &kept {
-            let key = server.api_key.as_ref();
-            if key.is_none_or(|key| SealedServers::is_sealed(key) == self.vault.seals()) {
+            let Some(kept) = &server.api_key else { continue };
+            if SealedServers::is_sealed(kept) == self.vault.seals() {
                 continue;
             }
-            let Some(open) = stores.find(&server.name).await? else { continue };
-            let patch = ServerPatch { api_key: Some(open.api_key), ..ServerPatch::default() };
-            // It is the same server as before.
-            stores.patch(&server.name, &patch, open.updated_at).await?;
+            let Some(open) = stores.opened(server.clone())?.api_key else { continue };
+            let anew = stores.seal(&server.name, &open)?;
+            self.stores.servers.replace_key(&server.name, kept, &anew).await?;
         }
         Ok(kept.len() as u64)
     }

@@ -41,7 +41,7 @@ impl SealedServers {
         kept.0.starts_with(SEALED)
     }
 
-    fn seal(&self, server: &str, key: &ServerKey) -> Result<ServerKey, StoreError> {
+    pub(crate) fn seal(&self, server: &str, key: &ServerKey) -> Result<ServerKey, StoreError> {
         if !self.vault.seals() && !Self::is_sealed(key) {
             return Ok(key.clone());
         }
@@ -50,7 +50,7 @@ impl SealedServers {
         Ok(ServerKey(format!("{SEALED}{}", STANDARD.encode(sealed))))
     }
 
-    fn opened(&self, mut server: KeptServer) -> Result<KeptServer, StoreError> {
+    pub(crate) fn opened(&self, mut server: KeptServer) -> Result<KeptServer, StoreError> {
         let sealed = server.api_key.as_ref().and_then(|key| key.0.strip_prefix(SEALED));
         if let Some(sealed) = sealed {
             let bad = |error| bad(&server.name, error);
@@ -91,6 +91,20 @@ impl ServerStore for SealedServers {
         let patch = ServerPatch { api_key, ..patch.clone() };
         let patched = self.inner.patch(name, &patch, now).await?;
         patched.map(|server| self.opened(server)).transpose()
+    }
+
+    async fn replace_key(
+        &self,
+        name: &str,
+        before: &ServerKey,
+        after: &ServerKey,
+    ) -> Result<bool, StoreError> {
+        let Some(kept) = self.inner.find(name).await? else { return Ok(false) };
+        if self.opened(kept.clone())?.api_key.as_ref() != Some(before) {
+            return Ok(false);
+        }
+        let Some(kept) = kept.api_key else { return Ok(false) };
+        self.inner.replace_key(name, &kept, &self.seal(name, after)?).await
     }
 
     async fn delete(&self, name: &str) -> Result<Removal, StoreError> {

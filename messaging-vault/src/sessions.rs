@@ -82,7 +82,7 @@ impl SealedSessions {
     }
 
     /// In the place of the current one stands what all of them were sealed to.
-    fn seal_secrets(
+    pub(crate) fn seal_secrets(
         &self,
         session: SessionId,
         secrets: &WebhookSecrets,
@@ -100,7 +100,7 @@ impl SealedSessions {
         kept.current.0.starts_with(SEALED)
     }
 
-    fn open_secrets(
+    pub(crate) fn open_secrets(
         &self,
         session: SessionId,
         kept: WebhookSecrets,
@@ -182,6 +182,20 @@ impl SessionStore for SealedSessions {
     ) -> Result<Option<Session>, StoreError> {
         let sealed = self.seal_secrets(id, secrets)?;
         self.perhaps(self.inner.set_webhook_secrets(tenant, id, &sealed).await?)
+    }
+
+    async fn replace_webhook_secrets(
+        &self,
+        id: SessionId,
+        before: &WebhookSecrets,
+        after: &WebhookSecrets,
+    ) -> Result<bool, StoreError> {
+        let kept = self.inner.find_any(id).await?.and_then(|session| session.webhook_secrets);
+        let Some(kept) = kept else { return Ok(false) };
+        if self.open_secrets(id, kept.clone())? != *before {
+            return Ok(false);
+        }
+        self.inner.replace_webhook_secrets(id, &kept, &self.seal_secrets(id, after)?).await
     }
 
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError> {

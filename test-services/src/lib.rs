@@ -2,6 +2,8 @@
 //! restart them as it likes. They listen on free ports of 127.0.0.1, keep their files in a directory
 //! that is removed, and end with the value that stands for them.
 //!
+//! Beside them, what damages a file of SQLite as no store would.
+//!
 //! The programs themselves are found, and where missing installed, by `scripts/with-services`, under
 //! which such tests run.
 #![allow(
@@ -16,11 +18,13 @@ mod gate;
 mod postgres;
 mod process;
 mod redis;
+mod sqlite;
 
 pub use cluster::RedisCluster;
 pub use gate::{Gate, Passage};
 pub use postgres::Postgres;
 pub use redis::Redis;
+pub use sqlite::damage;
 
 /// The value of a variable that `scripts/with-services` sets.
 ///

@@ -18,7 +18,7 @@ use waha_client::WahaClient;
 use waha_client::simulator::{DEFAULT_API_KEY, Simulator, SimulatorConfig};
 use waha_client::transport::{WahaProvider, WahaServer};
 
-/// A store that goes away and comes back, and counts how often it is asked.
+/// A store that goes away and comes back.
 #[derive(Default)]
 struct Fickle {
     store: MemoryStore,
@@ -49,6 +49,15 @@ impl ServerStore for Fickle {
         now: Timestamp,
     ) -> Result<Option<KeptServer>, StoreError> {
         ServerStore::patch(&self.store, name, patch, now).await
+    }
+
+    async fn replace_key(
+        &self,
+        name: &str,
+        before: &ServerKey,
+        after: &ServerKey,
+    ) -> Result<bool, StoreError> {
+        ServerStore::replace_key(&self.store, name, before, after).await
     }
 
     async fn delete(&self, name: &str) -> Result<Removal, StoreError> {

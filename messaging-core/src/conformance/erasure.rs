@@ -13,7 +13,7 @@ use crate::domain::batch::Batch;
 use crate::domain::fingerprint::RequestHash;
 use crate::domain::id::TenantId;
 use crate::domain::idempotency::ScopedKey;
-use crate::domain::inbox::InboxEntry;
+use crate::domain::inbox::{InboxEntry, Kept};
 use crate::domain::message::{Message, MessageRef, QueueItem, StatusChange};
 use crate::domain::opt_out::OptOut;
 use crate::domain::retention::RetentionRules;
@@ -72,6 +72,7 @@ macro_rules! for_each_erasure_behavior {
         $test!(keeps_a_tenant_whose_log_has_entries);
         $test!(shreds_the_keys_of_one_tenant_before_its_rows_go);
         $test!(lets_go_of_a_key_that_was_made_late);
+        $test!(lets_go_of_a_webhook_that_came_in_late);
     };
 }
 
@@ -230,4 +231,22 @@ pub async fn lets_go_of_a_key_that_was_made_late<S: Whole>(store: &S) {
     let_go(store).await;
     assert_eq!(store.keys(Some(tenant_id(1))).await.unwrap(), []);
     assert_eq!(store.keys(Some(tenant_id(2))).await.unwrap(), [data_key(2)]);
+}
+
+/// When its session was gone already. Nothing remembers that it came in.
+pub async fn lets_go_of_a_webhook_that_came_in_late<S: Whole>(store: &S) {
+    fill(store).await;
+    store.begin_deletion(tenant_id(1), at(5)).await.unwrap();
+    erase_all(store, tenant_id(1)).await;
+    let late = [true, false].map(|has_effect| InboxEntry {
+        tenant: tenant_id(1),
+        session: session_id(1),
+        has_effect,
+        ..inbox_entry(if has_effect { 150 } else { 151 })
+    });
+    for _ in 0..2 {
+        assert_eq!(store.keep(&late).await.unwrap(), [Kept::New; 2]);
+        assert!(erase_all(store, tenant_id(1)).await >= 2);
+    }
+    assert!(is_there(store, 2).await);
 }

@@ -20,6 +20,7 @@ macro_rules! for_each_server_store_behavior {
         $test!(lists_servers_in_order_of_their_names_bytes);
         $test!(patches_of_a_server_what_is_given_and_nothing_else);
         $test!(changes_no_server_that_is_not_there);
+        $test!(replaces_the_key_that_nobody_replaced_meanwhile);
         $test!(forgets_a_server_without_sessions_alone);
         $test!(puts_no_more_sessions_on_a_server_than_it_may_hold);
         $test!(puts_no_session_on_a_server_that_drains_or_is_not_there);
@@ -317,4 +318,24 @@ pub async fn puts_no_session_on_a_server_that_drains_meanwhile(
     assert!(matches!(put.unwrap(), Placing::Placed | Placing::Draining));
     let after = sessions.place(&on(&name, 2), Room::AsKept).await.unwrap();
     assert_eq!(after, Placing::Draining);
+}
+
+/// Who writes anew what they read before leaves alone what somebody set since.
+pub async fn replaces_the_key_that_nobody_replaced_meanwhile(
+    servers: &dyn ServerStore,
+    _: &dyn SessionStore,
+) {
+    let key = |text: &str| ServerKey(text.to_owned());
+    let own = KeptServer { api_key: Some(key("first")), ..server(1) };
+    let open = KeptServer { api_key: None, ..server(2) };
+    for each in [&own, &open] {
+        servers.insert(each).await.unwrap();
+    }
+    let (first, second) = (key("first"), key("second"));
+    assert!(!servers.replace_key(&open.name, &first, &second).await.unwrap());
+    assert!(!servers.replace_key("none", &first, &second).await.unwrap());
+    assert!(servers.replace_key(&own.name, &first, &second).await.unwrap());
+    assert!(!servers.replace_key(&own.name, &first, &key("third")).await.unwrap());
+    let replaced = KeptServer { api_key: Some(second), ..own };
+    assert_eq!(servers.list().await.unwrap(), [replaced, open]);
 }

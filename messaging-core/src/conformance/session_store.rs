@@ -58,6 +58,7 @@ macro_rules! for_each_session_store_behavior {
         $test!(shows_every_session_to_whoever_catches_up);
         $test!(keeps_what_webhooks_are_signed_with);
         $test!(sets_the_secrets_of_the_tenants_own_session_alone);
+        $test!(replaces_the_secrets_that_nobody_replaced_meanwhile);
     };
 }
 
@@ -97,6 +98,25 @@ pub async fn sets_the_secrets_of_the_tenants_own_session_alone(store: &dyn Sessi
         assert_eq!(set, None);
     }
     assert_eq!(store.find_any(session_id(1)).await.unwrap(), Some(session(1)));
+}
+
+/// Who writes anew what they read before leaves alone what somebody set since.
+pub async fn replaces_the_secrets_that_nobody_replaced_meanwhile(store: &dyn SessionStore) {
+    let (first, second) = (secrets("first"), secrets("second"));
+    let own = Session { webhook_secrets: Some(first.clone()), ..session(1) };
+    for each in [&own, &session(2)] {
+        store.insert(each).await.unwrap();
+    }
+    let replace = async |n, before, after| {
+        store.replace_webhook_secrets(session_id(n), before, after).await.unwrap()
+    };
+    assert!(!replace(2, &first, &second).await);
+    assert!(!replace(9, &first, &second).await);
+    assert!(replace(1, &first, &second).await);
+    assert!(!replace(1, &first, &secrets("third")).await);
+    let replaced = Session { webhook_secrets: Some(second), ..own };
+    assert_eq!(store.find_any(session_id(1)).await.unwrap(), Some(replaced));
+    assert_eq!(store.find_any(session_id(2)).await.unwrap(), Some(session(2)));
 }
 
 /// Up to when a session was read only goes forward, and is forgotten with the session.

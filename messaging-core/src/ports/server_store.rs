@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::domain::server::{KeptServer, Removal, ServerPatch};
+use crate::domain::server::{KeptServer, Removal, ServerKey, ServerPatch};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::store_error::StoreError;
 
@@ -31,6 +31,15 @@ pub trait ServerStore: Send + Sync + 'static {
         patch: &ServerPatch,
         now: Timestamp,
     ) -> Result<Option<KeptServer>, StoreError>;
+
+    /// Puts `after` in the place of what a server is called with, unless that is no longer `before`. Tells
+    /// whether it was.
+    async fn replace_key(
+        &self,
+        name: &str,
+        before: &ServerKey,
+        after: &ServerKey,
+    ) -> Result<bool, StoreError>;
 
     /// Forgets a server, unless a session is on it. None is put there meanwhile.
     async fn delete(&self, name: &str) -> Result<Removal, StoreError>;

@@ -85,6 +85,15 @@ pub trait SessionStore: Send + Sync + 'static {
         secrets: &WebhookSecrets,
     ) -> Result<Option<Session>, StoreError>;
 
+    /// Puts `after` in the place of what a session's webhooks are signed with, unless that is no longer
+    /// `before`. Tells whether it was.
+    async fn replace_webhook_secrets(
+        &self,
+        id: SessionId,
+        before: &WebhookSecrets,
+        after: &WebhookSecrets,
+    ) -> Result<bool, StoreError>;
+
     /// Forgets one tenant's session and its chats, so that its name and place are free; its messages stay. Tells
     /// whether it was there.
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError>;

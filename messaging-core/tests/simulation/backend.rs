@@ -252,6 +252,7 @@ relay!(SessionStore to store by of_store -> StoreError {
     restrict(id: SessionId, restriction: Option<Restriction>) -> Option<Session>;
     set_webhook_secrets(tenant: TenantId, id: SessionId, secrets: &WebhookSecrets)
         -> Option<Session>;
+    replace_webhook_secrets(id: SessionId, before: &WebhookSecrets, after: &WebhookSecrets) -> bool;
     delete(tenant: TenantId, id: SessionId) -> bool;
     find_any(id: SessionId) -> Option<Session>;
     find_placed(name: &str) -> Vec<Session>;

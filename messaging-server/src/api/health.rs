@@ -3,13 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use messaging_core::domain::breaker::BreakerState;
 use messaging_core::domain::session::SessionHealth;
+use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::gateway::health::{self, Check};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
+use tokio::sync::Mutex;
 
 use crate::api::named::{DateTime, Named};
 use crate::api::{ApiState, Tag, VERSION};
@@ -17,24 +20,51 @@ use crate::api::{ApiState, Tag, VERSION};
 /// In how many seconds to look again.
 const LOOK_AGAIN_SECONDS: u64 = 5;
 
+/// For how long an answer is given again: anybody may ask, and each question goes to all that the
+/// service depends on.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+
 /// Health.
 pub struct HealthApi {
-    /// What the API is made of.
-    pub state: Arc<ApiState>,
+    state: Arc<ApiState>,
+    /// What was found last, and when.
+    last: Mutex<Option<(Timestamp, Health)>>,
+}
+
+impl HealthApi {
+    /// Of what the API is made of.
+    pub fn new(state: Arc<ApiState>) -> Self {
+        Self { state, last: Mutex::default() }
+    }
+
+    /// How everything is. Those who ask at once wait for one answer.
+    async fn found(&self) -> Health {
+        let mut last = self.last.lock().await;
+        let now = self.state.clock.now();
+        match &*last {
+            // A clock that was set back makes nothing young again.
+            Some((at, health)) if *at <= now && now.since(*at) < GOOD_FOR => health.clone(),
+            _ => {
+                let found = self.state.gateway.health().await;
+                let at = self.state.clock.now();
+                let health = Health::of(&found, DateTime(at));
+                *last = Some((at, health.clone()));
+                health
+            }
+        }
+    }
 }
 
 #[OpenApi(tag = "Tag::Health")]
 impl HealthApi {
     /// Tell how everything is
     ///
-    /// Needs no token. `warn` where messages are accepted but wait: WAHA, the queue or the rate
+    /// Needs no token; an answer is given again for a second. `warn` where messages are accepted but wait: WAHA, the queue or the rate
     /// limiter does not answer, WAHA fails and is left alone, or this node's clock is wrong; also where a
     /// connected session is `silent` or `deaf`; `fail`, with 503, where nothing can be accepted.
     #[oai(path = "/health", method = "get", operation_id = "get_health")]
     async fn health(&self) -> HealthAnswer {
-        let found = self.state.gateway.health().await;
-        let now = DateTime(self.state.clock.now());
-        HealthAnswer::of(Health::of(&found, now))
+        HealthAnswer::of(self.found().await)
     }
 
     /// Tell whether the process lives

@@ -181,36 +181,53 @@ async fn of_sessions(
     Ok(all.iter().map(sqlx::postgres::PgQueryResult::rows_affected).sum())
 }
 
-/// Webhooks, those that are still to be applied too.
+/// Webhooks, those that are still to be applied too, and what tells their repeats: one that comes in when
+/// its session is gone is found by nothing else.
 async fn webhooks(
     connection: &mut PgConnection,
     id: TenantId,
     limit: u32,
 ) -> Result<u64, sqlx::Error> {
     let limit = i64::from(limit);
-    let over = sqlx::query!(
-        "WITH own AS (
-             SELECT id FROM inbox WHERE tenant = $1 AND status <> 'pending'
-             ORDER BY id LIMIT $2 FOR UPDATE
-         )
-         DELETE FROM inbox i USING own WHERE i.id = own.id",
+    let over = sqlx::query_scalar!(
+        r#"
+        WITH own AS (
+            SELECT id FROM inbox WHERE tenant = $1 AND status <> 'pending'
+            ORDER BY id LIMIT $2 FOR UPDATE
+        ), gone AS (
+            DELETE FROM inbox i USING own WHERE i.id = own.id
+            RETURNING i.session, i.event, i.key
+        ), known AS (
+            DELETE FROM inbox_keys k USING gone
+            WHERE k.session = gone.session AND k.event = gone.event AND k.key = gone.key
+        )
+        SELECT count(*) AS "gone!" FROM gone
+        "#,
         id.0,
         limit,
     )
-    .execute(&mut *connection)
+    .fetch_one(&mut *connection)
     .await?;
-    let pending = sqlx::query!(
-        "WITH own AS (
-             SELECT id FROM inbox WHERE tenant = $1 AND status = 'pending'
-             ORDER BY id LIMIT $2 FOR UPDATE
-         )
-         DELETE FROM inbox i USING own WHERE i.id = own.id",
+    let pending = sqlx::query_scalar!(
+        r#"
+        WITH own AS (
+            SELECT id FROM inbox WHERE tenant = $1 AND status = 'pending'
+            ORDER BY id LIMIT $2 FOR UPDATE
+        ), gone AS (
+            DELETE FROM inbox i USING own WHERE i.id = own.id
+            RETURNING i.session, i.event, i.key
+        ), known AS (
+            DELETE FROM inbox_keys k USING gone
+            WHERE k.session = gone.session AND k.event = gone.event AND k.key = gone.key
+        )
+        SELECT count(*) AS "gone!" FROM gone
+        "#,
         id.0,
         limit,
     )
-    .execute(&mut *connection)
+    .fetch_one(&mut *connection)
     .await?;
-    Ok(over.rows_affected() + pending.rows_affected())
+    Ok((over + pending).unsigned_abs())
 }
 
 /// What names the tenant by itself; its sessions go last.

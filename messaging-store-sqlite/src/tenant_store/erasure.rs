@@ -7,35 +7,58 @@ use rusqlite::{Connection, params};
 
 use crate::column::{Id, decode_first};
 use crate::error::Fault;
+use crate::inbox_store::remove_with_keys;
 use crate::person_store::for_good;
+use crate::tenant_store::erasure::Step::{Rows, Webhooks};
+
+/// A statement by which some of a tenant's rows go.
+enum Step {
+    Rows(&'static str),
+    /// Also what tells their repeats, whether or not their session is there still.
+    Webhooks(&'static str),
+}
 
 /// What is let go of, of the tenant in ?1 and at most ?2 rows at a time: each only where nothing is left
 /// of those before it. Histories go with their messages; sessions, by which the last but one are found,
 /// go last.
-const STEPS: &[&str] = &[
-    "DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE tenant = ?1 LIMIT ?2)",
-    "DELETE FROM inbox WHERE id IN (
-         SELECT id FROM inbox WHERE tenant = ?1 AND status <> 'pending' LIMIT ?2
-     )",
-    "DELETE FROM inbox WHERE id IN (
-         SELECT id FROM inbox WHERE tenant = ?1 AND status = 'pending' LIMIT ?2
-     )",
-    "DELETE FROM batches WHERE id IN (SELECT id FROM batches WHERE tenant = ?1 LIMIT ?2)",
-    "DELETE FROM opt_outs WHERE (tenant, address) IN (
-         SELECT tenant, address FROM opt_outs WHERE tenant = ?1 LIMIT ?2
-     )",
-    "DELETE FROM idempotency_keys WHERE (tenant, digest) IN (
-         SELECT tenant, digest FROM idempotency_keys WHERE tenant = ?1 LIMIT ?2
-     )",
-    "DELETE FROM inbox_keys WHERE (session, event, key) IN (
-         SELECT k.session, k.event, k.key FROM sessions s JOIN inbox_keys k ON k.session = s.id
-         WHERE s.tenant = ?1 LIMIT ?2
-     )",
-    "DELETE FROM chats WHERE (session, recipient) IN (
-         SELECT c.session, c.recipient FROM sessions s JOIN chats c ON c.session = s.id
-         WHERE s.tenant = ?1 LIMIT ?2
-     )",
-    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE tenant = ?1 LIMIT ?2)",
+const STEPS: &[Step] = &[
+    Rows("DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE tenant = ?1 LIMIT ?2)"),
+    Webhooks(
+        "DELETE FROM inbox WHERE id IN (
+             SELECT id FROM inbox WHERE tenant = ?1 AND status <> 'pending' LIMIT ?2
+         )
+         RETURNING session, event, key",
+    ),
+    Webhooks(
+        "DELETE FROM inbox WHERE id IN (
+             SELECT id FROM inbox WHERE tenant = ?1 AND status = 'pending' LIMIT ?2
+         )
+         RETURNING session, event, key",
+    ),
+    Rows("DELETE FROM batches WHERE id IN (SELECT id FROM batches WHERE tenant = ?1 LIMIT ?2)"),
+    Rows(
+        "DELETE FROM opt_outs WHERE (tenant, address) IN (
+             SELECT tenant, address FROM opt_outs WHERE tenant = ?1 LIMIT ?2
+         )",
+    ),
+    Rows(
+        "DELETE FROM idempotency_keys WHERE (tenant, digest) IN (
+             SELECT tenant, digest FROM idempotency_keys WHERE tenant = ?1 LIMIT ?2
+         )",
+    ),
+    Rows(
+        "DELETE FROM inbox_keys WHERE (session, event, key) IN (
+             SELECT k.session, k.event, k.key FROM sessions s JOIN inbox_keys k ON k.session = s.id
+             WHERE s.tenant = ?1 LIMIT ?2
+         )",
+    ),
+    Rows(
+        "DELETE FROM chats WHERE (session, recipient) IN (
+             SELECT c.session, c.recipient FROM sessions s JOIN chats c ON c.session = s.id
+             WHERE s.tenant = ?1 LIMIT ?2
+         )",
+    ),
+    Rows("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE tenant = ?1 LIMIT ?2)"),
 ];
 
 fn find(connection: &Connection, id: TenantId) -> Result<Option<Tenant>, Fault> {
@@ -85,14 +108,16 @@ pub(super) fn erase(connection: &Connection, id: TenantId, limit: u32) -> Result
         return Ok(0);
     }
     for step in STEPS {
-        let gone = for_good(connection, || {
-            Ok(connection.prepare_cached(step)?.execute(params![id.bytes(), limit])?)
+        let which = params![id.bytes(), limit];
+        let gone = for_good(connection, || match step {
+            Rows(step) => Ok(connection.prepare_cached(step)?.execute(which)? as u64),
+            Webhooks(step) => remove_with_keys(connection, step, which),
         })?;
         if gone > 0 {
             connection
                 .prepare_cached("UPDATE tenants SET erased = erased + ?2 WHERE id = ?1")?
                 .execute(params![id.bytes(), i64::try_from(gone).unwrap_or(i64::MAX)])?;
-            return Ok(gone as u64);
+            return Ok(gone);
         }
     }
     Ok(0)

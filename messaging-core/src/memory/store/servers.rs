@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::MemoryStore;
-use crate::domain::server::{KeptServer, Removal, ServerPatch};
+use crate::domain::server::{KeptServer, Removal, ServerKey, ServerPatch};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::server_store::ServerStore;
 use crate::ports::store_error::StoreError;
@@ -50,6 +50,20 @@ impl ServerStore for MemoryStore {
         let Some(server) = state.servers.0.get_mut(name) else { return Ok(None) };
         *server = server.clone().patched(patch, now);
         Ok(Some(server.clone()))
+    }
+
+    async fn replace_key(
+        &self,
+        name: &str,
+        before: &ServerKey,
+        after: &ServerKey,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.lock();
+        let server = state.servers.0.get_mut(name);
+        let unchanged = server.filter(|server| server.api_key.as_ref() == Some(before));
+        let Some(server) = unchanged else { return Ok(false) };
+        server.api_key = Some(after.clone());
+        Ok(true)
     }
 
     async fn delete(&self, name: &str) -> Result<Removal, StoreError> {

@@ -232,6 +232,20 @@ impl SessionStore for MemoryStore {
         Ok(Some(state.whole(&session)))
     }
 
+    async fn replace_webhook_secrets(
+        &self,
+        id: SessionId,
+        before: &WebhookSecrets,
+        after: &WebhookSecrets,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.lock();
+        let session = state.sessions.rows.get_mut(&id);
+        let unchanged = session.filter(|session| session.webhook_secrets.as_ref() == Some(before));
+        let Some(session) = unchanged else { return Ok(false) };
+        session.webhook_secrets = Some(after.clone());
+        Ok(true)
+    }
+
     async fn delete(&self, tenant: TenantId, id: SessionId) -> Result<bool, StoreError> {
         let mut state = self.lock();
         let is_gone = state.sessions.delete(tenant, id);
