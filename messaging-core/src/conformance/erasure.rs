@@ -246,7 +246,7 @@ pub async fn lets_go_of_a_webhook_that_came_in_late<S: Whole>(store: &S) {
     });
     for _ in 0..2 {
         assert_eq!(store.keep(&late).await.unwrap(), [Kept::New; 2]);
-        assert!(erase_all(store, tenant_id(1)).await >= 2);
+        assert!(erase_all(store, tenant_id(1)).await > 0);
     }
     assert!(is_there(store, 2).await);
 }

@@ -1,6 +1,6 @@
 //! Webhooks received, in memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 
@@ -17,7 +17,8 @@ use crate::ports::store_error::StoreError;
 /// What was received. Of what is applied only the key stays, since only the key is asked for.
 #[derive(Default)]
 pub(super) struct Inbox {
-    keys: HashSet<(SessionId, String, String)>,
+    /// Whose each is.
+    keys: HashMap<(SessionId, String, String), TenantId>,
     pending: BTreeMap<InboxId, InboxEntry>,
     due: BTreeSet<(Timestamp, InboxId)>,
     set_aside: BTreeMap<InboxId, (InboxStatus, InboxEntry)>,
@@ -26,7 +27,7 @@ pub(super) struct Inbox {
 impl Inbox {
     fn keep(&mut self, entry: &InboxEntry) -> Kept {
         let key = (entry.session, entry.event.clone(), entry.key.clone());
-        if !self.keys.insert(key) {
+        if self.keys.insert(key, entry.tenant).is_some() {
             return Kept::Repeat;
         }
         if entry.has_effect {
@@ -110,6 +111,10 @@ impl Inbox {
         for entry in &own {
             self.take(entry.id);
             self.keys.remove(&(entry.session, entry.event.clone(), entry.key.clone()));
+        }
+        if own.is_empty() {
+            // Of what was applied nothing else is left.
+            self.keys.retain(|_, owner| *owner != tenant);
         }
         own.len() as u64
     }
