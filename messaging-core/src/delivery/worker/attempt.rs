@@ -142,7 +142,9 @@ impl Worker {
             // Another node may have the key, or this one once it begins anew.
             tracing::error!(message.id = %message.id, "message {} cannot be opened", message.id);
             self.gateway.observe(Observation::Fault { what: "key" });
-            return Ok(Next::Again(now.plus(PAUSE_AFTER_FAULT), HeldBy::Retry));
+            let again = now.plus(RECHECK_AFTER);
+            let again = message.expires_at.map_or(again, |end| again.min(end));
+            return Ok(Next::Again(again, HeldBy::Retry));
         }
         let Some(session) = self.gateway.look_up(Asked::Any(message.session)).await? else {
             let code = match message.status {
