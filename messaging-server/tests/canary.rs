@@ -9,7 +9,7 @@ mod process;
 
 use std::time::Duration;
 
-use process::{Installation, Server, WEBHOOK_SECRET, eventually};
+use process::{Installation, Server, WEBHOOK_SECRET, eventually, operations};
 use reqwest::{Client, RequestBuilder, Response};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -137,21 +137,6 @@ fn marked(body: &Value, member: &str) -> Value {
     }
 }
 
-/// The operations of the document: method, path, and an example of a body.
-fn operations() -> Vec<(String, String, Option<Value>)> {
-    let document: Value = serde_json::from_str(&messaging_server::api::openapi_document()).unwrap();
-    let mut found = Vec::new();
-    for (path, methods) in document["paths"].as_object().unwrap() {
-        for (method, operation) in methods.as_object().unwrap() {
-            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-            let named = schema["$ref"].as_str().map(|name| name.trim_start_matches('#'));
-            let schema = named.map_or(schema, |name| document.pointer(name).unwrap());
-            found.push((method.to_uppercase(), path.clone(), schema.get("example").cloned()));
-        }
-    }
-    found
-}
-
 /// Sends everything that a message can say, and has some come in.
 async fn say_everything(canary: &mut Canary, server: &Server) -> String {
     canary.post(server, "/sessions", json!({"name": "main"})).await;
@@ -224,7 +209,7 @@ async fn say_everything(canary: &mut Canary, server: &Server) -> String {
 /// Calls every operation there is: as it is meant, with marks for all it asks, and with what cannot be
 /// read.
 async fn call_everything(canary: &mut Canary, server: &Server, message: &str) {
-    for (method, template, example) in operations() {
+    for (method, template, _, example) in operations() {
         for id in [message, "nobody", &format!("+{}", NUMBERS[1])] {
             let path = template.replace("{id}", id).replace("{sessionId}", id);
             let url = format!("{}{path}", server.base);

@@ -29,7 +29,7 @@ impl Cipher {
         mut text: Vec<u8>,
     ) -> Result<Vec<u8>, DoesNotOpen> {
         let mut nonce = [0; NONCE_LEN];
-        fill(entropy, &mut nonce);
+        entropy.fill(&mut nonce);
         self.0
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
@@ -58,17 +58,9 @@ impl Cipher {
     }
 }
 
-/// Random bytes.
-pub(crate) fn fill(entropy: &dyn Entropy, bytes: &mut [u8]) {
-    for chunk in bytes.chunks_mut(8) {
-        let drawn = entropy.next_u64().to_be_bytes();
-        chunk.copy_from_slice(&drawn[..chunk.len()]);
-    }
-}
-
 /// A new key.
 pub(crate) fn draw_key(entropy: &dyn Entropy) -> SecretKey {
-    SecretKey::init_with_mut(|bytes| fill(entropy, bytes))
+    SecretKey::init_with_mut(|bytes| entropy.fill(bytes))
 }
 
 #[cfg(test)]

@@ -235,3 +235,19 @@ pub(crate) async fn eventually(what: &str, limit: Duration, holds: impl AsyncFn(
         panic!("waited {limit:?} in vain: {what}");
     }
 }
+
+/// The operations of the document: method, path, what is said of it, and an example of a body.
+pub(crate) fn operations() -> Vec<(String, String, Value, Option<Value>)> {
+    let document: Value = serde_json::from_str(&messaging_server::api::openapi_document()).unwrap();
+    let mut found = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let named = schema["$ref"].as_str().map(|name| name.trim_start_matches('#'));
+            let schema = named.map_or(schema, |name| document.pointer(name).unwrap());
+            let example = schema.get("example").cloned();
+            found.push((method.to_uppercase(), path.clone(), operation.clone(), example));
+        }
+    }
+    found
+}
