@@ -158,6 +158,9 @@ pub struct Settings {
     pub session_webhook_quota: Quota,
     /// How often one source may fail to authenticate before it is not listened to for a while.
     pub auth_failures: Quota,
+    /// How long what was under way when a tenant was deleted may go on to keep something in its name: the
+    /// tenant itself stays for longer.
+    pub deletion_grace: Duration,
     /// How many messages of one session may wait in the queue before more are refused.
     pub max_waiting: u64,
     /// For how long the same content to the same recipient is taken for a repeat; zero for never.
@@ -202,6 +205,7 @@ impl Default for Settings {
             webhook_quota: Quota { limit: 60_000, window: minute },
             session_webhook_quota: Quota { limit: 12_000, window: minute },
             auth_failures: Quota { limit: 20, window: minute },
+            deletion_grace: Duration::from_secs(10),
             max_waiting: 1_000_000,
             duplicate_window: Duration::from_secs(10),
             opt_out_words: OptOutWords::default(),

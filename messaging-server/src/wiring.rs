@@ -413,6 +413,8 @@ fn settings(config: &Config, webhook_secret: &SecretString, vault: Option<&Vault
         session_webhook_quota: config.session_webhook_quota,
         media_urls: config.media.by,
         media_hosts: config.media.exceptions.clone(),
+        // A request may take as long as its body, and then what any may.
+        deletion_grace: usual.deletion_grace + config.edge.body_timeout,
         max_waiting: config.max_waiting,
         duplicate_window: config.duplicate_window,
         recipient_spacing: config.recipient_spacing,

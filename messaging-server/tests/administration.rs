@@ -87,6 +87,8 @@ async fn what_waits_when_its_tenant_is_stopped_says_so_and_leaves_when_it_goes_o
 async fn a_deletion_goes_on_after_every_kill_until_nothing_is_left() {
     let simulator = simulator().await;
     let mut installation = Installation::new(simulator.base_url());
+    // The tenant stays for so long, for what was under way.
+    installation.settings.push(("BODY_TIMEOUT", "1s".to_owned()));
     let server = installation.start().await;
     let session = session(&server).await;
     let (operator, tenant) = operator(&installation, &server).await;

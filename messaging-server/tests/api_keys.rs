@@ -16,6 +16,7 @@ use messaging_core::ports::access_store::{AccessStore, MockAccessStore};
 use messaging_core::ports::clock::Clock;
 use messaging_core::ports::store_error::StoreError;
 use messaging_server::auth::{Caller, TokenIssuer, TokenVerifier};
+use poem::Body;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -115,6 +116,25 @@ async fn a_key_that_another_node_revoked_is_refused_a_second_later() {
     api.clock.advance(Duration::from_secs(1));
     show(&api, &key).await.refused(401, "invalid-token");
     show(&api, &access).await.refused(401, "invalid-token");
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_while_its_bearer_sends_does_nothing_more() {
+    let api = Harness::new().await;
+    let owner = made(&api, json!({ "name": "owner", "role": "owner" })).await;
+    let owner = owner["key"].as_str().unwrap();
+    let shown = messaging_core::domain::access::ApiKeyText::parse(owner).unwrap();
+    let (store, clock) = (Arc::clone(&api.store), Arc::clone(&api.clock));
+    let slowly = async move {
+        store.revoke_key(tenant_id(1), shown.id, clock.now()).await.unwrap().unwrap();
+        clock.advance(Duration::from_secs(1));
+        Ok::<_, std::io::Error>(json!({ "name": "another", "role": "owner" }).to_string())
+    };
+    let mut asked = request("POST", "/api-keys", Some(owner), Some(Vec::new()));
+    asked.set_body(Body::from_bytes_stream(futures::stream::once(slowly)));
+    api.call(asked).await.refused(401, "invalid-token");
+    let list = api.get("/api-keys").await.expect(200);
+    assert_eq!(list["data"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

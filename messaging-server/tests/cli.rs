@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use command::{Outcome, Place};
 use messaging_core::domain::audit::Chain;
-use messaging_core::domain::id::{MessageId, TenantId};
+use messaging_core::domain::id::MessageId;
 use messaging_core::domain::status::Status;
 use messaging_core::ports::audit_log::AuditLog;
 use messaging_core::ports::message_store::MessageStore;
@@ -362,20 +362,28 @@ async fn an_api_key_is_made_on_the_command_line() {
     assert_ne!(kept("jwt_secret"), kept("jwt_refresh_secret"));
 }
 
-/// Who removes where a chain ends removes it from no look at all of them.
+/// Who removes or damages where a chain ends removes it from no look at all of them, nor the others.
 #[tokio::test]
 async fn a_chain_without_its_end_is_found_broken() {
-    let place = Place::new();
-    let id = place.line(&["tenant", "create", "acme"]).await;
-    place.line(&["token", "--tenant", "acme", "--role", "owner"]).await;
-    assert_eq!(place.run(&["audit", "verify"]).await.code, Some(0));
-    let tenant: TenantId = id.parse().unwrap();
-    let removed = "DELETE FROM audit_chains WHERE chain = ?";
-    let file = place.dir.path().join("data/messaging.db");
-    assert_eq!(damage(&file, removed, tenant.0.as_bytes()), 1);
-    let outcome = place.run(&["audit", "verify"]).await;
-    assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    assert!(outcome.out.contains(&id) && outcome.out.contains("BROKEN"), "{outcome:?}");
+    for damaged in ["DELETE FROM audit_chains", "UPDATE audit_chains SET seq = -1"] {
+        for is_platforms in [false, true] {
+            let place = Place::new();
+            let id = place.line(&["tenant", "create", "acme"]).await;
+            place.line(&["token", "--tenant", "acme", "--role", "owner"]).await;
+            assert_eq!(place.run(&["audit", "verify"]).await.code, Some(0));
+            let tenant = Chain::Tenant(id.parse().unwrap());
+            let (chain, other) =
+                if is_platforms { (Chain::Platform, tenant) } else { (tenant, Chain::Platform) };
+            let file = place.dir.path().join("data/messaging.db");
+            let damaged = format!("{damaged} WHERE chain = ?");
+            assert_eq!(damage(&file, &damaged, chain.id().as_bytes()), 1);
+            let outcome = place.run(&["audit", "verify"]).await;
+            assert_eq!(outcome.code, Some(1), "{outcome:?}");
+            for told in [format!("{chain}  BROKEN"), format!("{other}  whole")] {
+                assert!(outcome.out.contains(&told), "{damaged}: {outcome:?}");
+            }
+        }
+    }
 }
 
 /// Also where the tenant cannot let go of it: on the platform's chain.

@@ -290,8 +290,10 @@ impl AuditLog for PostgresStore {
 
     async fn chains(&self, after: Option<Chain>, limit: u32) -> Result<Vec<Chain>, StoreError> {
         let found = sqlx::query_scalar!(
-            "SELECT chain FROM audit_chains WHERE ($1::uuid IS NULL OR chain > $1)
-             ORDER BY chain LIMIT $2",
+            r#"SELECT chain AS "chain!" FROM (
+                 SELECT chain FROM audit_chains UNION SELECT chain FROM audit_entries
+             ) known
+             WHERE $1::uuid IS NULL OR chain > $1 ORDER BY chain LIMIT $2"#,
             after.map(Chain::id),
             i64::from(limit),
         )

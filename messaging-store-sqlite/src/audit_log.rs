@@ -244,7 +244,9 @@ impl AuditLog for SqliteStore {
     async fn chains(&self, after: Option<Chain>, limit: u32) -> Result<Vec<Chain>, StoreError> {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT chain FROM audit_chains WHERE chain > ?1 ORDER BY chain LIMIT ?2",
+                "SELECT chain FROM audit_chains WHERE chain > ?1
+                 UNION SELECT chain FROM audit_entries WHERE chain > ?1
+                 ORDER BY chain LIMIT ?2",
             )?;
             let after = after.map(|after| after.id().as_bytes().to_vec()).unwrap_or_default();
             decode_all(statement.query(params![after, limit])?)

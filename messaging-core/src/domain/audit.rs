@@ -388,6 +388,8 @@ pub enum Finding {
         /// The last that is kept no longer.
         anchor: u64,
     },
+    /// Where the chain begins and ends cannot be read, and none of its entries was looked at.
+    UnreadableEnds,
     /// There is an entry where none is kept any more.
     BeforeAnchor {
         /// Which.
@@ -422,6 +424,7 @@ impl fmt::Display for Finding {
                     "entry {seq}, which was expected, is kept no longer, nor any up to {anchor}"
                 )
             }
+            Self::UnreadableEnds => f.write_str("where it begins and ends cannot be read"),
             Self::BeforeAnchor { seq } => write!(f, "entry {seq} stands before the chain begins"),
             Self::UnreadableBeforeAnchor { anchor } => {
                 write!(f, "something cannot be read that stands at entry {anchor} or before")
@@ -556,6 +559,14 @@ pub struct ChainReport {
     pub checked: u64,
     /// What is wrong, at most twenty; nothing where the chain is whole.
     pub findings: Vec<Finding>,
+}
+
+impl ChainReport {
+    /// Of a chain of which it cannot be read where it begins and ends.
+    pub fn without_ends() -> Self {
+        let (anchor, head) = (Link::default(), Link::default());
+        Self { anchor, head, checked: 0, findings: vec![Finding::UnreadableEnds] }
+    }
 }
 
 #[cfg(all(test, feature = "testing"))]

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use crate::domain::audit::Chain;
 use crate::domain::id::TenantId;
@@ -22,10 +21,6 @@ const STEPS: u32 = 40;
 
 /// How many sessions are ended at the provider at a time.
 const FAREWELLS: usize = 8;
-
-/// How long what was under way when a tenant was deleted may go on to keep something in its name: the
-/// tenant itself stays for longer.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Tenants whose sessions this node has ended at the provider. One that goes on with what another began
 /// ends them again, which does no harm.
@@ -96,7 +91,7 @@ impl Gateway {
                 }
             }
             // In a pass that found nothing: what came in while its sessions were known is gone too.
-            if is_clean && now.since(deletion.since) >= GRACE {
+            if is_clean && now.since(deletion.since) >= self.settings().deletion_grace {
                 tenants.shred(tenant.id).await?;
                 if tenants.let_go(tenant.id).await? {
                     self.inner.farewells.forget(tenant.id);

@@ -43,7 +43,8 @@ pub trait AuditLog: Send + Sync + 'static {
     /// that has none.
     async fn ends(&self, chain: Chain) -> Result<ChainEnds, StoreError>;
 
-    /// Chains behind this one, in the order of their ids, the platform's first.
+    /// Chains that have an end or entries, whosever they are, behind this one, in the order of their ids,
+    /// the platform's first.
     async fn chains(&self, after: Option<Chain>, limit: u32) -> Result<Vec<Chain>, StoreError>;
 
     /// Lets go of at most `limit` entries from the oldest end of a chain, up to the first that is not

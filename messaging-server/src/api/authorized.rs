@@ -2,10 +2,12 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use messaging_core::domain::audit::SettingChange;
 use messaging_core::domain::id::TenantId;
 use messaging_core::domain::tenant::Permission;
+use messaging_core::domain::timestamp::Timestamp;
 use messaging_core::gateway::access::Maker;
 use messaging_core::gateway::error::GatewayError;
 use poem::http::header::AUTHORIZATION;
@@ -142,6 +144,33 @@ impl<'a, N: Needs> ApiExtractor<'a> for Authorized<N> {
         }
         address_text::check(request.uri().query())?;
         Ok(Self { caller, noted, needs: PhantomData })
+    }
+}
+
+/// For how long whoever was let in is believed unseen: as long as what another node revokes may take to
+/// be known here.
+const BELIEVED_FOR: Duration = Duration::from_secs(1);
+
+/// When a request was let in, as far as it was.
+pub(super) struct LetIn(Option<Timestamp>);
+
+impl LetIn {
+    /// A moment ago; of an operation that asks for no token, never.
+    pub(super) fn now(request: &Request) -> Self {
+        let state = request.data::<Arc<ApiState>>();
+        Self(state.filter(|_| Noted::of(request).has_caller()).map(|state| state.clock.now()))
+    }
+
+    /// Judges the caller anew, should it have taken long to read what they sent: they may have been
+    /// revoked, or their tenant deleted, meanwhile.
+    pub(super) async fn judge_again(self, request: &Request) -> Result<(), Problem> {
+        let (Some(at), Some(state)) = (self.0, request.data::<Arc<ApiState>>()) else {
+            return Ok(());
+        };
+        if state.clock.now().since(at) >= BELIEVED_FOR {
+            authenticate(request).await?;
+        }
+        Ok(())
     }
 }
 

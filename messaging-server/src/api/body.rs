@@ -11,6 +11,7 @@ use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::DeserializeOwned;
 
+use crate::api::authorized::LetIn;
 use crate::api::problem::{FieldProblem, Problem, kind};
 use crate::api::{ApiState, BodyLimits};
 
@@ -45,7 +46,9 @@ impl<'a, T: RequestJson> ApiExtractor<'a> for JsonBody<T> {
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         check_content_type(request)?;
+        let let_in = LetIn::now(request);
         let bytes = read(request, body, T::limit).await?;
+        let_in.judge_again(request).await?;
         Ok(Self(parse(&bytes)?))
     }
 }

@@ -53,6 +53,11 @@ impl Noted {
         let _ = self.0.caller.set(caller.clone());
     }
 
+    /// Whether somebody calls who was believed.
+    pub(super) fn has_caller(&self) -> bool {
+        self.0.caller.get().is_some()
+    }
+
     /// Remembers what of a tenant's settings was changed. A request changes those of one.
     pub(super) fn changes(&self, tenant: TenantId, changes: Vec<SettingChange>) {
         let _ = self.0.changes.set((tenant, changes));
