@@ -256,11 +256,12 @@ impl Sealer {
             let secrets = session.webhook_secrets.as_ref();
             if own.is_some_and(|own| is_due(matches!(own, Address::Sealed(_)))) {
                 let found = stores.find(tenant, session.id).await;
-                let Some(open) = self.readable(&session.id, found)?.flatten() else { continue };
-                // What is told of it meanwhile is younger, and seals by itself.
-                stores
-                    .record_status(open.id, open.status, open.status_at, open.own_address)
-                    .await?;
+                if let Some(open) = self.readable(&session.id, found)?.flatten() {
+                    // What is told of it meanwhile is younger, and seals by itself.
+                    stores
+                        .record_status(open.id, open.status, open.status_at, open.own_address)
+                        .await?;
+                }
             }
             if let Some(kept) = secrets.filter(|kept| is_due(SealedSessions::are_sealed(kept))) {
                 let opened = stores.open_secrets(session.id, kept.clone());
@@ -286,7 +287,8 @@ impl Sealer {
             if SealedServers::is_sealed(kept) == self.vault.seals() {
                 continue;
             }
-            let Some(open) = stores.opened(server.clone())?.api_key else { continue };
+            let opened = self.readable(&server.name, stores.opened(server.clone()))?;
+            let Some(open) = opened.and_then(|server| server.api_key) else { continue };
             let anew = stores.seal(&server.name, &open)?;
             self.stores.servers.replace_key(&server.name, kept, &anew).await?;
         }

@@ -38,8 +38,8 @@ pub struct DeadLetterSelection {
     pub from_date: Option<DateTime>,
     /// Accepted at or before.
     pub to_date: Option<DateTime>,
-    /// Whose text has these words, or whose recipient ends in these digits (4 at least); with
-    /// `ENCRYPTION=plain`, whose text or recipient contains this; at most 256 characters. Needs `messages:read:content`.
+    /// Whose text has these words (with `ENCRYPTION=words`), or whose recipient ends in these digits, 4 at
+    /// least; with `ENCRYPTION=plain`, whose text or recipient contains this; at most 256 characters. Needs `messages:read:content`.
     pub search: Option<String>,
     /// Of this bulk request.
     pub bulk_id: Option<Uuid>,
@@ -137,8 +137,8 @@ impl DeadLettersApi {
         /// Accepted at or before: RFC 3339, or a date alone, which means its end (UTC).
         #[oai(name = "toDate")]
         to_date: Query<Option<DateBound>>,
-        /// Whose text has these words, or whose recipient ends in these digits (4 at least); with
-        /// `ENCRYPTION=plain`, whose text or recipient contains this; at most 256 characters. Needs `messages:read:content`.
+        /// Whose text has these words (with `ENCRYPTION=words`), or whose recipient ends in these digits,
+        /// 4 at least; with `ENCRYPTION=plain`, whose text or recipient contains this; at most 256 characters. Needs `messages:read:content`.
         search: Query<Option<String>>,
         /// Of this bulk request.
         #[oai(name = "bulkId")]

@@ -88,8 +88,8 @@ impl MessagesApi {
         /// (UTC).
         #[oai(name = "toDate")]
         to_date: Query<Option<DateBound>>,
-        /// Whose text has these words, or whose sender or recipient ends in these digits (4 at least); with
-        /// `ENCRYPTION=plain`, whose text, sender or recipient contains this; at most 256 characters. Needs
+        /// Whose text has these words (with `ENCRYPTION=words`), or whose sender or recipient ends in these
+        /// digits, 4 at least; with `ENCRYPTION=plain`, whose text, sender or recipient contains this; at most 256 characters. Needs
         /// `messages:read:content`.
         search: Query<Option<String>>,
         /// Of this bulk request.

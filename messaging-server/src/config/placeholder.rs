@@ -21,6 +21,8 @@ struct Demand {
 const SIGNS_TOKENS: Demand = Demand { min_bytes: 32, min_guesses: 15.0 };
 /// Signs webhooks. Also what another system may have drawn: eight random characters.
 const SIGNS_WEBHOOKS: Demand = Demand { min_bytes: 8, min_guesses: 7.5 };
+/// Did so before: one that could be guessed is on its way out.
+const SIGNED_WEBHOOKS: Demand = Demand { min_guesses: 0.0, ..SIGNS_WEBHOOKS };
 /// Is shown to a server of one's own, which has its own opinion.
 const OPENS: Demand = Demand { min_bytes: 1, min_guesses: 0.0 };
 
@@ -63,7 +65,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let previous = config
         .waha_webhook_secret_previous
         .iter()
-        .map(|secret| ("WAHA_WEBHOOK_SECRET_PREVIOUS", Some(secret), SIGNS_WEBHOOKS));
+        .map(|secret| ("WAHA_WEBHOOK_SECRET_PREVIOUS", Some(secret), SIGNED_WEBHOOKS));
     let servers = config.waha_servers.iter().flatten();
     let server_keys = servers.map(|server| ("WAHA_SERVERS", server.api_key.as_ref(), OPENS));
     let database = config.postgres.iter().filter(|it| it.password.is_none()).map(|it| &it.url);

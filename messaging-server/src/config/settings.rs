@@ -101,13 +101,13 @@ settings! {
         HEADER_TIMEOUT: Duration = "10s", kind::DURATION,
             "How long the head of a request may take to come.";
         BODY_TIMEOUT: Duration = "60s", kind::DURATION,
-            "How long the body of a request may take to come.";
+            "How long the body of a request may take to come. A deleted tenant stays for as long, and ten seconds.";
         MAX_CONNECTIONS: u32 = "10000", kind::COUNT,
             "How many connections there may be at a time.";
     }
     "Access" {
         JWT_SECRET: SecretString = none, kind::SECRET,
-            "Signs access tokens, 32 bytes or more; where unset, one is drawn and kept in DATA_DIR.";
+            "Signs access tokens, 32 bytes or more that cannot be guessed; where unset, one is drawn and kept in DATA_DIR.";
         JWT_EXPIRES_IN: Duration = "24h", kind::DURATION,
             "How long access tokens are valid.";
         JWT_REFRESH_SECRET: SecretString = none, kind::SECRET,
