@@ -63,6 +63,7 @@ use crate::gateway::ids::IdSource;
 use crate::gateway::known_tenants::KnownTenants;
 use crate::gateway::opt_outs::EmptyLists;
 use crate::gateway::pacing::LatestSends;
+pub use crate::gateway::recent::BELIEVED_FOR;
 use crate::gateway::servers::KnownServers;
 use crate::gateway::untold::Untold;
 use crate::memory::rate_limiter::MemoryRateLimiter;

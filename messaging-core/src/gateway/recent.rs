@@ -8,7 +8,7 @@ use crate::domain::timestamp::Timestamp;
 
 /// For how long what was looked up is believed without another look: so long may go unseen what
 /// another node has changed. What this node changes is seen at once.
-pub(crate) const BELIEVED_FOR: Duration = Duration::from_secs(1);
+pub const BELIEVED_FOR: Duration = Duration::from_secs(1);
 
 /// Of how many it is remembered at the most.
 const CAPACITY: usize = 10_000;

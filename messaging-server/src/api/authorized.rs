@@ -2,12 +2,12 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 use messaging_core::domain::audit::SettingChange;
 use messaging_core::domain::id::TenantId;
 use messaging_core::domain::tenant::Permission;
 use messaging_core::domain::timestamp::Timestamp;
+use messaging_core::gateway::BELIEVED_FOR;
 use messaging_core::gateway::access::Maker;
 use messaging_core::gateway::error::GatewayError;
 use poem::http::header::AUTHORIZATION;
@@ -146,10 +146,6 @@ impl<'a, N: Needs> ApiExtractor<'a> for Authorized<N> {
         Ok(Self { caller, noted, needs: PhantomData })
     }
 }
-
-/// For how long whoever was let in is believed unseen: as long as what another node revokes may take to
-/// be known here.
-const BELIEVED_FOR: Duration = Duration::from_secs(1);
 
 /// When a request was let in, as far as it was.
 pub(super) struct LetIn(Option<Timestamp>);
