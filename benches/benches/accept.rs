@@ -214,7 +214,7 @@ const MODES: [(Mode, &str); 3] =
 
 /// How many callers' messages are taken together, how often.
 const WAVES: u32 = 4;
-const ROUNDS: usize = 60;
+const ROUNDS: usize = 240;
 
 /// Plain and encrypted by turns, so that whatever else the machine does meanwhile meets all alike. Prints
 /// the median time a message takes, and how many times the plain one's that is.

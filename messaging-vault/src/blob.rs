@@ -17,7 +17,7 @@ pub(crate) async fn seal(
         return Ok(bytes);
     }
     let keys = vault.keys(place.tenant).await?;
-    let (version, sealed) = vault.seal(&keys, place, bytes).map_err(|error| bad(place, error))?;
+    let (version, sealed) = vault.seal(&keys, place, &bytes).map_err(|error| bad(place, error))?;
     let mut blob = Vec::with_capacity(sealed.len() + 5);
     blob.push(MARK);
     blob.extend_from_slice(&version.to_be_bytes());

@@ -15,6 +15,9 @@ pub struct DoesNotOpen;
 /// (SP 800-38D, section 8.3); each tenant has its own, which can be rotated.
 pub(crate) struct Cipher(LessSafeKey);
 
+/// How many bytes what is encrypted is longer than what it says, the nonce apart.
+const TAG_LEN: usize = 16;
+
 impl Cipher {
     pub(crate) fn new(key: &SecretKey) -> Result<Self, DoesNotOpen> {
         let key = UnboundKey::new(&AES_256_GCM, key.expose_secret()).map_err(|_| DoesNotOpen)?;
@@ -26,20 +29,22 @@ impl Cipher {
         &self,
         entropy: &dyn Entropy,
         place: &[u8],
-        mut text: Vec<u8>,
+        text: &[u8],
     ) -> Result<Vec<u8>, DoesNotOpen> {
         let mut nonce = [0; NONCE_LEN];
         entropy.fill(&mut nonce);
-        self.0
-            .seal_in_place_append_tag(
+        let mut sealed = Vec::with_capacity(NONCE_LEN + text.len() + TAG_LEN);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(text);
+        let tag = self
+            .0
+            .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(place),
-                &mut text,
+                &mut sealed[NONCE_LEN..],
             )
             .map_err(|_| DoesNotOpen)?;
-        let mut sealed = Vec::with_capacity(NONCE_LEN + text.len());
-        sealed.extend_from_slice(&nonce);
-        sealed.append(&mut text);
+        sealed.extend_from_slice(tag.as_ref());
         Ok(sealed)
     }
 
@@ -75,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_text_opens_in_its_place_alone() {
-        let sealed = cipher(1).seal(&SystemEntropy, b"here", b"hello".to_vec()).unwrap();
+        let sealed = cipher(1).seal(&SystemEntropy, b"here", b"hello").unwrap();
         assert_eq!(cipher(1).open(b"here", &sealed), Ok(b"hello".to_vec()));
         assert_eq!(cipher(1).open(b"there", &sealed), Err(DoesNotOpen));
         assert_eq!(cipher(2).open(b"here", &sealed), Err(DoesNotOpen));
@@ -89,7 +94,7 @@ mod tests {
 
     #[test]
     fn one_text_is_encrypted_otherwise_each_time() {
-        let seal = || cipher(1).seal(&SystemEntropy, b"here", b"hello".to_vec()).unwrap();
+        let seal = || cipher(1).seal(&SystemEntropy, b"here", b"hello").unwrap();
         assert_ne!(seal(), seal());
     }
 

@@ -60,8 +60,7 @@ impl KeyProvider for LocalKeys {
     async fn wrap(&self, key: &SecretKey, context: &[u8]) -> Result<WrappedKey, KeyError> {
         let by = self.current().to_owned();
         let Some((_, cipher)) = self.keys.first() else { return Err(KeyError::Unknown { by }) };
-        let text = key.expose_secret().to_vec();
-        match cipher.seal(self.entropy.as_ref(), context, text) {
+        match cipher.seal(self.entropy.as_ref(), context, key.expose_secret()) {
             Ok(bytes) => Ok(WrappedKey { by, bytes }),
             Err(DoesNotOpen) => Err(KeyError::Wrong { by }),
         }

@@ -71,7 +71,7 @@ impl Vault {
             attachment: message.content.attachment.as_ref(),
         };
         let spoken = serde_json::to_vec(&spoken).map_err(|error| bad(message, error))?;
-        let sealed = self.seal(keys, &place(message), spoken);
+        let sealed = self.seal(keys, &place(message), &spoken);
         let (key, bytes) = sealed.map_err(|error| bad(message, error))?;
         let alias = |key: RecipientKey| Address::Sealed(Alias::new(key.0, ""));
         let peer = message.peer_key().map(alias);

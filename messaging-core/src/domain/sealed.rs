@@ -33,6 +33,9 @@ impl fmt::Debug for Sealed {
 /// lacks a word is found by it once in sixty thousand searches.
 const MARK_BYTES: usize = 8;
 
+/// Room for the endings of a number and a few words.
+const USUAL_MARKS: usize = 16;
+
 /// Stands for one word of one tenant: what a search is made with. Whoever has it can tell which
 /// messages have the word, and no other.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,7 +72,8 @@ pub struct Terms(Vec<u8>);
 impl Terms {
     /// The marks of a message that has these words.
     pub fn of(message: MessageId, words: impl IntoIterator<Item = Trapdoor>) -> Self {
-        let mut marks: Vec<_> = words.into_iter().map(|word| word.mark(message)).collect();
+        let mut marks = Vec::with_capacity(USUAL_MARKS);
+        marks.extend(words.into_iter().map(|word| word.mark(message)));
         marks.sort_unstable();
         marks.dedup();
         Self(marks.concat())
