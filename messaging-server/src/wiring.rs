@@ -429,3 +429,22 @@ fn settings(config: &Config, webhook_secret: &SecretString, vault: Option<&Vault
         ..usual
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request that began before a tenant was deleted may write in its name until it ends, so what is
+    /// left of the tenant is looked for until then.
+    #[test]
+    fn a_tenant_that_is_deleted_stays_for_as_long_as_a_body_may_take() {
+        let grace = |seconds: &str| {
+            let variables = [("DEMO", "true"), ("BODY_TIMEOUT", seconds)];
+            let config = Config::from_vars(variables).unwrap();
+            settings(&config, &SecretString::from("secret"), None).deletion_grace
+        };
+        let most_at_once = Settings::default().deletion_grace;
+        assert_eq!(grace("20s"), most_at_once + Duration::from_secs(20));
+        assert_eq!(grace("5m"), most_at_once + Duration::from_secs(300));
+    }
+}
