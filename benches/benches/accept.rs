@@ -216,6 +216,11 @@ const MODES: [(Mode, &str); 3] =
 const WAVES: u32 = 4;
 const ROUNDS: usize = 240;
 
+/// How many rounds of it: one where only is tried that it runs, as `cargo test` does.
+fn rounds() -> usize {
+    if std::env::args().any(|argument| argument == "--bench") { ROUNDS } else { 1 }
+}
+
 /// Plain and encrypted by turns, so that whatever else the machine does meanwhile meets all alike. Prints
 /// the median time a message takes, and how many times the plain one's that is.
 #[expect(clippy::unwrap_used, reason = "a benchmark that cannot begin should say so")]
@@ -247,8 +252,8 @@ fn encrypted(c: &mut Criterion) {
 #[expect(clippy::unwrap_used, reason = "a benchmark whose subject fails should say so")]
 #[expect(clippy::print_stdout, reason = "a benchmark tells what it measured")]
 fn compare(runtime: &Runtime, what: &str, gateways: &[Gateway], callers: u64) {
-    let mut times = vec![Vec::with_capacity(ROUNDS); gateways.len()];
-    for round in 0..ROUNDS {
+    let mut times = vec![Vec::with_capacity(rounds()); gateways.len()];
+    for round in 0..rounds() {
         for turn in 0..gateways.len() {
             // Each comes first as often as the others.
             let at = (round + turn) % gateways.len();
