@@ -15,9 +15,6 @@ pub struct DoesNotOpen;
 /// (SP 800-38D, section 8.3); each tenant has its own, which can be rotated.
 pub(crate) struct Cipher(LessSafeKey);
 
-/// How many bytes what is encrypted is longer than what it says, the nonce apart.
-const TAG_LEN: usize = 16;
-
 impl Cipher {
     pub(crate) fn new(key: &SecretKey) -> Result<Self, DoesNotOpen> {
         let key = UnboundKey::new(&AES_256_GCM, key.expose_secret()).map_err(|_| DoesNotOpen)?;
@@ -33,7 +30,7 @@ impl Cipher {
     ) -> Result<Vec<u8>, DoesNotOpen> {
         let mut nonce = [0; NONCE_LEN];
         entropy.fill(&mut nonce);
-        let mut sealed = Vec::with_capacity(NONCE_LEN + text.len() + TAG_LEN);
+        let mut sealed = Vec::with_capacity(NONCE_LEN + text.len() + AES_256_GCM.tag_len());
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(text);
         let tag = self

@@ -485,3 +485,20 @@ fn unusable(kept: &KeptKey, error: KeyError) -> StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Marks that are kept were made so: otherwise made, nothing of before would be found.
+    #[test]
+    fn a_word_stands_for_its_keyed_hash_however_long_it_is() {
+        let search = SecretKey::new(Box::new([7; 32]));
+        let keys = TenantKeys { content: BTreeMap::new(), search };
+        for length in 0..200 {
+            let word = "w".repeat(length);
+            let expected = blake3::keyed_hash(&[7; 32], format!("word\0{word}").as_bytes());
+            assert_eq!(keys.trapdoor(&word).0, *expected.as_bytes(), "{length}");
+        }
+    }
+}

@@ -30,7 +30,7 @@ impl fmt::Debug for Sealed {
 }
 
 /// How many bytes of a mark are kept. Among a million messages of three hundred words each, one that
-/// lacks a word is found by it once in sixty thousand searches.
+/// lacks a word is found by it once in sixty thousand million searches.
 const MARK_BYTES: usize = 8;
 
 /// Room for the endings of a number and a few words.
